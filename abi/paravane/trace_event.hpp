@@ -1,0 +1,198 @@
+// The kinds of event a trace holds, and what each argument means. The one place that says so: the capture,
+// the store's views, the checks and the report are all generated from or typed by this table.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "paravane/marker.h"
+
+namespace pv::trace {
+
+/// Version of the event table and of the SQL schema (abi/trace/schema.sql). A reader refuses another major
+/// version; a minor version only adds kinds, columns with defaults, and views.
+inline constexpr int schema_major = 1;
+inline constexpr int schema_minor = 0;
+
+/// PV_TRACE_EVENTS(E): E(number, name, log_name, a0, a1, a2, a3, a4, a5), `_` where there is no argument.
+///
+/// `log_name` is the word that begins the line in QEMU's log: QEMU's own trace event, or what the plugin
+/// writes in the same form ("PID@SECONDS.MICROSECONDS:log_name ..."). Arguments named `*_text` are ids of
+/// interned strings; all others are integers. `bdf` is segment << 16 | bus << 8 | device << 3 | function.
+/// Numbers 4096 and up are markers: 4096 + the marker's number, arguments as in PV_MARKERS.
+#define PV_TRACE_EVENTS(E)                                                                                   \
+    /* Registers: memory-mapped and port I/O. region = QEMU's object, distinguishes devices of one sort. */  \
+    E(1, mmio_read, "memory_region_ops_read", address, value, size, region, region_text, _)                  \
+    E(2, mmio_write, "memory_region_ops_write", address, value, size, region, region_text, _)                \
+    /* An access no device claims, or of a width it rejects (-d guest_errors); write: 1 or 0 */              \
+    E(3, invalid_access, "guest_error", address, size, write, region_text, reason_text, _)                   \
+    E(4, guest_error, "guest_error", line_text, _, _, _, _, _)                                               \
+    /* DMA through the generic layer; space = one per device; device_writes: 1 or 0 */                       \
+    E(10, dma_access, "address_space_map", space, address, length, device_writes, _, _)                      \
+    /* PCI */                                                                                                \
+    E(20, pci_config_read, "pci_cfg_read", bdf, offset, value, device_text, _, _)                            \
+    E(21, pci_config_write, "pci_cfg_write", bdf, offset, value, device_text, _, _)                          \
+    E(22, pci_bar_map, "pci_update_mappings_add", bdf, bar, address, size, device_text, _)                   \
+    E(23, pci_bar_unmap, "pci_update_mappings_del", bdf, bar, address, size, device_text, _)                 \
+    /* NVMe. QEMU does not say which controller: see docs/trace.md for how events are attributed. */         \
+    E(30, nvme_admin_command, "pci_nvme_admin_cmd", command, queue, opcode, _, _, _)                         \
+    E(31, nvme_io_command, "pci_nvme_io_cmd", command, queue, opcode, nsid, _, _)                            \
+    E(32, nvme_map_prp, "pci_nvme_map_prp", transfer_length, length, prp1, prp2, prps, _)                    \
+    E(33, nvme_map_address, "pci_nvme_map_addr", address, length, _, _, _, _)                                \
+    E(34, nvme_completion, "pci_nvme_enqueue_req_completion", command, queue, status, dw0, dw1, _)           \
+    E(35, nvme_create_sq, "pci_nvme_create_sq", address, queue, completion_queue, last_entry, flags, _)      \
+    E(36, nvme_create_cq, "pci_nvme_create_cq", address, queue, vector, last_entry, flags, interrupts)       \
+    E(37, nvme_delete_sq, "pci_nvme_del_sq", queue, _, _, _, _, _)                                           \
+    E(38, nvme_delete_cq, "pci_nvme_del_cq", queue, _, _, _, _, _)                                           \
+    E(39, nvme_doorbell_sq, "pci_nvme_mmio_doorbell_sq", queue, tail, _, _, _, _)                            \
+    E(40, nvme_doorbell_cq, "pci_nvme_mmio_doorbell_cq", queue, head, _, _, _, _)                            \
+    E(41, nvme_shadow_sq, "pci_nvme_update_sq_tail", queue, tail, _, _, _, _)                                \
+    E(42, nvme_shadow_cq, "pci_nvme_update_cq_head", queue, head, _, _, _, _)                                \
+    E(43, nvme_shadow_config, "pci_nvme_dbbuf_config", doorbells, event_indexes, _, _, _, _)                 \
+    E(44, nvme_read, "pci_nvme_read", command, nsid, blocks, bytes, lba, _)                                  \
+    E(45, nvme_write, "pci_nvme_write", command, nsid, blocks, bytes, lba, operation_text)                   \
+    E(46, nvme_flush, "pci_nvme_flush_ns", nsid, _, _, _, _, _)                                              \
+    E(47, nvme_configure, "pci_nvme_mmio_cfg", value, _, _, _, _, _)                                         \
+    E(48, nvme_enabled, "pci_nvme_mmio_start_success", _, _, _, _, _, _)                                     \
+    E(49, nvme_disabled, "pci_nvme_mmio_stopped", _, _, _, _, _, _)                                          \
+    E(50, nvme_shutdown, "pci_nvme_mmio_shutdown_set", _, _, _, _, _, _)                                     \
+    E(51, nvme_admin_queue_sizes, "pci_nvme_mmio_aqattr", value, _, _, _, _, _)                              \
+    E(52, nvme_admin_sq_address, "pci_nvme_mmio_asqaddr", value, _, _, _, _, _)                              \
+    E(53, nvme_admin_cq_address, "pci_nvme_mmio_acqaddr", value, _, _, _, _, _)                              \
+    E(54, nvme_reset, "pci_nvme_pci_reset", _, _, _, _, _, _)                                                \
+    /* QEMU's own complaints: pci_nvme_err_* (a request refused) and pci_nvme_ub_* (a driver's misuse) */    \
+    E(55, nvme_error, "pci_nvme_err_", name_text, line_text, _, _, _, _)                                     \
+    E(56, nvme_misuse, "pci_nvme_ub_", name_text, line_text, _, _, _, _)                                     \
+    /* virtio; device, queue and element are QEMU's objects */                                               \
+    E(70, virtio_status, "virtio_set_status", device, value, _, _, _, _)                                     \
+    E(71, virtio_kick, "virtio_queue_notify", device, index, queue, _, _, _)                                 \
+    E(72, virtio_interrupt, "virtio_notify", device, queue, _, _, _, _)                                      \
+    E(73, virtqueue_pop, "virtqueue_pop", queue, element, in_count, out_count, _, _)                         \
+    E(74, virtqueue_fill, "virtqueue_fill", queue, element, length, index, _, _)                             \
+    E(75, virtqueue_flush, "virtqueue_flush", queue, count, _, _, _, _)                                      \
+    E(76, virtio_blk_read, "virtio_blk_handle_read", device, element, sector, sectors, _, _)                 \
+    E(77, virtio_blk_write, "virtio_blk_handle_write", device, element, sector, sectors, _, _)               \
+    E(78, virtio_blk_complete, "virtio_blk_req_complete", device, element, status, _, _, _)                  \
+    /* Block layer and its NBD client */                                                                     \
+    E(90, block_read, "blk_co_preadv", backend, node, offset, bytes, flags, _)                               \
+    E(91, block_write, "blk_co_pwritev", backend, node, offset, bytes, flags, _)                             \
+    E(92, nbd_request, "nbd_send_request", offset, length, cookie, flags, type, _)                           \
+    /* The plugin. pc of the instruction is in the event's own column. */                                    \
+    E(120, plugin_hello, "paravane_plugin", api_version, marker_version, cpus, _, _, _)                      \
+    E(121, cpu_start, "paravane_cpu_start", _, _, _, _, _, _)                                                \
+    E(122, control_register, "paravane_control_register", number, value, _, _, _, _)                         \
+    E(123, invlpg, "paravane_invlpg", address, _, _, _, _, _)                                                \
+    E(124, marker_refused, "paravane_marker_refused", version, _, _, _, _, _)                                \
+    E(125, plugin_goodbye, "paravane_plugin_end", markers, lost, _, _, _, _)                                 \
+    /* Rings as the plugin decoded them from guest memory at a doorbell marker. chain = head descriptor;     \
+       position counts from 0; flags as in the descriptor; device_writes: 1 or 0. indirect: address and      \
+       length of the table. fault: why a chain could not be followed (RingFault), value = the bad number. */ \
+    E(130, ring_descriptor, "paravane_ring_descriptor", bdf, queue, chain, address, length, device_writes)   \
+    E(131, ring_indirect, "paravane_ring_indirect", bdf, queue, chain, address, length, _)                   \
+    E(132, ring_request, "paravane_ring_request", bdf, queue, chain, operation, sector, descriptors)         \
+    E(133, ring_fault, "paravane_ring_fault", bdf, queue, chain, fault, value, _)                            \
+    /* The tool itself: injected faults as they begin and end, the guest's life, what was lost */            \
+    E(150, fault_begin, "paravane_fault_begin", disk, operation, offset, length, detail_text, _)             \
+    E(151, fault_end, "paravane_fault_end", disk, operation, offset, length, detail_text, _)                 \
+    E(152, lifecycle, "paravane_lifecycle", state_text, detail_text, _, _, _, _)                             \
+    E(153, lost, "paravane_lost", lines, bytes, reason_text, _, _, _)
+
+/// Why the plugin stopped following a descriptor chain (ring_fault.fault).
+enum class RingFault : std::uint8_t {
+    none = 0,
+    index_out_of_range = 1,  ///< head or next beyond the table; value = the index
+    loop = 2,                ///< more descriptors than the table holds; value = the head
+    outside_memory = 3,      ///< ring, table or header outside guest memory; value = the address
+    indirect_size = 4,       ///< indirect table length not a multiple of 16, or zero; value = the length
+    nested_indirect = 5,     ///< an indirect table inside an indirect table; value = the head
+    available_jump = 6,      ///< available index moved by more than the queue's size; value = the index
+    readable_after_writable =
+        7,  ///< device-readable descriptor after a device-writable one; value = the head
+};
+
+inline constexpr int marker_base = 4096;
+
+#define PV_TRACE_ENUMERATOR(number, name, log_name, a0, a1, a2, a3, a4, a5) name = (number),
+#define PV_TRACE_MARKER_ENUMERATOR(number, name, a0, a1, a2, a3, a4, a5) \
+    marker_##name = marker_base + (number),
+enum class Kind : std::int32_t {
+    PV_TRACE_EVENTS(PV_TRACE_ENUMERATOR) PV_MARKERS(PV_TRACE_MARKER_ENUMERATOR)
+};
+#undef PV_TRACE_ENUMERATOR
+#undef PV_TRACE_MARKER_ENUMERATOR
+
+/// One thing that happened. Plain data: what a row of the table `event` holds.
+struct Event {
+    std::int64_t sequence = 0;  ///< position in the log, from 1, without gaps: the one total order
+    std::int64_t time = 0;      ///< microseconds since the first event, host clock
+    Kind kind{};
+    std::int32_t cpu = -1;  ///< vCPU, -1 where a device or the main loop acted
+    std::uint64_t pc = 0;   ///< guest instruction's virtual address, 0 where not known
+    std::array<std::uint64_t, 6> args{};
+};
+
+struct KindInfo {
+    Kind kind;
+    std::string_view name;
+    std::string_view log_name;             ///< empty for markers
+    std::array<std::string_view, 6> args;  ///< "_" where there is none
+};
+
+#define PV_TRACE_INFO(number, name, log_name, a0, a1, a2, a3, a4, a5) \
+    KindInfo{Kind::name, #name, log_name, {#a0, #a1, #a2, #a3, #a4, #a5}},
+#define PV_TRACE_MARKER_INFO(number, name, a0, a1, a2, a3, a4, a5) \
+    KindInfo{Kind::marker_##name, "marker_" #name, "", {#a0, #a1, #a2, #a3, #a4, #a5}},
+inline constexpr auto kinds =
+    std::to_array<KindInfo>({PV_TRACE_EVENTS(PV_TRACE_INFO) PV_MARKERS(PV_TRACE_MARKER_INFO)});
+#undef PV_TRACE_INFO
+#undef PV_TRACE_MARKER_INFO
+
+/// What is known of `kind`; nullptr for a number this version does not know (a trace may be newer).
+constexpr const KindInfo* find(Kind kind) {
+    for (const KindInfo& info : kinds) {
+        if (info.kind == kind) {
+            return &info;
+        }
+    }
+    return nullptr;
+}
+
+constexpr bool is_marker(Kind kind) {
+    return static_cast<std::int32_t>(kind) >= marker_base;
+}
+
+/// Position of the argument called `name` in `kind`, for `event.args[argument(Kind::x, "y")]`. Compile time
+/// only: a name that does not exist does not compile.
+consteval std::size_t argument(Kind kind, std::string_view name) {
+    const KindInfo* info = find(kind);
+    for (std::size_t i = 0; info != nullptr && i < info->args.size(); ++i) {
+        if (info->args[i] == name) {
+            return i;
+        }
+    }
+    throw "no such argument";
+}
+
+/// The argument of `event` called `name`, e.g. `get<Kind::mmio_read, "address">(event)`.
+template <std::size_t N>
+struct Name {
+    char text[N]{};
+
+    consteval Name(const char (&source)[N]) {  // NOLINT(google-explicit-constructor): a literal is the name
+        for (std::size_t i = 0; i < N; ++i) {
+            text[i] = source[i];
+        }
+    }
+
+    [[nodiscard]] constexpr std::string_view view() const { return {text, N - 1}; }
+};
+
+template <Kind kind, Name name>
+constexpr std::uint64_t get(const Event& event) {
+    return event.args[argument(kind, name.view())];
+}
+
+}  // namespace pv::trace

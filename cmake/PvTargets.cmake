@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# What every target shares: warnings for all C++ here, hardening and sanitizers for what runs on the host.
+
+add_library(pv_warnings INTERFACE)
+target_compile_options(pv_warnings INTERFACE
+  -Werror -Wall -Wextra -Wshadow -Wundef -Wcast-qual -Wconversion -Wsign-conversion -Wformat=2 -Wvla
+  $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast -Wnon-virtual-dtor -Woverloaded-virtual -Wextra-semi>)
+
+# Hosted code: plugin, tools, hosted builds of kernel parts, tests.
+add_library(pv_hosted INTERFACE)
+target_link_libraries(pv_hosted INTERFACE pv_warnings)
+target_compile_options(pv_hosted INTERFACE -fstack-protector-strong -fPIC)
+if(PV_SANITIZE)
+  target_compile_options(pv_hosted INTERFACE -fsanitize=${PV_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(pv_hosted INTERFACE -fsanitize=${PV_SANITIZE})
+else()
+  target_compile_options(pv_hosted INTERFACE $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+endif()
+target_link_options(pv_hosted INTERFACE -Wl,-z,relro,-z,now)
