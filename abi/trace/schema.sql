@@ -6,7 +6,8 @@
 -- are what they stand on. A 64-bit unsigned value is stored as the signed integer with the same bits.
 
 -- schema_major, schema_minor, then what is known of the run: guest, kernel, command_line, cpus, memory, qemu,
--- libvirt, plugin, started (ISO 8601), duration_us, outcome, events, lost, not_understood, reproduce.
+-- libvirt, plugin, started (ISO 8601), duration_us, outcome, events, lost, not_understood, reproduce,
+-- console (the last 64 KiB of the guest's console as the guest sent them: hostile).
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 -- Interned text: region names, reasons. Chosen by guest or device: hostile, bounded to 1,024 bytes.
@@ -47,6 +48,13 @@ CREATE TABLE finding_event (finding INTEGER NOT NULL, seq INTEGER NOT NULL, role
 CREATE TABLE command (id INTEGER PRIMARY KEY, bdf INTEGER, queue INTEGER NOT NULL, command INTEGER NOT NULL,
                       operation TEXT NOT NULL, bytes INTEGER, lba INTEGER, submitted INTEGER NOT NULL,
                       deadline INTEGER, timed_out INTEGER, completed INTEGER, status INTEGER, outcome TEXT NOT NULL);
+
+-- What happened to a device or to the guest beside single commands, as the analysis put it together: the report's
+-- time line. seq: the event that shows it. bdf: NULL for the guest as a whole. what: 'timeout', 'abort', 'reset',
+-- 'error', 'fault begin', 'fault end', 'enabled', 'disabled', ... (a reader shows words it does not know as they
+-- are). detail: one line for people.
+CREATE TABLE timeline (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, time INTEGER NOT NULL, bdf INTEGER,
+                       what TEXT NOT NULL, detail TEXT NOT NULL);
 
 -- The verdict: verdict ('pass', 'fail', 'incomplete'), exit status, and why.
 CREATE TABLE verdict (verdict TEXT NOT NULL, exit_status INTEGER NOT NULL, reason TEXT NOT NULL);
