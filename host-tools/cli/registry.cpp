@@ -1,0 +1,16 @@
+// The list of subcommands, in the order the help shows them.
+// SPDX-License-Identifier: MIT
+#include <array>
+
+#include "cli/subcommand.hpp"
+
+namespace pv::cli {
+
+std::span<const Subcommand* const> subcommands() {
+    static const std::array all = {
+        &doctor_subcommand(),
+    };
+    return all;
+}
+
+}  // namespace pv::cli
