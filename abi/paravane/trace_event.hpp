@@ -27,7 +27,8 @@ inline constexpr int schema_minor = 0;
     /* Registers: memory-mapped and port I/O. region = QEMU's object, distinguishes devices of one sort. */  \
     E(1, mmio_read, "memory_region_ops_read", address, value, size, region, region_text, _)                  \
     E(2, mmio_write, "memory_region_ops_write", address, value, size, region, region_text, _)                \
-    /* An access no device claims, or of a width it rejects (-d guest_errors); write: 1 or 0 */              \
+    /* An access no device claims, or of a width it rejects (-d invalid_mem); write: 1 or 0. address counts  \
+       from the region's start; from 0 of the address space where no device claims it (region "(null)") */   \
     E(3, invalid_access, "guest_error", address, size, write, region_text, reason_text, _)                   \
     E(4, guest_error, "guest_error", line_text, _, _, _, _, _)                                               \
     /* DMA through the generic layer; space = one per device; device_writes: 1 or 0 */                       \
