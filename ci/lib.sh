@@ -1,0 +1,46 @@
+# What the scripts of this folder share. Sourced, with bash, after `cd` to the top of the source tree.
+# SPDX-License-Identifier: MIT
+
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+# Neither cron nor a container need set HOME; npm and Chromium want one.
+if [ -z "${HOME:-}" ]; then
+  HOME=$(getent passwd "$(id -u)" | cut -d: -f6)
+  export HOME="${HOME:-/tmp}"
+fi
+
+say() { printf 'ci: %s\n' "$*" >&2; }
+
+# die MESSAGE HINT [STATUS]: one line of what is wrong, one of what to do.
+die() {
+  printf 'ci: error: %s\nhint: %s\n' "$1" "$2" >&2
+  exit "${3:-1}"
+}
+
+# quietly LOG COMMAND...: runs it with its output in LOG; a failure shows the end of it.
+quietly() {
+  local log=$1 status=0
+  shift
+  mkdir -p "$(dirname "$log")"
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  if [ "$status" -ne 0 ]; then
+    printf 'ci: the end of %s:\n' "$log" >&2
+    tail -n 25 "$log" >&2
+  fi
+  return "$status"
+}
+
+# Another apt may be at work (unattended upgrades on a fresh machine): wait for it, within a bound.
+apt_get() {
+  apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@"
+}
+
+# The lock of the package lists is not covered by DPkg::Lock::Timeout.
+apt_update() {
+  local try
+  for try in 1 2 3 4 5 6; do
+    apt_get update "$@" && return 0
+    [ "$try" = 6 ] && return 1
+    flock -n /var/lib/apt/lists/lock true 2>/dev/null && return 1
+    sleep 10
+  done
+}
