@@ -1,0 +1,58 @@
+// What the run was and how it ended; the table of contents; what the report is made of.
+// SPDX-License-Identifier: MIT
+import { element } from './dom.js';
+import { plural } from './format.js';
+
+const meaning = {
+  pass: 'Every selected rule was observed and none was broken.',
+  fail: 'At least one rule was broken.',
+  incomplete: 'Evidence is missing: this is not a pass.',
+};
+
+export function head(node, data) {
+  const { verdict } = data;
+  node.append(
+    element('p', { class: 'brand' }, 'Paravane'),
+    element('h1', {}, data.title),
+    element('p', { class: 'verdict', id: 'verdict' },
+      element('strong', { class: `badge ${verdict.verdict}` }, verdict.verdict),
+      element('span', {}, verdict.reason === '' ? meaning[verdict.verdict] ?? '' : verdict.reason)),
+    element('ul', { class: 'tally' },
+      data.tally.map(([label, value, mood]) => element('li', { class: mood }, element('b', {}, value), ` ${label}`))),
+    element('dl', { class: 'facts' },
+      data.facts.map(([label, value]) => element('div', {}, element('dt', {}, label), element('dd', {}, value)))));
+  if (data.reproduce !== '') {
+    node.append(element('div', { class: 'command' },
+      element('span', {}, 'Reproduce'), element('code', { id: 'reproduce' }, data.reproduce), copyButton(data.reproduce)));
+  }
+}
+
+/// Copies by the clipboard interface, which a page from file:// may not be given; then selects the text instead.
+function copyButton(text) {
+  const button = element('button', { type: 'button' }, 'Copy');
+  button.addEventListener('click', async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = 'Copied';
+    } catch {
+      getSelection().selectAllChildren(button.previousElementSibling);
+      button.textContent = 'Selected';
+    }
+    setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+  });
+  return button;
+}
+
+export function contents(node, sections) {
+  node.append(element('ul', {}, sections.map((section) =>
+    element('li', {}, element('a', { href: `#${section.id}` }, section.querySelector('h2').firstChild.textContent)))));
+}
+
+export function foot(node, data) {
+  node.append(
+    element('h2', {}, 'About this report'),
+    element('p', {}, `Drawn from ${data.trace}: ${plural(data.events, 'event')}. Times count from the first event, on the host’s clock.`),
+    data.notes.length === 0 ? null : element('ul', {}, data.notes.map((note) => element('li', {}, note))),
+    element('p', {}, 'One self-contained file: it loads nothing and sends nothing. Charts by Apache ECharts '
+      + '(Apache License 2.0) on zrender (BSD 3-Clause); their notices are in the script.'));
+}

@@ -1,0 +1,109 @@
+// Latencies of commands: percentiles, distribution, and each over time, by device and operation.
+// SPDX-License-Identifier: MIT
+import { axisStyle, chart, plain, tooltip } from './charts.js';
+import { element, section, table } from './dom.js';
+import { count, duration, moment, tick } from './format.js';
+
+// One colour and one symbol a series: told apart without colour too.
+const symbols = ['circle', 'triangle', 'rect', 'diamond', 'roundRect', 'arrow'];
+const dashes = ['solid', 'dashed', 'dotted'];
+
+const name = (series) => `${series.device} ${series.operation}`;
+
+function palette(colors) {
+  return [colors.operation.read, colors.operation.write, colors.operation.flush, colors.operation.admin, colors.accent,
+    colors.operation.other, colors.good, colors.warn];
+}
+
+const legend = (colors) => ({
+  type: 'plain', top: 0, left: 0, itemWidth: 18, itemHeight: 9,
+  textStyle: { color: colors.ink, fontFamily: colors.font, fontSize: 12 }, inactiveColor: colors.muted,
+});
+
+/// Share of commands done within a time: reads off any percentile, and shows a second hump as a step.
+function distribution(series, colors, width) {
+  return {
+    textStyle: { fontFamily: colors.font },
+    legend: { ...legend(colors), data: series.map((one) => plain(name(one))) },
+    grid: { left: 48, right: 20, top: legendSpace(series, width), bottom: 46 },
+    tooltip: { trigger: 'item', ...tooltip(colors, (event) => plain(`${event.seriesName}\n${event.value[1].toFixed(2)} % within ${duration(event.value[0])}`)) },
+    xAxis: { type: 'log', name: 'latency', nameLocation: 'middle', nameGap: 28, ...axisStyle(colors),
+      axisLabel: { ...axisStyle(colors).axisLabel, formatter: duration, hideOverlap: true } },
+    yAxis: { type: 'value', min: 0, max: 100, name: '% done within', nameLocation: 'end', nameGap: 8, ...axisStyle(colors) },
+    series: series.map((one, index) => {
+      let below = 0;
+      const steps = one.histogram.map(([, high, number]) => {
+        below += number;
+        return [Math.max(high, 1), (100 * below) / one.completed];
+      });
+      const first = Math.max(one.histogram[0]?.[0] ?? 1, 1);
+      const color = palette(colors)[index % 8];
+      return { type: 'line', name: plain(name(one)), data: [[first, 0], ...steps], symbol: symbols[index % symbols.length], symbolSize: 5,
+        showSymbol: true, lineStyle: { color, width: 2, type: dashes[Math.floor(index / 8) % 3] }, itemStyle: { color } };
+    }),
+  };
+}
+
+const legendSpace = (series, width) => 34 + 22 * Math.ceil((series.length * 140) / Math.max(width, 1));
+
+function scatter(data, colors, width) {
+  const { series, points, end } = data.latency;
+  return {
+    textStyle: { fontFamily: colors.font },
+    legend: { ...legend(colors), data: series.map((one) => plain(name(one))) },
+    grid: { left: 64, right: 20, top: legendSpace(series, width), bottom: 66 },
+    tooltip: { trigger: 'item', ...tooltip(colors, (event) =>
+      plain(`${event.seriesName}\n${duration(event.value[1])} from ${moment(event.value[0])}\n${event.value[2]}`)) },
+    xAxis: { type: 'value', min: 0, max: end, ...axisStyle(colors), splitNumber: width < 560 ? 3 : 6,
+      axisLabel: { ...axisStyle(colors).axisLabel, hideOverlap: true, formatter: (value) => tick(value, end) } },
+    yAxis: { type: 'log', name: 'latency', ...axisStyle(colors), axisLabel: { ...axisStyle(colors).axisLabel, formatter: duration } },
+    dataZoom: [
+      { type: 'inside', xAxisIndex: 0, zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false, preventDefaultMouseMove: false },
+      { type: 'slider', xAxisIndex: 0, bottom: 8, height: 22, brushSelect: false, showDetail: false, borderColor: colors.line,
+        showDataShadow: false, fillerColor: colors.stripe, handleStyle: { color: colors.surface, borderColor: colors.accent },
+        moveHandleStyle: { color: colors.accent, opacity: 0.6 } },
+    ],
+    series: series.map((one, index) => ({
+      type: 'scatter', name: plain(name(one)), symbol: symbols[index % symbols.length], symbolSize: 6,
+      itemStyle: { color: palette(colors)[index % 8], opacity: 0.75 },
+      data: points.filter((point) => point[0] === index).map(([, time, latency, outcome]) => ({
+        value: [time, Math.max(latency, 1), data.timeline.outcomes[outcome]],
+        ...(data.timeline.outcomes[outcome] === 'completed' ? {}
+          : { symbolSize: 10, itemStyle: { color: palette(colors)[index % 8], borderColor: colors.bad, borderWidth: 2 } }),
+      })),
+    })),
+  };
+}
+
+export function latencySection(data) {
+  const { latency } = data;
+  const measured = latency.series.filter((one) => one.completed > 0);
+  if (latency.series.length === 0) {
+    return { section: section('latencies', 'Latencies', element('p', { class: 'empty' }, 'No command was seen.')), draw() {} };
+  }
+  const percentiles = table('From submission to completion, by device and operation', [
+    { title: 'Device', header: true, cell: (row) => row.device },
+    { title: 'Operation', cell: (row) => row.operation },
+    { title: 'Commands', number: true, cell: (row) => count(row.commands) },
+    { title: 'Ended badly', number: true, cell: (row) => (row.commands === row.ok ? '0'
+      : element('b', { class: 'bad' }, count(row.commands - row.ok))) },
+    ...[['Fastest', 'min'], ['50 %', 'p50'], ['90 %', 'p90'], ['99 %', 'p99'], ['99.9 %', 'p999'], ['Slowest', 'max']]
+      .map(([title, field]) => ({ title, number: true, cell: (row) => (row.completed === 0 ? '' : duration(row[field])) })),
+  ], latency.series);
+  const box = (id, label) => element('div', { class: 'chart latency', id, role: 'img', 'aria-label': label });
+  const spread = box('latency-distribution', 'Share of commands completed within a time, one line for each device and operation; the table above holds the percentiles.');
+  const course = box('latency-scatter', 'Latency of commands over the run, on a logarithmic scale; the table above holds the percentiles.');
+  return {
+    section: section('latencies', 'Latencies', percentiles,
+      element('h3', {}, 'Done within'), spread, element('h3', {}, 'Over time'), course,
+      latency.notes.map((note) => element('p', { class: 'note' }, note))),
+    draw() {
+      if (measured.length === 0) {
+        spread.replaceWith(element('p', { class: 'empty' }, 'No command completed.'));
+      } else {
+        chart(spread, (colors, width) => distribution(measured, colors, width));
+      }
+      chart(course, (colors, width) => scatter(data, colors, width));
+    },
+  };
+}
