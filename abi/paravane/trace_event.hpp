@@ -90,11 +90,13 @@ inline constexpr int schema_minor = 0;
     E(125, plugin_goodbye, "paravane_plugin_end", markers, lost, _, _, _, _)                                 \
     /* Rings as the plugin decoded them from guest memory at a doorbell marker. chain = head descriptor;     \
        position counts from 0; flags as in the descriptor; device_writes: 1 or 0. indirect: address and      \
-       length of the table. fault: why a chain could not be followed (RingFault), value = the bad number. */ \
+       length of the table. fault: why a chain could not be followed (RingFault), value = the bad number.    \
+       unseen: why a queue's chains were not decoded from here on (RingUnseen). */                           \
     E(130, ring_descriptor, "paravane_ring_descriptor", bdf, queue, chain, address, length, device_writes)   \
     E(131, ring_indirect, "paravane_ring_indirect", bdf, queue, chain, address, length, _)                   \
     E(132, ring_request, "paravane_ring_request", bdf, queue, chain, operation, sector, descriptors)         \
     E(133, ring_fault, "paravane_ring_fault", bdf, queue, chain, fault, value, _)                            \
+    E(134, ring_unseen, "paravane_ring_unseen", bdf, queue, reason, _, _, _)                                 \
     /* The tool itself: injected faults as they begin and end, the guest's life, what was lost */            \
     E(150, fault_begin, "paravane_fault_begin", disk, operation, offset, length, detail_text, _)             \
     E(151, fault_end, "paravane_fault_end", disk, operation, offset, length, detail_text, _)                 \
@@ -112,6 +114,20 @@ enum class RingFault : std::uint8_t {
     available_jump = 6,      ///< available index moved by more than the queue's size; value = the index
     readable_after_writable =
         7,  ///< device-readable descriptor after a device-writable one; value = the head
+};
+
+/// Why the plugin did not decode a queue (ring_unseen.reason). Said once a queue; no rule may take the silence
+/// that follows for good behaviour.
+enum class RingUnseen : std::uint8_t {
+    none = 0,
+    no_memory = 1,        ///< guest memory was not found: the machine has no shared memfd backend
+    unknown_layout = 2,   ///< guest memory was found, but not at which physical addresses it lies
+    translated = 3,       ///< the device is behind an IOMMU: its bus addresses are not physical ones
+    not_split = 4,        ///< a packed virtqueue
+    bad_size = 5,         ///< entries is not a power of two up to 32,768
+    no_areas = 6,         ///< queue_create without queue_areas before it
+    too_many_queues = 7,  ///< more queues than the plugin has room for
+    too_much = 8,         ///< one doorbell announced more descriptors than are followed; the rest was skipped
 };
 
 inline constexpr int marker_base = 4096;
