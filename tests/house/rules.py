@@ -1,0 +1,221 @@
+# The rules of this house: each looks at the project's files and says what it does not like, one line a complaint.
+# SPDX-License-Identifier: MIT
+#
+# A rule takes `files`, a mapping from path (relative, with "/") to text, and yields complaints. Binary files are left out.
+import fnmatch
+import posixpath
+import re
+
+SOURCE = (".cpp", ".hpp", ".c", ".h", ".S", ".ld", ".py", ".sql", ".cmake", ".awk", ".js", ".mjs", ".css", ".sh", ".yml")
+# Recorded input of tests, and what a tool writes.
+DATA = re.compile(r"(^|/)(corpus|data|golden|fixtures)/|package-lock\.json$|^LICENSES/|\.(log|txt|json|lock|csv|tsv|dts|xml)$")
+
+
+def is_script(text):
+    return text.startswith("#!")
+
+
+def is_source(path, text):
+    return not DATA.search(path) and (path.endswith(SOURCE) or posixpath.basename(path) == "CMakeLists.txt" or is_script(text))
+
+
+def licences(files):
+    """Every source file names its licence near its top; what is built on QEMU's header is GPL-2.0-or-later."""
+    for path, text in files.items():
+        if not is_source(path, text):
+            continue
+        found = re.search(r"SPDX-License-Identifier: (\S+)", "\n".join(text.splitlines()[:6]))
+        if not found:
+            yield f"{path}: no SPDX-License-Identifier line in the first six lines"
+            continue
+        allowed = {"MIT"}
+        if path == "abi/paravane/marker.h":
+            allowed = {"0BSD"}
+        elif path.startswith("qemu-plugins/"):
+            allowed = {"MIT", "GPL-2.0-or-later"}
+            if re.search(r'^\s*#\s*include\s*[<"]qemu-plugin\.h', text, re.M):
+                allowed = {"GPL-2.0-or-later"}
+        if found[1] not in allowed:
+            yield f"{path}: licence {found[1]}, expected {' or '.join(sorted(allowed))}"
+
+
+def lengths(files):
+    """No source file above 600 lines."""
+    for path, text in files.items():
+        lines = text.count("\n")
+        if is_source(path, text) and lines > 600:
+            yield f"{path}: {lines} lines; split it before it reaches 600"
+
+
+def purposes(files):
+    """A source file says what it is for: a comment in its first lines that is not the licence line."""
+    for path, text in files.items():
+        if not is_source(path, text) or posixpath.basename(path) == "CMakeLists.txt":
+            continue
+        head = [line for line in text.splitlines()[:6] if not line.startswith("#!") and "SPDX-" not in line]
+        comment = re.compile(r"\s*(//|/\*|#(?!\s*(include|define|pragma|if))|--|\*)\s*\S.*\w")
+        if not any(comment.match(line) for line in head):
+            yield f"{path}: no line in its first six says what the file is for"
+
+
+def _host(url):
+    return re.sub(r"^[a-z+]+://([^/:]+).*", r"\1", url)
+
+
+def places(files):
+    """No path of somebody's machine, no package mirror or registry by name."""
+    machine = re.compile(r"(?<![\w.<{$/-])/(home/\w+|root/\w+|work/\w+|Users/\w+)")
+    mirror = re.compile(r"\b((deb|security|snapshot|archive|ftp\.\w+)\.debian\.org|registry\.npmjs\.org|pypi\.org|files\.pythonhosted\.org)\b")
+    for path, text in files.items():
+        if path.startswith("tests/house/"):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            for pattern, what in ((machine, "a path of one machine"), (mirror, "a package mirror")):
+                found = pattern.search(line)
+                if found:
+                    yield f"{path}:{number}: {what}: {found[0]}"
+
+
+def markers_of_unfinished_work(files):
+    """Unfinished work stands in docs/status.md, not in the code."""
+    word = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b(?!\w)")
+    for path, text in files.items():
+        if path.startswith(("tests/house/", "LICENSES/")) or path == "CONTRIBUTING.md" or DATA.search(path):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            found = word.search(line)
+            if found:
+                yield f"{path}:{number}: {found[0]}: say it in docs/status.md instead"
+
+
+# Within host-tools: what a folder may include besides itself.
+HOST = {
+    "base": set(),
+    "store": {"base"},
+    "capture": {"base", "store"},
+    "checks": {"base", "store"},
+    "report": {"base", "store"},
+    "faults": {"base"},
+    "domain": {"base", "faults"},
+    "cli": {"base", "store", "capture", "checks", "report", "faults", "domain"},
+}
+
+
+def arrows(files):
+    """Parts meet in abi/ only; the host tools' folders depend one way."""
+    parts = ("guest-kernel", "guest-programs", "qemu-plugins", "host-tools")
+    include = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
+    for path, text in files.items():
+        part = path.split("/", 1)[0]
+        if part not in parts or not path.endswith((".cpp", ".hpp", ".c", ".h", ".S")):
+            continue
+        for name in include.findall(text):
+            if name.startswith("../") or any(other in name.split("/") for other in parts):
+                yield f"{path}: includes {name}: include from the part's root"
+                continue
+            if f"abi/{name}" in files or posixpath.join(posixpath.dirname(path), name) in files:
+                continue
+            target = f"{part}/{name}"
+            if target not in files:
+                owners = [other for other in parts if other != part and f"{other}/{name}" in files]
+                if owners:
+                    yield f"{path}: includes {name} of {owners[0]}: parts share abi/ only"
+                continue
+            if part == "host-tools":
+                mine, theirs = path.split("/")[1], name.split("/")[0]
+                if mine != theirs and mine in HOST and theirs not in HOST[mine]:
+                    yield f"{path}: {mine} must not use {theirs}"
+
+
+def links(files):
+    """A relative link in a document leads somewhere."""
+    folders = {posixpath.dirname(path) for path in files}
+    for path in list(folders):
+        while path:
+            folders.add(path)
+            path = posixpath.dirname(path)
+    for path, text in files.items():
+        if not path.endswith(".md"):
+            continue
+        for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.S)):
+            if re.match(r"[a-z]+:", target) or target.startswith("#"):
+                continue
+            file = posixpath.normpath(posixpath.join(posixpath.dirname(path), target.split("#")[0]))
+            if file not in files and file not in folders:
+                yield f"{path}: leads to {target}, which is not there"
+
+
+def packages(files):
+    """Every package that is installed has its reason in ci/packages and its row in docs/dependencies.md."""
+    document = files.get("docs/dependencies.md", "")
+    seen = set()
+    for number, line in enumerate(files.get("ci/packages", "").splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, _, reason = line.partition(" ")
+        if not reason.strip():
+            yield f"ci/packages:{number}: {name} has no reason"
+        if name in seen:
+            yield f"ci/packages:{number}: {name} is there twice"
+        seen.add(name)
+        if not re.search(rf"`{re.escape(name)}`", document):
+            yield f"docs/dependencies.md: no row for {name}"
+
+
+def _rows(text):
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("|"):
+            yield number, [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip()[1:-1])]
+
+
+def named_tests(files, tests):
+    """docs/ledger.md and docs/status.md name tests that exist. `tests`: name -> set of labels."""
+
+    def complaints(path, number, names, label):
+        for name in names:
+            matching = [test for test in tests if fnmatch.fnmatchcase(test, name)]
+            if not matching:
+                yield f"{path}:{number}: no test is called {name}"
+            elif label and not any(label in tests[test] for test in matching):
+                yield f"{path}:{number}: {name} does not carry the label `{label}`"
+
+    for number, cells in _rows(files["docs/ledger.md"]):
+        if len(cells) != 5 or cells[0] in ("id", "---"):
+            if len(cells) != 5:
+                yield f"docs/ledger.md:{number}: {len(cells)} cells, expected 5"
+            continue
+        state, held_by, absent = cells[2:]
+        names = re.findall(r"`([^`]+)`", held_by)
+        if state not in ("held", "partial", "absent"):
+            yield f"docs/ledger.md:{number}: state {state}, expected held, partial or absent"
+        if state != "absent" and not names:
+            yield f"docs/ledger.md:{number}: {cells[0]} is {state}, but no test is named"
+        if state != "held" and not absent:
+            yield f"docs/ledger.md:{number}: {cells[0]} is {state}, but nothing says what is missing"
+        yield from complaints("docs/ledger.md", number, names, "ledger")
+    for number, cells in _rows(files["docs/status.md"]):
+        if len(cells) != 4 or cells[0] in ("feature", "---"):
+            if len(cells) != 4:
+                yield f"docs/status.md:{number}: {len(cells)} cells, expected 4"
+            continue
+        names = re.findall(r"`([^`]+)`", cells[2])
+        if cells[1] not in ("works", "partial", "absent"):
+            yield f"docs/status.md:{number}: state {cells[1]}, expected works, partial or absent"
+        if cells[1] != "absent" and not names:
+            yield f"docs/status.md:{number}: {cells[0]} {cells[1]}, but no test is named"
+        if cells[1] != "works" and not cells[3]:
+            yield f"docs/status.md:{number}: {cells[0]} is {cells[1]}, but nothing says what is missing"
+        yield from complaints("docs/status.md", number, names, "")
+
+
+RULES = {
+    "licences": licences,
+    "lengths": lengths,
+    "purposes": purposes,
+    "places": places,
+    "unfinished": markers_of_unfinished_work,
+    "arrows": arrows,
+    "links": links,
+    "packages": packages,
+}
