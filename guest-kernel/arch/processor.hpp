@@ -1,0 +1,58 @@
+// The few processor operations that code outside arch/ needs; nothing on a host.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+namespace pv::arch {
+
+#if PV_HOSTED
+inline bool disable_interrupts() {
+    return false;
+}
+
+inline void restore_interrupts(bool) {}
+
+inline bool interrupts_enabled() {
+    return true;
+}
+#else
+[[nodiscard]] inline bool interrupts_enabled() {
+    std::uint64_t flags = 0;
+    __asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags)::"memory");
+    return (flags & 0x200) != 0;
+}
+
+/// Returns whether they were on.
+inline bool disable_interrupts() {
+    const bool were_on = interrupts_enabled();
+    __asm__ volatile("cli" ::: "memory");
+    return were_on;
+}
+
+inline void restore_interrupts(bool were_on) {
+    if (were_on) {
+        __asm__ volatile("sti" ::: "memory");
+    }
+}
+#endif
+
+/// In the body of a loop that polls.
+inline void relax() {
+    __builtin_ia32_pause();
+}
+
+class InterruptsOff {
+  public:
+    InterruptsOff() : were_on_(disable_interrupts()) {}
+
+    InterruptsOff(const InterruptsOff&) = delete;
+    InterruptsOff& operator=(const InterruptsOff&) = delete;
+
+    ~InterruptsOff() { restore_interrupts(were_on_); }
+
+  private:
+    bool were_on_;
+};
+
+}  // namespace pv::arch

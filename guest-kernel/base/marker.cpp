@@ -1,0 +1,18 @@
+// Numbers for waits, unique for one boot.
+// SPDX-License-Identifier: MIT
+#include "base/marker.hpp"
+
+#include <atomic>
+
+namespace pv::marker {
+namespace {
+
+constinit std::atomic<std::uint64_t> last_wait{0};
+
+}  // namespace
+
+std::uint64_t next_wait() {
+    return last_wait.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace pv::marker

@@ -1,0 +1,36 @@
+// What tests set and read where a kernel part runs on a host: clock, log, markers, interrupts.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "interrupt/vector.hpp"
+
+namespace pv::hosted {
+
+/// Holds the clock still at `instant`; advance it with this again. A held clock suits single-threaded tests:
+/// parked threads wait in real time.
+void hold_clock(Instant instant);
+void release_clock();
+
+struct Marker {
+    std::uint32_t number = 0;  ///< pv_marker_number
+    std::array<std::uint64_t, 6> args{};
+};
+
+/// All markers since the last call, of all threads, in order.
+std::vector<Marker> take_markers();
+/// All log lines since the last call, without their time stamps.
+std::vector<std::string> take_log();
+
+/// Delivers the interrupt a device would raise by this message, on the calling thread.
+void raise(const interrupt::Message& message);
+
+/// Makes the nth allocation of frames from now (1 = the next) and all later ones fail; 0 = none fails.
+void fail_frames_from(std::uint64_t nth);
+
+}  // namespace pv::hosted

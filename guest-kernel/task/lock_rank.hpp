@@ -1,0 +1,76 @@
+// The one order in which locks are taken. A lock may be taken only while every lock held has a lower rank.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace pv::task {
+
+/// Outermost first. Sleeping locks come before all spinning ones: nobody sleeps with a spinlock held.
+/// Add a rank where it belongs; the numbers matter only by their order, and stay below 64.
+enum class Rank : std::uint8_t {
+    // sleeping (Mutex)
+    exercise = 1,         ///< the workload's own books
+    device_registry = 2,  ///< lists of devices
+    block_device = 4,     ///< a block device as a whole: recovery, shutdown
+    controller = 6,       ///< a controller's admin work
+    sleeping_leaf = 9,    ///< tests; taken last of the sleeping ones
+
+    // spinning (SpinLock), interrupts off while held
+    queue = 20,          ///< a submission queue or virtqueue: slots, rings
+    dma = 24,            ///< mappings of devices and the quarantine
+    interrupt = 28,      ///< the table of interrupt vectors
+    wait_queue = 32,     ///< the waiters of one wait queue
+    thread = 34,         ///< a thread's end and its joiner
+    scheduler = 36,      ///< a CPU's run queues and timers
+    slab = 40,           ///< a slab cache's lists
+    address_space = 44,  ///< kernel page tables above the direct map
+    frames = 48,         ///< the buddy allocator
+    leaf = 52,           ///< guards a few words, takes nothing inside
+    console = 60,        ///< the serial port: anything may log
+};
+
+constexpr std::string_view to_string(Rank rank) {
+    switch (rank) {
+        case Rank::exercise:
+            return "exercise";
+        case Rank::device_registry:
+            return "device registry";
+        case Rank::block_device:
+            return "block device";
+        case Rank::controller:
+            return "controller";
+        case Rank::sleeping_leaf:
+            return "sleeping leaf";
+        case Rank::queue:
+            return "queue";
+        case Rank::dma:
+            return "dma";
+        case Rank::interrupt:
+            return "interrupt";
+        case Rank::wait_queue:
+            return "wait queue";
+        case Rank::thread:
+            return "thread";
+        case Rank::scheduler:
+            return "scheduler";
+        case Rank::slab:
+            return "slab";
+        case Rank::address_space:
+            return "address space";
+        case Rank::frames:
+            return "frames";
+        case Rank::leaf:
+            return "leaf";
+        case Rank::console:
+            return "console";
+    }
+    return "unknown";
+}
+
+constexpr bool may_sleep_holding(Rank rank) {
+    return rank < Rank::queue;
+}
+
+}  // namespace pv::task

@@ -1,0 +1,67 @@
+// Kernel threads: created by name, preempted, joined with a deadline.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "base/deadline.hpp"
+#include "base/result.hpp"
+
+namespace pv::task {
+
+struct ControlBlock;
+
+/// Higher runs first; equals share the CPU in turns.
+enum class Priority : std::uint8_t { low = 0, normal = 1, high = 2 };
+
+inline constexpr std::size_t name_max = 31;
+
+/// The one owner of a thread's end. Destroying the handle of a thread that still runs lets it go on by
+/// itself.
+class Thread {
+  public:
+    /// Starts `function(argument)` on a stack of its own (16 KiB, a guard page below). `name` is copied and
+    /// cut to name_max. Threads only. Error: out_of_memory.
+    static Result<Thread> create(std::string_view name, void (*function)(void*), void* argument,
+                                 Priority priority = Priority::normal);
+
+    Thread() = default;
+
+    Thread(Thread&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+
+    Thread& operator=(Thread&& other) noexcept {
+        std::swap(block_, other.block_);
+        return *this;
+    }
+
+    Thread(const Thread&) = delete;
+    Thread& operator=(const Thread&) = delete;
+    ~Thread();
+
+    /// Waits for the thread's function to return. Error: timed_out; the handle then still owns it.
+    Result<> join(Deadline deadline);
+
+    [[nodiscard]] bool joinable() const { return block_ != nullptr; }
+
+  private:
+    explicit Thread(ControlBlock* block) : block_(block) {}
+
+    ControlBlock* block_ = nullptr;
+};
+
+/// Sleeps at least this long. Threads only.
+void sleep(Duration span);
+void sleep_until(Instant instant);
+
+/// Lets others of the same priority run.
+void yield();
+
+/// The running thread's name; "boot" before there are threads. Any context.
+[[nodiscard]] std::string_view current_name();
+
+/// Threads that have not ended, the idle thread included.
+[[nodiscard]] std::size_t thread_count();
+
+}  // namespace pv::task

@@ -1,0 +1,115 @@
+// The wait queue's protocol (see the header), over park and unpark.
+// SPDX-License-Identifier: MIT
+#include "task/wait_queue.hpp"
+
+#include <boost/intrusive/circular_list_algorithms.hpp>
+
+#include "base/marker.hpp"
+#include "base/panic.hpp"
+#include "task/park.hpp"
+
+namespace pv::task {
+namespace {
+
+// Circular with the queue's own head as sentinel, so that a queue needs no constructor at run time.
+struct WaiterTraits {
+    using node = Waiter;
+    using node_ptr = Waiter*;
+    using const_node_ptr = const Waiter*;
+
+    static node_ptr get_next(const_node_ptr n) { return n->next; }
+
+    static void set_next(node_ptr n, node_ptr next) { n->next = next; }
+
+    static node_ptr get_previous(const_node_ptr n) { return n->previous; }
+
+    static void set_previous(node_ptr n, node_ptr previous) { n->previous = previous; }
+};
+
+using Algorithms = boost::intrusive::circular_list_algorithms<WaiterTraits>;
+
+}  // namespace
+
+WaitQueue::~WaitQueue() {
+    SpinGuard guard(lock_);
+    PV_ASSERT(head_.next == &head_);
+}
+
+void WaitQueue::append(Waiter& waiter) {
+    Algorithms::link_before(&head_, &waiter);
+    waiter.linked = true;
+    waiter.woken = false;
+}
+
+void WaitQueue::unlink(Waiter& waiter) {
+    Algorithms::unlink(&waiter);
+    waiter.linked = false;
+}
+
+Result<> WaitQueue::wait(Deadline deadline, FunctionRef<bool()> predicate) {
+    if (predicate()) {
+        return {};
+    }
+    PV_ASSERT(spinning_ranks() == 0 && !in_interrupt());
+    const std::uint64_t id = marker::next_wait();
+    marker::wait_begin(id, marker::WaitKind::queue, deadline.remaining(),
+                       reinterpret_cast<std::uintptr_t>(this));
+    Waiter waiter;
+    waiter.thread = &current();
+    bool satisfied = false;
+    while (true) {
+        {
+            SpinGuard guard(lock_);
+            if (!waiter.linked) {
+                append(waiter);
+            }
+        }
+        // On the list now: whoever makes the predicate true from here on finds us and leaves a permit.
+        satisfied = predicate();
+        if (satisfied || deadline.expired()) {
+            break;
+        }
+        park(deadline);
+    }
+    bool pass_on = false;
+    {
+        SpinGuard guard(lock_);
+        if (waiter.linked) {
+            unlink(waiter);
+        } else {
+            pass_on = waiter.woken && !satisfied;
+        }
+    }
+    if (pass_on) {
+        // Picked by wake_one, but we leave empty-handed: the wake-up belongs to the next.
+        wake_one();
+    }
+    marker::wait_end(id, satisfied ? marker::WaitResult::satisfied : marker::WaitResult::timed_out);
+    if (!satisfied) {
+        return fail(Error::timed_out);
+    }
+    return {};
+}
+
+void WaitQueue::wake_one() {
+    SpinGuard guard(lock_);
+    if (head_.next != &head_) {
+        Waiter& waiter = *head_.next;
+        unlink(waiter);
+        waiter.woken = true;
+        // Under the lock: the waiter cannot leave its stack frame before it has taken the lock itself.
+        unpark(*waiter.thread);
+    }
+}
+
+void WaitQueue::wake_all() {
+    SpinGuard guard(lock_);
+    while (head_.next != &head_) {
+        Waiter& waiter = *head_.next;
+        unlink(waiter);
+        waiter.woken = true;
+        unpark(*waiter.thread);
+    }
+}
+
+}  // namespace pv::task
