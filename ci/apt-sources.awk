@@ -1,6 +1,6 @@
 # Reads apt's sources in both forms and prints, for each Debian mirror of this release, one deb822 source of another
 # suite of that mirror, as records that end in NUL. Variables: names = what this release is called in sources, separated
-# by spaces; suite = the suite wanted. mawk and gawk.
+# by spaces; types and suite = the source wanted. mawk and gawk.
 # SPDX-License-Identifier: MIT
 
 BEGIN { n = split(names, list, " "); for (i = 1; i <= n; i++) known[list[i]] = 1 }
@@ -11,7 +11,7 @@ function offer(uris, rest,    count, uri, i) {
   for (i = 1; i <= count; i++) {
     if (uri[i] == "" || uri[i] ~ /^cdrom:/ || (uri[i] in offered)) continue
     offered[uri[i]] = 1
-    printf "Types: deb deb-src\nURIs: %s\nSuites: %s\nComponents: main\n%s%c", uri[i], suite, rest, 0
+    printf "Types: " types "\nURIs: %s\nSuites: %s\nComponents: main\n%s%c", uri[i], suite, rest, 0
   }
 }
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts of this folder share. Sourced, with bash, after `cd` to the top of the source tree.
 # SPDX-License-Identifier: MIT
 
@@ -34,6 +35,8 @@ apt_get() {
   apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 "$@"
 }
 
+apt_install() { apt_get install --no-install-recommends --no-remove "$@"; }
+
 # The lock of the package lists is not covered by DPkg::Lock::Timeout.
 apt_update() {
   local try
@@ -43,4 +46,16 @@ apt_update() {
     flock -n /var/lib/apt/lists/lock true 2>/dev/null && return 1
     sleep 10
   done
+}
+
+# apt_sources RELEASE TYPE SUITE: for each mirror from which this machine takes RELEASE (its name in apt's sources), prints
+# one deb822 source of TYPE (deb, deb-src) and SUITE of that mirror, in records that end in NUL. Everything else that the
+# machine says of the mirror (keys, trust, validity) is kept.
+apt_sources() {
+  local files=() file
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ -r "$file" ] && files+=("$file")
+  done
+  [ ${#files[@]} -gt 0 ] || return 0
+  awk -v names="$1" -v types="$2" -v suite="$3" -f ci/apt-sources.awk "${files[@]}"
 }

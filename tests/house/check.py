@@ -1,4 +1,4 @@
-# Applies the house's rules to the source tree: check.py rules | documents BUILD | format | tidy BUILD [PART...]
+# Applies the house's rules to the source tree: check.py rules | documents BUILD | format | shell
 # SPDX-License-Identifier: MIT
 import json
 import os
@@ -58,6 +58,14 @@ def format_complaints():
     return [f"{path}: not formatted; run clang-format-19 -i on it" for path in bad]
 
 
+def shell_complaints():
+    """Shell scripts, by their first line, under shellcheck; its information and style levels are left to the reader."""
+    scripts = [path for path, text in read().items() if re.match(r"#!.*\b(ba|busybox |da)?sh\b|# shellcheck shell=", text)]
+    result = subprocess.run(["shellcheck", "-x", "-S", "warning", "-f", "gcc", *scripts], cwd=TOP, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
+    return result.stdout.splitlines() or (["shellcheck failed"] if result.returncode else [])
+
+
 def main(arguments):
     what = arguments[0] if arguments else ""
     if what == "rules":
@@ -70,8 +78,10 @@ def main(arguments):
         print(f"{len(tests)} tests, {len(found)} complaints")
     elif what == "format":
         found = format_complaints()
+    elif what == "shell":
+        found = shell_complaints()
     else:
-        print(__doc__ or "usage: check.py rules | documents BUILD | format", file=sys.stderr)
+        print("usage: check.py rules | documents BUILD | format | shell", file=sys.stderr)
         return 2
     for line in found:
         print(line)
