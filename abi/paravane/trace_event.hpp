@@ -177,6 +177,29 @@ constexpr const KindInfo* find(Kind kind) {
     return nullptr;
 }
 
+/// argument_count's table: kinds below 256, then markers. Made at compile time because it is asked for every
+/// event.
+inline constexpr auto argument_counts = [] {
+    std::array<std::uint8_t, 512> table{};
+    table.fill(6);
+    for (const KindInfo& info : kinds) {
+        const auto number = static_cast<std::size_t>(info.kind);
+        std::uint8_t count = 0;
+        while (count < 6 && info.args[count] != "_") {
+            ++count;
+        }
+        table.at(number < marker_base ? number : 256 + (number - marker_base)) = count;
+    }
+    return table;
+}();
+
+/// How many arguments `kind` has; all six for a kind this version does not know.
+constexpr std::size_t argument_count(Kind kind) {
+    const auto number = static_cast<std::uint32_t>(kind);
+    const std::uint32_t marker = number - std::uint32_t{marker_base};  // wraps for kinds that are no markers
+    return number < 256 ? argument_counts[number] : marker < 256 ? argument_counts[256 + marker] : 6;
+}
+
 constexpr bool is_marker(Kind kind) {
     return static_cast<std::int32_t>(kind) >= marker_base;
 }

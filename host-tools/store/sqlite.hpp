@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "base/error.hpp"
 
@@ -81,6 +82,8 @@ class Database {
   public:
     /// `flags` as sqlite3_open_v2 takes them. The name is always a file's: never a URI, never ":memory:".
     [[nodiscard]] static Result<Database> open(const std::filesystem::path& path, int flags);
+    /// A database of one's own in memory.
+    [[nodiscard]] static Result<Database> open_memory();
     [[nodiscard]] Result<Statement> prepare(std::string_view sql);
     /// One or more statements without results.
     [[nodiscard]] Result<> execute(const std::string& sql);
@@ -91,6 +94,8 @@ class Database {
     [[nodiscard]] Error error(int code) const;
 
   private:
+    static Result<Database> open_name(const std::string& name, int flags);
+
     struct Close {
         void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
     };

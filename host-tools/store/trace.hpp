@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <unordered_map>
 #include <vector>
 
 #include "base/error.hpp"
@@ -151,6 +152,7 @@ class Trace {
     int schema_minor_ = 0;
     bool whole_ = false;
     std::int64_t event_count_ = 0;
+    std::unordered_map<std::uint64_t, std::string> texts_;  ///< bounded cache of text()
 };
 
 }  // namespace pv::store
