@@ -1,0 +1,260 @@
+// One hardware queue as threads use it: submit, wait with a deadline, time out, give back what comes late.
+// SPDX-License-Identifier: MIT
+#include "block/command_queue.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "base/log.hpp"
+#include "block/describe.hpp"
+
+namespace pv::block {
+namespace {
+
+using namespace literals;
+
+/// How long a command may wait before the console says so, and how often it does then.
+constexpr Duration patience = 1_s;
+/// Refused completions that are logged one by one; a device that sends more is only counted.
+constexpr std::uint64_t refused_log_limit = 8;
+
+}  // namespace
+
+Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
+                                       FunctionRef<Result<>(CommandId, const Command&)> prepare) {
+    Command command{.operation = submission.operation,
+                    .first = submission.first,
+                    .blocks = submission.blocks,
+                    .since = now(),
+                    .deadline = submission.deadline,
+                    .data = std::move(submission.data),
+                    .expected = submission.expected};
+    while (true) {
+        Error error = Error::timed_out;
+        {
+            task::SpinGuard guard{lock_};
+            const Duration left = command.deadline.remaining();
+            std::optional<CommandId> id;
+            if (closed()) {
+                error = Error::device_failed;
+            } else if (left == Duration{}) {
+                error = Error::timed_out;
+            } else if (id = table_.begin(std::move(command)); !id) {
+                error = Error::busy;
+            } else if (const Result<> prepared = prepare(*id, *table_.find(*id)); !prepared) {
+                table_.withdraw(*id);
+                return fail(prepared.error());
+            } else {
+                marker::command_submit(identity_.device, identity_.number, id->marker(), submission.operation,
+                                       left, submission.request);
+                publish(*id);
+                return *id;
+            }
+        }
+        if (error == Error::busy && room == Room::wait) {
+            const auto freed = [&] {
+                task::SpinGuard guard{lock_};
+                return closed() || table_.outstanding() < table_.limit();
+            };
+            if (changed_.wait(command.deadline, freed)) {
+                continue;
+            }
+            log::warning("{}: no room on queue {} for a {}: {} commands outstanding", identity_.name,
+                         identity_.number, to_string(submission.operation), owed());
+            error = Error::timed_out;
+        }
+        command.data.unmap();
+        return fail(error);
+    }
+}
+
+Result<Outcome> CommandQueue::wait(CommandId id) {
+    Deadline deadline = Deadline::at(now());
+    {
+        task::SpinGuard guard{lock_};
+        if (const Command* command = table_.find(id); command != nullptr) {
+            deadline = command->deadline;
+        }
+    }
+    const auto ended = [&] {
+        task::SpinGuard guard{lock_};
+        return closed() || table_.finished(id);
+    };
+    while (true) {
+        const Result<> woken = finished_[CommandTable::Slots::slot_of(id)].wait(
+            earlier(deadline, Deadline::after(patience)), ended);
+        if (woken) {
+            task::SpinGuard guard{lock_};
+            if (auto outcome = table_.take(id)) {
+                changed_.wake_one();
+                return *outcome;
+            }
+        }
+        if (woken || deadline.expired()) {
+            return give_up(id);
+        }
+        say_waiting();
+    }
+}
+
+Result<Outcome> CommandQueue::give_up(CommandId id) {
+    {
+        task::SpinGuard guard{lock_};
+        if (!closed()) {
+            drain();
+        }
+        if (auto outcome = table_.take(id)) {
+            changed_.wake_one();
+            return *outcome;
+        }
+        const Command* command = table_.find(id);
+        if (command == nullptr || !table_.expire(id)) {
+            return fail(Error::cancelled);
+        }
+        if (closed()) {
+            marker::command_failed(identity_.device, identity_.number, id.marker(), 0);
+            return fail(Error::device_failed);
+        }
+        marker::command_timeout(identity_.device, identity_.number, id.marker(),
+                                now() - command->deadline.instant());
+        log::warning(
+            "{}: {} at block {} (+{}) timed out after {} on queue {}; its {} bytes stay in quarantine until "
+            "the device answers",
+            identity_.name, to_string(command->operation), command->first, command->blocks,
+            now() - command->since, identity_.number, command->data.length());
+    }
+    expired(id);
+    return fail(Error::timed_out);
+}
+
+void CommandQueue::say_waiting() {
+    task::SpinGuard guard{lock_};
+    if (said_ != Instant{} && now() - said_ < patience) {
+        return;
+    }
+    const Command* oldest = nullptr;
+    table_.for_each([&](CommandId, const Command& command) {
+        if (command.state == Command::State::submitted &&
+            (oldest == nullptr || command.since < oldest->since)) {
+            oldest = &command;
+        }
+    });
+    if (oldest == nullptr || now() - oldest->since < patience) {
+        return;
+    }
+    said_ = now();
+    log::warning("{}: {} at block {} (+{}) waits {} on queue {}, deadline in {}; {} commands outstanding",
+                 identity_.name, to_string(oldest->operation), oldest->first, oldest->blocks,
+                 now() - oldest->since, identity_.number, oldest->deadline.remaining(), table_.owed());
+}
+
+void CommandQueue::interrupt() {
+    task::SpinGuard guard{lock_};
+    if (!closed()) {
+        drain();
+    }
+}
+
+void CommandQueue::arrived(std::uint16_t wire, std::uint16_t status, std::uint32_t result) {
+    const std::optional<CommandId> id = table_.name(wire);
+    if (!id) {
+        (void)table_.complete(wire, status, result);
+        refuse(wire, "nothing like it is outstanding");
+        return;
+    }
+    const Command& command = *table_.find(*id);
+    const bool late = command.state == Command::State::timed_out;
+    if (late) {
+        log::warning(
+            "{}: {} at block {} (+{}) answered after {} on queue {}, too late for its caller: its memory is "
+            "free again",
+            identity_.name, to_string(command.operation), command.first, command.blocks,
+            now() - command.since, identity_.number);
+    }
+    if (command.state == Command::State::submitted || late) {
+        marker::command_complete(identity_.device, identity_.number, id->marker(), status);
+    }
+    switch (table_.complete(wire, status, result)) {
+        case Arrival::delivered:
+            finished_[CommandTable::Slots::slot_of(*id)].wake_all();
+            break;
+        case Arrival::late:
+            changed_.wake_all();
+            break;
+        case Arrival::refused:
+            refuse(wire, "it was answered already");
+            break;
+    }
+}
+
+const Command* CommandQueue::outstanding(std::uint16_t wire) {
+    const std::optional<CommandId> id = table_.name(wire);
+    return id ? table_.find(*id) : nullptr;
+}
+
+void CommandQueue::refuse(std::uint64_t wire, std::string_view why) {
+    marker::command_refused(identity_.device, identity_.number, wire);
+    if (++refused_said_ <= refused_log_limit) {
+        log::error("{}: completion for id {:#x} on queue {} refused: {}", identity_.name, wire,
+                   identity_.number, why);
+    }
+}
+
+void CommandQueue::close(std::string_view why) {
+    task::SpinGuard guard{lock_};
+    close_locked(why);
+}
+
+void CommandQueue::close_locked(std::string_view why) {
+    if (closed_.exchange(true, std::memory_order_acq_rel)) {
+        return;
+    }
+    if (!why.empty()) {
+        log::error("{}: queue {} is given up: {}", identity_.name, identity_.number, why);
+    }
+    for (task::WaitQueue& queue : finished_) {
+        queue.wake_all();
+    }
+    changed_.wake_all();
+}
+
+void CommandQueue::fail_all(Error error) {
+    task::SpinGuard guard{lock_};
+    table_.fail_all(error, [&](CommandId id, const Command& command) {
+        log::warning("{}: {} at block {} (+{}) ends without an answer on queue {}", identity_.name,
+                     to_string(command.operation), command.first, command.blocks, identity_.number);
+        marker::command_failed(identity_.device, identity_.number, id.marker(),
+                               static_cast<std::uint64_t>(error));
+    });
+    for (task::WaitQueue& queue : finished_) {
+        queue.wake_all();
+    }
+    changed_.wake_all();
+}
+
+Result<> CommandQueue::settle(Deadline deadline) {
+    const auto settled = [&] {
+        task::SpinGuard guard{lock_};
+        return closed() || table_.owed() == 0;
+    };
+    while (!changed_.wait(earlier(deadline, Deadline::after(patience)), settled)) {
+        if (deadline.expired()) {
+            return fail(Error::timed_out);
+        }
+        log::warning("{}: shutting down waits for {} commands on queue {}", identity_.name, owed(),
+                     identity_.number);
+    }
+    return {};
+}
+
+CommandCounts CommandQueue::counts() {
+    task::SpinGuard guard{lock_};
+    return table_.counts();
+}
+
+std::size_t CommandQueue::owed() {
+    task::SpinGuard guard{lock_};
+    return table_.owed();
+}
+
+}  // namespace pv::block

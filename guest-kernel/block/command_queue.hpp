@@ -1,0 +1,135 @@
+// One hardware queue as threads use it: submit, wait with a deadline, time out, give back what comes late.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/deadline.hpp"
+#include "base/function_ref.hpp"
+#include "base/marker.hpp"
+#include "base/result.hpp"
+#include "block/command_table.hpp"
+#include "device/dma/mapping.hpp"
+#include "task/lock.hpp"
+#include "task/wait_queue.hpp"
+
+namespace pv::block {
+
+/// A command on its way to a queue.
+struct Submission {
+    marker::Operation operation = marker::Operation::other;
+    std::uint64_t first = 0;  ///< block, for the console
+    std::uint64_t blocks = 0;
+    std::uint64_t request = 0;  ///< the caller's id as in durable_begin, or 0
+    Deadline deadline = Deadline::at(Instant{});
+    dma::Mapping data;           ///< taken over: unmapped when the device is done with it
+    std::uint32_t expected = 0;  ///< bytes the device will say it wrote, where it says so
+};
+
+/// Who a queue belongs to, for markers and messages.
+struct QueueIdentity {
+    std::string_view name;  ///< of the device, "nvme0"; outlives the queue
+    marker::Device device{};
+    std::uint16_t number = 0;
+};
+
+/// Base of the queues of block drivers. What the device does is the derived class's: `publish` and `drain`.
+///
+/// A command's deadline is kept by its caller's own thread: when it passes, the queue is looked at once more
+/// (an interrupt may have been lost), then the caller gets timed_out at once, and the memory stays in
+/// quarantine until the device answers (late) or is proven quiet (fail_all). Nothing else waits for it.
+class CommandQueue {
+  public:
+    CommandQueue(QueueIdentity identity, Generations generations, std::size_t limit)
+        : identity_{identity}, table_{generations, limit} {}
+
+    CommandQueue(const CommandQueue&) = delete;
+    CommandQueue& operator=(const CommandQueue&) = delete;
+
+    /// Whether `submit` may sleep for a free slot.
+    enum class Room : std::uint8_t { wait, now };
+
+    /// Hands a command to the device. `prepare(id, command)` is called under the queue's lock and writes what
+    /// the device will read; nothing is visible to it before `publish`. Threads only.
+    /// Errors: what prepare says; busy (no slot, Room::now); timed_out (no slot before the deadline, or that
+    /// had passed already); device_failed when the queue was closed. On an error the data is unmapped again.
+    [[nodiscard]] Result<CommandId> submit(Submission&& submission, Room room,
+                                           FunctionRef<Result<>(CommandId, const Command&)> prepare);
+
+    /// Sleeps until the command ended or its deadline passed. Each command is waited for once. Threads only.
+    /// Errors: timed_out, device_failed. A status the device gave is an Outcome, whatever it says.
+    [[nodiscard]] Result<Outcome> wait(CommandId id);
+
+    /// submit and wait.
+    [[nodiscard]] Result<Outcome> execute(Submission&& submission,
+                                          FunctionRef<Result<>(CommandId, const Command&)> prepare) {
+        return wait(PV_TRY(submit(std::move(submission), Room::wait, prepare)));
+    }
+
+    /// The device says there is something. Interrupt context.
+    void interrupt();
+
+    /// Nothing is submitted from here on; who waits gets device_failed, memory stays in quarantine. Any
+    /// context.
+    void close(std::string_view why);
+
+    /// The device is proven quiet: every command still owed ends, all their memory is unmapped. Threads only.
+    void fail_all(Error error);
+
+    /// Sleeps until the device owes nothing. Error: timed_out; says on the console what it waits for.
+    [[nodiscard]] Result<> settle(Deadline deadline);
+
+    [[nodiscard]] CommandCounts counts();
+    [[nodiscard]] std::size_t owed();
+
+    [[nodiscard]] const QueueIdentity& identity() const { return identity_; }
+
+  protected:
+    ~CommandQueue() = default;
+
+    /// Makes what `prepare` wrote visible to the device and rings. Under the lock, interrupts off.
+    virtual void publish(CommandId id) = 0;
+
+    /// Takes every completion there is, calling `arrived` for each. Under the lock, interrupts off.
+    virtual void drain() = 0;
+
+    /// The caller of `id` got timed_out; the device still owes it. On that caller's thread, no lock held:
+    /// must not sleep for longer than the slack.
+    virtual void expired(CommandId /*id*/) {}
+
+    /// From `drain`: the device answered for `wire`. `written` is how many bytes it says it wrote, 0 where
+    /// the device does not say.
+    void arrived(std::uint16_t wire, std::uint16_t status, std::uint32_t result);
+
+    /// From `drain`: what is outstanding under `wire`, nullptr for nothing.
+    [[nodiscard]] const Command* outstanding(std::uint16_t wire);
+
+    /// From `drain`: a completion that names no command at all.
+    void refuse(std::uint64_t wire, std::string_view why);
+
+    [[nodiscard]] std::size_t owed_locked() const { return table_.owed(); }
+
+    /// From `drain`: as close().
+    void close_locked(std::string_view why);
+
+    [[nodiscard]] bool closed() const { return closed_.load(std::memory_order_acquire); }
+
+  private:
+    [[nodiscard]] Result<Outcome> give_up(CommandId id);
+    void say_waiting();
+
+    QueueIdentity identity_;
+    task::SpinLock lock_{task::Rank::queue};
+    CommandTable table_;                                       ///< guarded by lock_
+    Instant said_;                                             ///< guarded by lock_
+    std::uint64_t refused_said_ = 0;                           ///< guarded by lock_
+    std::array<task::WaitQueue, maximum_in_flight> finished_;  ///< by slot
+    task::WaitQueue changed_;                                  ///< a slot became free, or less is owed
+    std::atomic<bool> closed_{false};
+};
+
+}  // namespace pv::block

@@ -1,0 +1,52 @@
+// Memory that belongs to a device for its whole service: rings, tables, identify data.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "device/dma/mapping.hpp"
+#include "device/dma/pages.hpp"
+
+namespace pv::dma {
+
+/// Zeroed frames and their one mapping. Like a Mapping, it must be released when the device is done with it:
+/// what is destroyed before stays out of the allocator for good.
+class Buffer {
+  public:
+    Buffer() = default;
+
+    /// Errors: out_of_memory, invalid_argument (length 0).
+    [[nodiscard]] static Result<Buffer> allocate(Requester requester, std::size_t length,
+                                                 Direction direction) {
+        Buffer buffer;
+        buffer.pages_ = PV_TRY(Pages::allocate(length));
+        buffer.mapping_ = PV_TRY(Mapping::map(requester, buffer.pages_, 0, length, direction));
+        return buffer;
+    }
+
+    [[nodiscard]] std::span<std::byte> bytes() const { return pages_.bytes().first(mapping_.length()); }
+
+    [[nodiscard]] BusAddress bus() const { return mapping_.bus(); }
+
+    [[nodiscard]] const Mapping& mapping() const { return mapping_; }
+
+    explicit operator bool() const { return static_cast<bool>(mapping_); }
+
+    /// The device does not use it any more. The frames go back.
+    void release() {
+        mapping_.unmap();
+        pages_ = Pages{};
+    }
+
+    /// The mapping alone, for a command that takes it over and ends it.
+    [[nodiscard]] Mapping take_mapping() { return std::move(mapping_); }
+
+    [[nodiscard]] const Pages& pages() const { return pages_; }
+
+  private:
+    Pages pages_;
+    Mapping mapping_;
+};
+
+}  // namespace pv::dma

@@ -1,0 +1,103 @@
+// dma::Mapping: the only thing that gives a device an address.
+// SPDX-License-Identifier: MIT
+#include "device/dma/mapping.hpp"
+
+#include <atomic>
+#include <utility>
+
+#include "base/marker.hpp"
+
+namespace pv::dma {
+namespace {
+
+constinit std::atomic<std::uint64_t> mapped{0};
+constinit std::atomic<std::uint64_t> live{0};
+constinit std::atomic<std::uint64_t> in_quarantine{0};
+constinit std::atomic<std::uint64_t> abandoned{0};
+
+}  // namespace
+
+Statistics statistics() {
+    return {mapped.load(), live.load(), in_quarantine.load(), abandoned.load()};
+}
+
+Result<Mapping> Mapping::map(Requester requester, const Pages& pages, std::size_t offset, std::size_t length,
+                             Direction direction) {
+    const std::size_t available = pages ? pages.bytes().size() : 0;
+    if (length == 0 || offset > available || length > available - offset) {
+        return fail(Error::invalid_argument);
+    }
+    if (pages.quarantined()) {
+        return fail(Error::busy);
+    }
+    const PhysicalAddress physical = pages.physical() + offset;
+    Mapping mapping;
+    mapping.pages_ = pages;
+    mapping.bus_ = BusAddress{physical.value()};
+    mapping.length_ = length;
+    mapping.id_ = mapped.fetch_add(1) + 1;
+    mapping.requester_ = requester;
+    mapping.direction_ = direction;
+    live.fetch_add(1);
+    marker::dma_map(requester, mapping.id_, mapping.bus_, physical, length, direction);
+    return mapping;
+}
+
+Mapping::Mapping(Mapping&& other) noexcept {
+    *this = std::move(other);
+}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+    if (this != &other) {
+        abandon();
+        pages_ = std::move(other.pages_);
+        bus_ = other.bus_;
+        length_ = other.length_;
+        id_ = std::exchange(other.id_, 0);
+        requester_ = other.requester_;
+        direction_ = other.direction_;
+        quarantined_ = std::exchange(other.quarantined_, false);
+    }
+    return *this;
+}
+
+Mapping::~Mapping() {
+    abandon();
+}
+
+void Mapping::unmap() {
+    if (id_ == 0) {
+        return;
+    }
+    marker::dma_unmap(requester_, id_, bus_, length_);
+    live.fetch_sub(1);
+    if (std::exchange(quarantined_, false)) {
+        in_quarantine.fetch_sub(1);
+        pages_.leave_quarantine();
+    }
+    id_ = 0;
+    pages_ = Pages{};
+}
+
+void Mapping::quarantine() {
+    if (id_ == 0 || quarantined_) {
+        return;
+    }
+    quarantined_ = true;
+    in_quarantine.fetch_add(1);
+    pages_.enter_quarantine();
+    marker::dma_quarantine(requester_, id_, bus_, length_);
+}
+
+void Mapping::abandon() {
+    if (id_ == 0) {
+        return;
+    }
+    quarantine();
+    abandoned.fetch_add(1);
+    id_ = 0;
+    // The reference is given to nobody: these frames never come back.
+    pages_.leak();
+}
+
+}  // namespace pv::dma

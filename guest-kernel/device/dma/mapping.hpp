@@ -1,0 +1,87 @@
+// dma::Mapping: the only thing that gives a device an address.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/address.hpp"
+#include "base/marker.hpp"
+#include "base/result.hpp"
+#include "device/dma/pages.hpp"
+
+namespace pv::dma {
+
+/// What the device may do with the memory.
+using Direction = marker::Direction;
+
+/// Who reads and writes: the device's PCI address.
+using Requester = marker::Device;
+
+/// Live mappings of all devices, for the figures at the end and for tests.
+struct Statistics {
+    std::uint64_t mapped = 0;       ///< ever
+    std::uint64_t live = 0;         ///< now, those in quarantine included
+    std::uint64_t quarantined = 0;  ///< now
+    std::uint64_t abandoned = 0;    ///< destroyed while live: their memory never goes back
+};
+
+[[nodiscard]] Statistics statistics();
+
+/// One range of memory a device may use, from `map` to `unmap`. Move-only. Holds its memory: the frames
+/// cannot return to the allocator while the mapping lives. A mapping that is destroyed without `unmap` was
+/// never proven quiet, so its memory is kept for good and counted (Statistics::abandoned): a leak, never a
+/// use after free. Any context; not synchronised, its owner's lock is.
+class Mapping {
+  public:
+    /// Maps nothing.
+    constexpr Mapping() = default;
+
+    /// The device `requester` may from now on use `length` bytes (> 0) from `offset` into `pages`. Emits
+    /// dma_map. Without an IOMMU the bus address is the physical one.
+    /// Errors: invalid_argument when the range is not inside the pages; busy when the pages are in
+    /// quarantine.
+    [[nodiscard]] static Result<Mapping> map(Requester requester, const Pages& pages, std::size_t offset,
+                                             std::size_t length, Direction direction);
+
+    Mapping(Mapping&& other) noexcept;
+    Mapping& operator=(Mapping&& other) noexcept;
+    Mapping(const Mapping&) = delete;
+    Mapping& operator=(const Mapping&) = delete;
+    ~Mapping();
+
+    /// The device is done with it: it completed the command, or it is quiet. Emits dma_unmap and lets go of
+    /// the memory. Nothing happens when it is not mapped.
+    void unmap();
+
+    /// Its owner gave up on the memory, which the device may still touch: it stays mapped until `unmap`.
+    /// Emits dma_quarantine.
+    void quarantine();
+
+    explicit operator bool() const { return id_ != 0; }
+
+    [[nodiscard]] bool quarantined() const { return quarantined_; }
+
+    [[nodiscard]] std::uint64_t id() const { return id_; }
+
+    [[nodiscard]] BusAddress bus() const { return bus_; }
+
+    [[nodiscard]] std::size_t length() const { return length_; }
+
+    [[nodiscard]] Direction direction() const { return direction_; }
+
+    [[nodiscard]] Requester requester() const { return requester_; }
+
+  private:
+    void abandon();
+
+    Pages pages_;
+    BusAddress bus_{};
+    std::size_t length_ = 0;
+    std::uint64_t id_ = 0;  ///< unique for the guest's life; 0 = not mapped
+    Requester requester_{};
+    Direction direction_ = Direction::bidirectional;
+    bool quarantined_ = false;
+};
+
+}  // namespace pv::dma

@@ -1,0 +1,60 @@
+// Memory devices may be given: contiguous frames that are freed when the last holder lets go.
+// SPDX-License-Identifier: MIT
+#include "device/dma/pages.hpp"
+
+#include <atomic>
+#include <new>
+
+#include "memory/frames.hpp"
+
+namespace pv::dma {
+
+struct Pages::Block {
+    memory::Frames frames;
+    std::atomic<std::uint32_t> holders{1};
+    std::atomic<std::uint32_t> quarantined{0};
+};
+
+Result<Pages> Pages::allocate(std::size_t length) {
+    memory::Frames frames = PV_TRY(memory::Frames::allocate_zeroed(length));
+    auto* block = new (std::nothrow) Block{.frames = std::move(frames)};
+    if (block == nullptr) {
+        return fail(Error::out_of_memory);
+    }
+    return Pages{block};
+}
+
+Pages::Pages(const Pages& other) : block_{other.block_} {
+    if (block_ != nullptr) {
+        block_->holders.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+Pages::~Pages() {
+    // The last holder must see everything the others did before they let go.
+    if (block_ != nullptr && block_->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        delete block_;
+    }
+}
+
+std::span<std::byte> Pages::bytes() const {
+    return block_ == nullptr ? std::span<std::byte>{} : block_->frames.bytes();
+}
+
+PhysicalAddress Pages::physical() const {
+    return block_ == nullptr ? PhysicalAddress{} : block_->frames.address();
+}
+
+bool Pages::quarantined() const {
+    return block_ != nullptr && block_->quarantined.load(std::memory_order_acquire) != 0;
+}
+
+void Pages::enter_quarantine() {
+    block_->quarantined.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void Pages::leave_quarantine() {
+    block_->quarantined.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+}  // namespace pv::dma

@@ -1,0 +1,27 @@
+// Words in memory that a device changes or watches while the driver runs: the only places where order counts.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+
+#include "base/endian.hpp"
+
+namespace pv::dma {
+
+// The wire is little endian, and so is the only processor this kernel runs on.
+static_assert(std::endian::native == std::endian::little);
+
+/// Reads a word the device writes (2-byte aligned); what the device wrote before it is visible afterwards.
+[[nodiscard]] inline std::uint16_t observe(const le16& word) {
+    return std::atomic_ref{*reinterpret_cast<std::uint16_t*>(const_cast<le16*>(&word))}.load(
+        std::memory_order_acquire);
+}
+
+/// Writes a word the device watches (2-byte aligned); all that was written before is visible to it first.
+inline void publish(le16& word, std::uint16_t value) {
+    std::atomic_ref{*reinterpret_cast<std::uint16_t*>(&word)}.store(value, std::memory_order_release);
+}
+
+}  // namespace pv::dma

@@ -1,0 +1,68 @@
+// PCI configuration registers (PCI Express Base Specification 5.0, section 7.5; PCI Local Bus 3.0, chapter
+// 6). SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "device/mmio/register.hpp"
+
+namespace pv::pci {
+
+struct Registers {
+    template <class T>
+    using ReadOnly = mmio::Register<T, mmio::Access::read_only>;
+    template <class T>
+    using ReadWrite = mmio::Register<T, mmio::Access::read_write>;
+
+    static constexpr ReadOnly<std::uint16_t> vendor{0x00};
+    static constexpr ReadOnly<std::uint16_t> device{0x02};
+    static constexpr ReadWrite<std::uint16_t> command{0x04};
+    static constexpr ReadOnly<std::uint16_t> status{0x06};
+    static constexpr ReadOnly<std::uint8_t> interface { 0x09 };
+    static constexpr ReadOnly<std::uint8_t> subclass{0x0a};
+    static constexpr ReadOnly<std::uint8_t> base_class{0x0b};
+    static constexpr ReadOnly<std::uint8_t> header{0x0e};
+    static constexpr mmio::RegisterArray<std::uint32_t> base_addresses{0x10, 4};
+    static constexpr ReadOnly<std::uint8_t> capabilities{0x34};
+    // Bridges (header type 1)
+    static constexpr ReadOnly<std::uint8_t> secondary_bus{0x19};
+    static constexpr ReadOnly<std::uint8_t> subordinate_bus{0x1a};
+
+    static constexpr std::uint16_t no_device = 0xffff;  // vendor of an empty slot
+
+    static constexpr std::uint16_t command_io = 1U << 0;
+    static constexpr std::uint16_t command_memory = 1U << 1;
+    static constexpr std::uint16_t command_bus_master = 1U << 2;
+    static constexpr std::uint16_t command_no_intx = 1U << 10;
+    static constexpr std::uint16_t status_capabilities = 1U << 4;
+    static constexpr std::uint8_t header_type_mask = 0x7f;
+    static constexpr std::uint8_t header_bridge = 1;
+    static constexpr std::uint8_t header_multi_function = 0x80;
+    static constexpr std::uint8_t class_mass_storage = 0x01;
+    static constexpr std::uint8_t subclass_nvme = 0x08;
+    static constexpr std::uint8_t interface_nvme = 0x02;
+};
+
+/// Capability ids (PCI Code and ID Assignment Specification).
+enum class CapabilityId : std::uint8_t { vendor = 0x09, express = 0x10, msix = 0x11 };
+
+/// MSI-X capability (PCI Express 5.0, 7.7.2), by offset from the capability, and its table's entries.
+struct MsixRegisters {
+    static constexpr std::size_t control = 2;  // 16 bits
+    static constexpr std::size_t table = 4;    // 32 bits: BAR in bits 2..0, offset above
+    static constexpr std::size_t pending = 8;  // 32 bits, same form
+
+    static constexpr std::uint16_t control_enable = 1U << 15;
+    static constexpr std::uint16_t control_mask_all = 1U << 14;
+    static constexpr std::uint16_t control_size_mask = 0x7ff;  // table entries, 0's based
+
+    static constexpr std::size_t entry_bytes = 16;
+    static constexpr mmio::RegisterArray<std::uint32_t> address_low{0, entry_bytes};
+    static constexpr mmio::RegisterArray<std::uint32_t> address_high{4, entry_bytes};
+    static constexpr mmio::RegisterArray<std::uint32_t> data{8, entry_bytes};
+    static constexpr mmio::RegisterArray<std::uint32_t> vector_control{12, entry_bytes};
+    static constexpr std::uint32_t vector_masked = 1;
+};
+
+}  // namespace pv::pci

@@ -1,0 +1,99 @@
+// virtio wire structures and numbers (Virtual I/O Device (VIRTIO) Version 1.2).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/endian.hpp"
+
+namespace pv::virtio {
+
+/// PCI identity (4.1.2): modern devices are 0x1040 + device type; transitional ones have ids of their own.
+inline constexpr std::uint16_t pci_vendor = 0x1af4;
+inline constexpr std::uint16_t pci_modern_base = 0x1040;
+inline constexpr std::uint16_t device_type_block = 2;
+inline constexpr std::uint16_t pci_transitional_block = 0x1001;
+
+/// Device status bits (2.1).
+struct DeviceStatus {
+    static constexpr std::uint8_t acknowledge = 1;
+    static constexpr std::uint8_t driver = 2;
+    static constexpr std::uint8_t driver_ok = 4;
+    static constexpr std::uint8_t features_ok = 8;
+    static constexpr std::uint8_t needs_reset = 64;
+    static constexpr std::uint8_t failed = 128;
+};
+
+/// Feature bits (6 and 5.2.3).
+struct Feature {
+    static constexpr std::uint64_t blk_size_max = 1ULL << 1;
+    static constexpr std::uint64_t blk_seg_max = 1ULL << 2;
+    static constexpr std::uint64_t blk_read_only = 1ULL << 5;
+    static constexpr std::uint64_t blk_block_size = 1ULL << 6;
+    static constexpr std::uint64_t blk_flush = 1ULL << 9;
+    static constexpr std::uint64_t indirect_descriptors = 1ULL << 28;
+    static constexpr std::uint64_t version_1 = 1ULL << 32;
+    static constexpr std::uint64_t access_platform = 1ULL << 33;
+};
+
+/// Vendor capability that says where a structure lies (4.1.4, struct virtio_pci_cap), by offset.
+struct PciCapability {
+    static constexpr std::size_t length = 2;              // cap_len, 8 bits
+    static constexpr std::size_t type = 3;                // cfg_type, 8 bits
+    static constexpr std::size_t bar = 4;                 // 8 bits
+    static constexpr std::size_t offset = 8;              // 32 bits, into the BAR
+    static constexpr std::size_t size = 12;               // 32 bits
+    static constexpr std::size_t notify_multiplier = 16;  // 32 bits, only of the notification structure
+    static constexpr std::uint8_t minimum_length = 16;
+};
+
+/// cfg_type (4.1.4).
+enum class Structure : std::uint8_t { common = 1, notify = 2, interrupt_status = 3, device = 4, pci = 5 };
+
+/// Descriptor of a split virtqueue (2.7.5).
+struct Descriptor {
+    static constexpr std::uint16_t flag_next = 1;
+    static constexpr std::uint16_t flag_device_writes = 2;
+    static constexpr std::uint16_t flag_indirect = 4;
+
+    le64 address;
+    le32 length;
+    le16 flags;
+    le16 next;
+};
+
+static_assert(sizeof(Descriptor) == 16);
+
+/// Entry of the used ring (2.7.8).
+struct UsedElement {
+    le32 id;      ///< head of the chain that is done: the device's word
+    le32 length;  ///< bytes written into its device-writable part: the device's word
+};
+
+static_assert(sizeof(UsedElement) == 8);
+
+/// Both rings begin with flags and index (2.7.6, 2.7.8); the entries follow.
+struct RingHeader {
+    le16 flags;
+    le16 index;
+};
+
+static_assert(sizeof(RingHeader) == 4);
+
+/// virtio-blk: request types and status (5.2.6).
+enum class BlockRequest : std::uint32_t { read = 0, write = 1, flush = 4 };
+enum class BlockStatus : std::uint8_t { ok = 0, io_error = 1, unsupported = 2 };
+
+/// Header of a virtio-blk request (5.2.6). Sectors are 512 bytes whatever the block size.
+struct BlockHeader {
+    le32 type;
+    le32 reserved;
+    le64 sector;
+};
+
+static_assert(sizeof(BlockHeader) == 16);
+
+inline constexpr std::size_t sector_size = 512;
+
+}  // namespace pv::virtio
