@@ -6,6 +6,8 @@
 // was read is what the byte array grew by.
 #pragma once
 
+#include <glib.h>  // first, and not within extern "C": newer versions have templates
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -1,0 +1,327 @@
+// The plugin as QEMU sees it: installs the callbacks that write what the guest does into QEMU's log.
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "plugin/guest_memory.hpp"
+#include "plugin/handshake.hpp"
+#include "plugin/instruction.hpp"
+#include "plugin/line.hpp"
+#include "plugin/options.hpp"
+#include "plugin/qemu_api.hpp"
+#include "plugin/queues.hpp"
+#include "plugin/registers.hpp"
+#include "plugin/site.hpp"
+
+extern "C" {
+QEMU_PLUGIN_EXPORT int qemu_plugin_version = pv::plugin::oldest_api;
+}
+
+namespace pv::plugin {
+namespace {
+
+/// Bits of PerCpu::pending: what the next translation block of that vCPU has to see to.
+enum : std::uint64_t { pending_start = 1, pending_control = 2 };
+
+/// What belongs to one vCPU. Lives in a scoreboard, which QEMU zeroes, copies and moves: plain data only, and
+/// no pointer to it is kept.
+struct PerCpu {
+    std::uint64_t pending;  ///< read by generated code before each block
+    GByteArray* bytes;
+    std::uint64_t markers;
+    std::uint64_t lost;
+    std::uint64_t control_site;    ///< the instruction, packed
+    std::uint64_t control_source;  ///< what it writes
+    std::uint64_t control_before;  ///< the register until then
+};
+
+struct Plugin {
+    Options options;
+    Registers registers;
+    std::atomic<bool> registers_known = false;
+    Handshake handshake;
+    Queues queues{[] { return GuestMemory::find(); }};
+    qemu_plugin_scoreboard* cpus = nullptr;
+    qemu_plugin_u64 pending{};
+};
+
+/// Made by qemu_plugin_install and kept until QEMU is gone: callbacks may run to the very end.
+Plugin* plugin = nullptr;
+
+PerCpu& of_cpu(unsigned cpu) {
+    return *static_cast<PerCpu*>(qemu_plugin_scoreboard_find(plugin->cpus, cpu));
+}
+
+void write(Line& line) {
+    qemu_plugin_outs(line.finish());
+}
+
+/// Begins a line about an instruction of a vCPU.
+Line at(std::string_view name, unsigned cpu, std::uint64_t pc) {
+    Line line{name};
+    line.decimal("cpu", cpu).hex("pc", pc);
+    return line;
+}
+
+/// Writes what a doorbell leads to.
+class RingLines final : public RingSink {
+  public:
+    RingLines(unsigned cpu, std::uint64_t pc) : cpu_(cpu), pc_(pc) {}
+
+    void descriptor(const Ring& ring, std::uint16_t chain, std::uint64_t address, std::uint32_t length,
+                    bool device_writes) override {
+        Line line = of(ring, "paravane_ring_descriptor");
+        line.decimal("chain", chain).hex("address", address).decimal("length", length);
+        write(line.decimal("device_writes", device_writes ? 1 : 0));
+    }
+
+    void indirect(const Ring& ring, std::uint16_t chain, std::uint64_t address,
+                  std::uint32_t length) override {
+        Line line = of(ring, "paravane_ring_indirect");
+        write(line.decimal("chain", chain).hex("address", address).decimal("length", length));
+    }
+
+    void request(const Ring& ring, std::uint16_t chain, pv_operation operation, std::uint64_t sector,
+                 std::uint32_t descriptors) override {
+        Line line = of(ring, "paravane_ring_request");
+        line.decimal("chain", chain).decimal("operation", operation).decimal("sector", sector);
+        write(line.decimal("descriptors", descriptors));
+    }
+
+    void fault(const Ring& ring, std::uint16_t chain, trace::RingFault fault, std::uint64_t value) override {
+        Line line = of(ring, "paravane_ring_fault");
+        line.decimal("chain", chain).decimal("fault", static_cast<std::uint64_t>(fault));
+        write(line.hex("value", value));
+    }
+
+    void unseen(const Ring& ring, trace::RingUnseen reason) override {
+        Line line = of(ring, "paravane_ring_unseen");
+        write(line.decimal("reason", static_cast<std::uint64_t>(reason)));
+    }
+
+  private:
+    Line of(const Ring& ring, std::string_view name) const {
+        Line line = at(name, cpu_, pc_);
+        line.hex("bdf", ring.bdf).decimal("queue", ring.number);
+        return line;
+    }
+
+    unsigned cpu_;
+    std::uint64_t pc_;
+};
+
+void on_marker(unsigned cpu, void* userdata) {
+    const Site site = Site::unpack(userdata);
+    const std::uint16_t number = site.detail;
+    PerCpu& state = of_cpu(cpu);
+    std::array<std::uint64_t, 6> args{};
+    const std::size_t count = marker_arguments(number);
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto value = read_register(plugin->registers.argument(i), state.bytes);
+        if (!value) {
+            ++state.lost;
+            return;
+        }
+        args[i] = *value;
+    }
+    const Handshake::Answer answer = plugin->handshake.judge(number, args[0]);
+    if (answer != Handshake::Answer::take) {
+        ++state.lost;
+        if (answer == Handshake::Answer::refuse) {
+            Line line = at("paravane_marker_refused", cpu, site.pc);
+            write(line.hex("version", number == PV_MARKER_hello ? args[0] : 0));
+        }
+        return;
+    }
+    ++state.markers;
+    Line line = at("paravane_marker", cpu, site.pc);
+    line.hex("number", number);
+    if (count != 0) {
+        line.word("args");
+        for (std::size_t i = 0; i < count; ++i) {
+            line.number(args[i], 16);
+        }
+    }
+    write(line);
+    if (plugin->options.rings && Queues::concerns(number, args)) {
+        RingLines lines{cpu, site.pc};
+        plugin->queues.on_marker(number, args, lines);
+    }
+}
+
+/// Before `mov %reg, %crN`: notes what is about to happen. Whether it did, and what the processor made of the
+/// value, shows when this vCPU's next block begins (the instruction ends its block).
+void on_control_write(unsigned cpu, void* userdata) {
+    const Site site = Site::unpack(userdata);
+    const ControlWrite decoded = Site::control(site.detail);
+    PerCpu& state = of_cpu(cpu);
+    const auto before = read_register(plugin->registers.control(decoded.number), state.bytes);
+    const auto source = read_register(plugin->registers.general(decoded.source), state.bytes);
+    if (!before || !source) {
+        ++state.lost;
+        return;
+    }
+    state.control_before = *before;
+    state.control_source = *source;
+    state.control_site = site.pack();
+    state.pending |= pending_control;
+}
+
+/// The first block after a vCPU started or wrote a control register; runs only when something is pending.
+void on_pending(unsigned cpu, void* userdata) {
+    const std::uint64_t here = Site::unpack(userdata).pc;
+    PerCpu& state = of_cpu(cpu);
+    const std::uint64_t pending = state.pending;
+    state.pending = 0;
+    if ((pending & pending_start) != 0) {
+        Line line = at("paravane_cpu_start", cpu, here);
+        write(line);
+    }
+    if ((pending & pending_control) == 0) {
+        return;
+    }
+    const Site site = Site::unpack(state.control_site);
+    const ControlWrite decoded = Site::control(site.detail);
+    const auto after = read_register(plugin->registers.control(decoded.number), state.bytes);
+    if (!after) {
+        ++state.lost;
+        return;
+    }
+    // Elsewhere than at the next instruction, an exception or an interrupt came between. An exception of the
+    // instruction itself leaves the register as it was; it was then not written, and no line says it was.
+    const bool went_on = here == site.pc + Site::length(site.detail);
+    if (!went_on && *after == state.control_before && state.control_source != state.control_before) {
+        return;
+    }
+    Line line = at("paravane_control_register", cpu, site.pc);
+    write(line.decimal("number", decoded.number).hex("value", *after));
+}
+
+void on_invlpg(unsigned cpu, void* userdata) {
+    const Site site = Site::unpack(userdata);
+    PerCpu& state = of_cpu(cpu);
+    const std::size_t length = Site::length(site.detail);
+    // The operand needs more bytes than fit beside the address: they are read again where they stand.
+    g_byte_array_set_size(state.bytes, 0);
+    std::array<std::uint8_t, longest_instruction> code{};
+    if (!qemu_plugin_read_memory_vaddr(site.pc, state.bytes, length) || state.bytes->len < length) {
+        ++state.lost;
+        return;
+    }
+    std::copy_n(state.bytes->data, length, code.begin());
+    const auto context = plugin->registers.context(site.pc + length, state.bytes);
+    const auto address = context ? invlpg_address(std::span{code}.first(length), *context) : std::nullopt;
+    if (!address) {
+        ++state.lost;
+        return;
+    }
+    Line line = at("paravane_invlpg", cpu, site.pc);
+    write(line.hex("address", *address));
+}
+
+/// Every translation: looks at each instruction once, and hooks the few that are watched.
+void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
+    const bool control = plugin->options.control;
+    if (control) {
+        const Site site{qemu_plugin_tb_vaddr(block), 0};
+        qemu_plugin_register_vcpu_tb_exec_cond_cb(block, on_pending, QEMU_PLUGIN_CB_R_REGS,
+                                                  QEMU_PLUGIN_COND_NE, plugin->pending, 0, site.userdata());
+    }
+    const std::size_t count = qemu_plugin_tb_n_insns(block);
+    for (std::size_t i = 0; i < count; ++i) {
+        qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
+        std::array<std::uint8_t, longest_instruction> bytes;
+        const std::size_t length = qemu_plugin_insn_data(instruction, bytes.data(), bytes.size());
+        const Bytes code = std::span{bytes}.first(length);
+        const std::uint64_t pc = qemu_plugin_insn_vaddr(instruction);
+        if (const auto number = marker_number(code)) {
+            if (plugin->options.markers) {
+                qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_marker, QEMU_PLUGIN_CB_R_REGS,
+                                                       Site{pc, *number}.userdata());
+            }
+        } else if (!control) {
+            continue;
+        } else if (const auto write_to = control_write(code)) {
+            if (plugin->registers.is_watched(write_to->number)) {
+                qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_control_write, QEMU_PLUGIN_CB_R_REGS,
+                                                       Site::of(pc, *write_to, length).userdata());
+            }
+        } else if (is_invlpg(code)) {
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_invlpg, QEMU_PLUGIN_CB_R_REGS,
+                                                   Site::of(pc, {}, length).userdata());
+        }
+    }
+}
+
+void on_cpu(qemu_plugin_id_t, unsigned cpu) {
+    if (!plugin->registers_known.exchange(true)) {
+        plugin->registers.find();
+    }
+    PerCpu& state = of_cpu(cpu);
+    if (state.bytes == nullptr) {
+        state.bytes = make_byte_array().release();
+    }
+    state.pending |= pending_start;
+}
+
+void on_exit(qemu_plugin_id_t, void*) {
+    std::uint64_t markers = 0;
+    std::uint64_t lost = 0;
+    for (int cpu = 0; cpu < qemu_plugin_num_vcpus(); ++cpu) {
+        const PerCpu& state = of_cpu(static_cast<unsigned>(cpu));
+        markers += state.markers;
+        lost += state.lost;
+    }
+    Line line{"paravane_plugin_end"};
+    write(line.decimal("markers", markers).decimal("lost", lost));
+}
+
+int refuse(const char* why) {
+    std::fprintf(stderr, "libparavane-plugin: %s\n", why);
+    return 1;
+}
+
+int install(qemu_plugin_id_t id, const qemu_info_t& info, std::span<const char* const> arguments) {
+    if (info.version.cur < oldest_api || qemu_plugin_read_register == nullptr) {
+        return refuse("this QEMU's plugin interface is too old: version 4, QEMU 9.1 or newer, is needed");
+    }
+    if (!info.system_emulation || std::string_view{info.target_name} != "x86_64") {
+        return refuse("made for qemu-system-x86_64, and for no other target");
+    }
+    const auto options = parse_options(arguments);
+    if (!options) {
+        return refuse(options.error().c_str());
+    }
+    plugin = new Plugin;
+    plugin->options = *options;
+    plugin->cpus = qemu_plugin_scoreboard_new(sizeof(PerCpu));
+    plugin->pending = qemu_plugin_u64{plugin->cpus, offsetof(PerCpu, pending)};
+    Line line{"paravane_plugin"};
+    line.decimal("api_version", static_cast<std::uint64_t>(info.version.cur));
+    line.hex("marker_version", PV_MARKER_VERSION);
+    write(line.decimal("cpus", static_cast<std::uint64_t>(info.system.smp_vcpus)));
+    qemu_plugin_register_vcpu_init_cb(id, on_cpu);
+    qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+    qemu_plugin_register_atexit_cb(id, on_exit, nullptr);
+    return 0;
+}
+
+}  // namespace
+}  // namespace pv::plugin
+
+extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc,
+                                                      char** argv) {
+    try {
+        return pv::plugin::install(id, *info, std::span{argv, static_cast<std::size_t>(argc)});
+    } catch (const std::exception& error) {
+        return pv::plugin::refuse(error.what());
+    }
+}

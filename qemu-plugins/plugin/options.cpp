@@ -1,0 +1,70 @@
+// Arguments are few and all checked: a misspelt probe would otherwise be evidence that silently lacks.
+// SPDX-License-Identifier: MIT
+#include "plugin/options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace pv::plugin {
+namespace {
+
+constexpr std::string_view expected_form = "expected probe=NAME[,NAME...], NAME: markers, control, rings";
+
+struct Probe {
+    std::string_view name;
+    bool Options::*member;
+};
+
+constexpr std::array<Probe, 3> probes{
+    {{"markers", &Options::markers}, {"control", &Options::control}, {"rings", &Options::rings}}};
+
+std::string wrong(std::string_view what, std::string_view word) {
+    return std::string{what} + " '" + std::string{word.substr(0, 60)} + "'; " + std::string{expected_form};
+}
+
+}  // namespace
+
+std::expected<Options, std::string> parse_options(std::span<const char* const> arguments) {
+    Options chosen{.markers = false, .control = false, .rings = false};
+    bool any = false;
+    for (const std::string_view argument : arguments) {
+        const std::size_t equals = argument.find('=');
+        const std::string_view key = argument.substr(0, equals);
+        const std::string_view value =
+            equals == std::string_view::npos ? std::string_view{} : argument.substr(equals + 1);
+        std::string_view list = value;
+        if (key != "probe") {
+            // QEMU turned ",control" into "control=on".
+            if (!any || value != "on" || std::ranges::find(probes, key, &Probe::name) == probes.end()) {
+                return std::unexpected(wrong("unknown argument", argument));
+            }
+            list = key;
+        }
+        while (true) {
+            const std::size_t comma = list.find(',');
+            const std::string_view name = list.substr(0, comma);
+            const auto probe = std::ranges::find(probes, name, &Probe::name);
+            if (probe == probes.end()) {
+                return std::unexpected(wrong("unknown probe", name));
+            }
+            chosen.*(probe->member) = true;
+            any = true;
+            if (comma == std::string_view::npos) {
+                break;
+            }
+            list.remove_prefix(comma + 1);
+        }
+    }
+    if (!any) {
+        return Options{};
+    }
+    if (chosen.rings && !chosen.markers) {
+        return std::unexpected(
+            "probe 'rings' needs 'markers': rings are decoded where markers tell of them; " +
+            std::string{expected_form});
+    }
+    return chosen;
+}
+
+}  // namespace pv::plugin

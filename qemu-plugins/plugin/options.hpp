@@ -1,0 +1,24 @@
+// The plugin's arguments, as QEMU hands them over: "probe=markers,control,rings".
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <expected>
+#include <span>
+#include <string>
+
+namespace pv::plugin {
+
+struct Options {
+    bool markers = true;  ///< what the guest says
+    bool control = true;  ///< control registers, invlpg, the start of vCPUs
+    bool rings = true;    ///< virtqueues at doorbell markers; needs markers
+
+    bool operator==(const Options&) const = default;
+};
+
+/// Understands the arguments. QEMU separates the ones of -plugin by commas, so `probe=markers,control`
+/// arrives as "probe=markers" and "control=on"; both that and repeated `probe=` are understood. The first
+/// probe named turns the others off. The error is one line with what was expected.
+std::expected<Options, std::string> parse_options(std::span<const char* const> arguments);
+
+}  // namespace pv::plugin
