@@ -1,0 +1,38 @@
+# Guests that break a rule on purpose: exactly that rule fires, the exit status and the JSON say so.
+# SPDX-License-Identifier: MIT
+import sys
+import unittest
+
+from harness import FAIL, LIBRARY, RULES, TWO_DISKS, EndToEnd
+
+
+class Broken(EndToEnd):
+    def check(self, rule, device):
+        result = self.paravane("check", "--json", "--output", "t.db", "--kernel", LIBRARY / "paravane-kernel-misbehave.elf", "--append",
+                               f"exercise=threads:2,blocks:32 misbehave={rule}:{device}", *TWO_DISKS)
+        self.assert_status(result, FAIL)
+        answer = result.json
+        self.assertEqual((answer["verdict"], answer["exit_status"]), ("fail", FAIL))
+        self.assertEqual(result.rules("broken"), {rule}, str(result))
+        self.assertEqual({finding["rule"] for finding in answer["findings"]}, {rule}, str(result))
+        self.assertEqual(len(answer["findings"]), 1, str(result))
+        finding = answer["findings"][0]
+        self.assertEqual(finding["device"], "disk0" if device == "nvme" else "disk1", finding)
+        self.assertTrue(finding["events"], finding)
+        # What is not broken was judged all the same.
+        self.assertEqual(result.rules("held"), set(RULES) - {rule}, str(result))
+
+
+# One method a rule and device, so that each can be run and named by itself: test_broken.py Broken.test_dma_leak_nvme.
+for _rule in RULES:
+    for _device in ("nvme", "virtio-blk"):
+        def _test(self, rule=_rule, device=_device):
+            self.check(rule, device)
+        setattr(Broken, f"test_{_rule}_{_device}".replace("-", "_"), _test)
+
+
+if __name__ == "__main__":
+    if "--list" in sys.argv:
+        print("\n".join(name for name in dir(Broken) if name.startswith("test_")))
+    else:
+        unittest.main()

@@ -1,0 +1,38 @@
+# Faults under our own kernel: its threads get their errors in time, nothing else hangs, and the run ends with a verdict.
+# SPDX-License-Identifier: MIT
+import unittest
+
+from harness import TWO_DISKS, EndToEnd
+
+
+class OurKernel(EndToEnd):
+    def check(self, fault, append="exercise=threads:2,blocks:64,deadline:1s", **keywords):
+        return self.paravane("check", "--json", "--output", "t.db", "--append", append, *TWO_DISKS, "--fault", fault, **keywords)
+
+    def outcome(self, result):
+        return {rule["rule"]: rule["outcome"] for rule in result.json["rules"]}
+
+    def test_stalled_read_times_out_and_everything_ends(self):
+        for disk, device in (("disk0", "nvme"), ("disk1", "virtio-blk")):
+            with self.subTest(device):
+                result = self.check(f"stall {disk} read after 20 for 4s")
+                outcome = self.outcome(result)
+                self.assertEqual(result.json["findings"], [], str(result))
+                self.assertEqual(outcome["cmd-deadline"], "held", str(result))
+                what = [(entry["device"], entry["what"]) for entry in result.json["timeline"]]
+                self.assertTrue(any(name == disk and "timeout" in step for name, step in what), what)
+                shown = self.paravane("query", "t.db", "--csv", "select count(*) from marker_command_timeout")
+                self.assertGreater(int(shown.stdout.split()[-1]), 0)
+                # The other disk went on meanwhile.
+                other = "disk1" if disk == "disk0" else "disk0"
+                self.assertFalse(any(name == other and "timeout" in step for name, step in what), what)
+
+    def test_failed_write_is_an_error_and_nothing_more(self):
+        result = self.check("fail disk0 write 3 EIO")
+        self.assertEqual(result.json["findings"], [], str(result))
+        shown = self.paravane("query", "t.db", "--csv", "select count(*) from command where outcome = 'failed'")
+        self.assertEqual(int(shown.stdout.split()[-1]), 1, shown)
+
+
+if __name__ == "__main__":
+    unittest.main()
