@@ -16,13 +16,16 @@ namespace pv::report {
 
 struct HtmlOptions {
     std::filesystem::path page = {};  ///< the built page, lib/paravane/report/page.html
-    std::string trace_path = {};      ///< shown, and used in the commands the page suggests
+    std::string trace_path = {};      ///< shown on the page
+    bool force = false;               ///< replace whatever file stands at the path
 };
 
-/// Writes the report of a judged trace to `path`: whole or not at all (a temporary file beside it is renamed).
-/// An existing file is replaced. One pass over the events; memory and the file's size are bounded whatever the
-/// trace's length: beyond the bounds the page says what it shows of how much.
-/// Errors: no verdict in the trace, the page is not where it should be, `path` cannot be written.
+/// Writes the report of a judged trace to `path`: whole or not at all (a temporary file beside it is
+/// renamed). An existing file is replaced when it is such a report or empty, so that a slip of the hand does
+/// not cost a trace or a disk image; any file with `force`. What is no regular file (a FIFO, /dev/stdout) is
+/// written to. One pass over the events; memory and the file's size are bounded whatever the trace's length:
+/// beyond the bounds the page says what it shows of how much. Errors: no verdict in the trace, the page is
+/// not where it should be, `path` cannot be written.
 Result<> html(store::Trace& trace, const std::filesystem::path& path, const HtmlOptions& options);
 
 }  // namespace pv::report

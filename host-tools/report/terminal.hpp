@@ -22,8 +22,8 @@ struct TerminalOptions {
 };
 
 /// The report of a judged trace, ending in a newline, no control characters but line feeds and, with
-/// `color`, SGR sequences. Reads the trace's results only; memory grows with the findings printed, not with the
-/// trace. Errors: the trace has no verdict (it was recorded, never judged), or cannot be read.
+/// `color`, SGR sequences. Reads the trace's results only; memory grows with the findings printed, not with
+/// the trace. Errors: the trace has no verdict (it was recorded, never judged), or cannot be read.
 Result<std::string> terminal(store::Trace& trace, const TerminalOptions& options);
 
 /// Whether `descriptor` shows colours: a terminal, NO_COLOR (no-color.org) unset or empty, TERM not "dumb".

@@ -1,4 +1,4 @@
-// Text chosen by a guest or a device, made harmless for people's eyes: terminals, HTML and one-line fields.
+// Widths and wrapping of text that is already safe to show (pv::escape_for_terminal).
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -8,25 +8,16 @@
 
 namespace pv::report {
 
-/// How `visible` treats line ends.
-enum class Lines {
-    escape,  ///< a line feed becomes `\n`: the result is one line
-    keep,    ///< line feeds stay, "\r\n" becomes a line feed: for a console's text
-};
-
-/// `text` as it can be shown: control characters, escape sequences, characters that change the direction of
-/// text or are invisible, line and paragraph separators, and bytes that are not UTF-8 become visible escapes
-/// (`\n`, `\x1b`, `\u{202e}`); a backslash before such an escape's letter is not doubled. Tabs become one space under
-/// Lines::escape. The result is valid UTF-8 and holds no control character but line feeds and tabs under
-/// Lines::keep. At most `limit` bytes of `text` are used; "..." ends a text that was cut.
-std::string visible(std::string_view text, Lines lines = Lines::escape, std::size_t limit = 64 * 1024);
-
-/// Terminal columns `text` takes (wide East Asian characters take two, combining ones none). For the result of
-/// `visible`; never fails.
+/// Terminal columns `text` takes: wide East Asian characters and emoji two, combining marks none, the rest
+/// one. Expects what escape_for_terminal returns; a byte that is not UTF-8 counts as one. Never fails.
 std::size_t columns(std::string_view text);
 
-/// `text` wrapped at spaces to lines of at most `width` columns; words longer than a line are broken. Never
-/// empty: an empty text is one empty line.
+/// `text` as lines of at most `width` columns (at least 10 are taken), broken at spaces, each preceded by
+/// `indent` and ended by a line feed. A word longer than a line is broken. Line feeds in `text` are kept and
+/// the indentation of such a line is repeated where it wraps. An empty text gives no line.
 std::string wrap(std::string_view text, std::size_t width, std::string_view indent);
+
+/// `text` followed by spaces up to `width` columns; longer text is not cut.
+std::string pad(std::string_view text, std::size_t width);
 
 }  // namespace pv::report

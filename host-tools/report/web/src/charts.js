@@ -3,12 +3,13 @@
 import { CustomChart, LineChart, ScatterChart } from 'echarts/charts';
 import { AriaComponent, DataZoomComponent, GridComponent, LegendComponent, MarkLineComponent, TooltipComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
+import { LabelLayout } from 'echarts/features';
 import { CanvasRenderer } from 'echarts/renderers';
 
 import { onThemeChange, theme } from './theme.js';
 
 echarts.use([CustomChart, LineChart, ScatterChart, AriaComponent, DataZoomComponent, GridComponent, LegendComponent,
-  MarkLineComponent, TooltipComponent, CanvasRenderer]);
+  MarkLineComponent, TooltipComponent, LabelLayout, CanvasRenderer]);
 
 export const clip = echarts.graphic.clipRectByRect;
 

@@ -52,7 +52,7 @@ export function foot(node, data) {
   node.append(
     element('h2', {}, 'About this report'),
     element('p', {}, `Drawn from ${data.trace}: ${plural(data.events, 'event')}. Times count from the first event, on the host’s clock.`),
-    data.notes.length === 0 ? null : element('ul', {}, data.notes.map((note) => element('li', {}, note))),
+    ...data.notes.map((note) => element('p', {}, note)),
     element('p', {}, 'One self-contained file: it loads nothing and sends nothing. Charts by Apache ECharts '
       + '(Apache License 2.0) on zrender (BSD 3-Clause); their notices are in the script.'));
 }

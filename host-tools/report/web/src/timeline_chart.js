@@ -110,7 +110,7 @@ function markSeries(timeline, colors) {
       value: [mark[1], mark[0]], mark: index,
       symbol: shapes[mark[2]] ?? 'circle', symbolSize: mark[5] >= 2 ? 12 : 6,
       itemStyle: { color: mark[5] >= 2 ? colors.bad : mark[5] === 1 ? colors.warn : colors.muted, borderColor: colors.surface, borderWidth: 1 },
-      label: mark[5] >= 2 ? { show: true, formatter: plain(mark[2]), position: 'right', color: colors.ink, fontSize: 11,
+      label: mark[5] >= 2 ? { show: true, formatter: plain(mark[2]), position: mark[1] > timeline.end * 0.85 ? 'left' : 'right', color: colors.ink, fontSize: 11,
         fontFamily: colors.font, textBorderColor: colors.surface, textBorderWidth: 3 } : { show: false },
     })),
     labelLayout: { hideOverlap: true },

@@ -1,0 +1,43 @@
+// What every report begins with: verdict, rules, findings and the run's facts, read once from the trace.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "store/trace.hpp"
+
+namespace pv::report {
+
+/// As stored: text is the guest's and not escaped. Bounded by what summarize was asked for.
+struct Summary {
+    std::map<std::string, std::string> meta;
+    std::vector<store::Device> devices;
+    store::Verdict verdict;
+    std::vector<store::RuleResult> rules;
+    std::vector<store::Finding> findings;  ///< the first ones, in id order
+    std::uint64_t findings_total = 0;      ///< as the store counts them, folded repetitions not included
+    std::vector<store::TimelineEntry> timeline;
+    std::uint64_t events = 0;
+    bool whole = false;  ///< the recording ended as it should
+
+    /// The value of `key`, or nothing when it is absent or empty.
+    [[nodiscard]] std::string value(const std::string& key) const;
+    [[nodiscard]] std::size_t rules_with(store::Outcome outcome) const;
+};
+
+/// At most `findings` findings and 10,000 entries of the time line. Error: the trace was never judged (hint:
+/// `paravane analyze`), or cannot be read. `path` is for the hint.
+Result<Summary> summarize(store::Trace& trace, std::int64_t findings);
+
+/// How much an entry of the time line matters to somebody who looks for what went wrong.
+enum class Weight : int { notice = 0, warning = 1, trouble = 2 };
+
+/// The weight of a word of the table `timeline`; words not known are warnings.
+Weight weight_of(std::string_view what);
+
+}  // namespace pv::report
