@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "capture/statistics.hpp"
@@ -30,6 +31,9 @@ class Parser {
     /// A line that was too long to be kept: counted, and sampled by its beginning.
     void refuse(std::string_view beginning);
 
+    /// Time of the last line that had one: what happens beside the log is put there.
+    [[nodiscard]] std::int64_t last_time() const { return last_time_; }
+
     [[nodiscard]] const Statistics& statistics() const { return statistics_; }
 
     [[nodiscard]] Statistics& statistics() { return statistics_; }
@@ -47,5 +51,8 @@ class Parser {
     std::int64_t origin_ = 0;     ///< host microseconds that are time 0
     std::int64_t last_time_ = 0;  ///< time of the last line, microseconds since origin_
 };
+
+/// The beginning of a line, other bytes than printable ASCII as \xHH.
+[[nodiscard]] std::string printable(std::string_view line);
 
 }  // namespace pv::capture

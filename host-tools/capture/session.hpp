@@ -26,9 +26,13 @@ struct Progress {
 
 /// The reader owns `writer` from start to the end of join(): nobody else may touch it meanwhile.
 ///
-/// It ends when every writer has closed the FIFO (QEMU is gone), or on stop(). When the store fails (disk
-/// full) it keeps reading and discards, so that QEMU is never blocked by a full disk; join() returns that
-/// error, and failed() tells at once.
+/// What comes is never dropped: a reader that is slow fills the pipe, and that slows QEMU. A writer that
+/// closes the FIFO and opens it again is followed; the session ends in join(), once all have closed. Every
+/// line that was not understood leaves a row of kind `lost` where it stood (from the 1,000th on, one row for
+/// 1,000 lines).
+///
+/// When the store fails (disk full) the session keeps reading and discards, so that QEMU is never blocked by
+/// a full disk; failed() tells at once, join() returns that error.
 class Session {
   public:
     using OnProgress = std::function<void(const Progress&)>;
