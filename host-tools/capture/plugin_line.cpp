@@ -128,7 +128,7 @@ bool read_plugin_line(std::string_view name, std::string_view fields, Event& eve
             event.pc = value;
         }
     }
-    return missing == 0;
+    return missing == 0 && (event.kind != Kind::cpu_start || event.cpu >= 0);
 }
 
 }  // namespace pv::capture
