@@ -1,5 +1,6 @@
-# Applies the house's rules to the source tree: check.py rules | documents BUILD | format | shell
+# Applies the house's rules to the source tree: check.py rules | documents BUILD | format | shell | tidy BUILD | analyze BUILD
 # SPDX-License-Identifier: MIT
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -66,6 +67,37 @@ def shell_complaints():
     return result.stdout.splitlines() or (["shellcheck failed"] if result.returncode else [])
 
 
+# Flags of GCC that clang does not know, or takes for something else.
+GCC_ONLY = re.compile(r"-fno-sanitize-recover=all|-mno-.*-mem.*|-fconcepts.*|-fanalyzer|-Wno-(error=)?(stringop|maybe|array-bounds|dangling).*")
+
+
+def tidy_complaints(build, analyzer):
+    """Product code under clang-tidy, the checks of .clang-tidy; with `analyzer`, clang's static analyzer as well (slow)."""
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        commands = json.load(file)
+    chosen = {}
+    for command in commands:
+        path = os.path.relpath(command["file"], TOP)
+        if path.split("/")[0] in ("host-tools", "qemu-plugins") and path.endswith(".cpp"):
+            words = [word for word in command["command"].split() if not GCC_ONLY.fullmatch(word)]
+            chosen[path] = {**command, "command": " ".join(words)}
+    if not chosen:
+        return ["nothing to look at: no product code among the compile commands"]
+    folder = pathlib.Path(build, "tidy")
+    folder.mkdir(exist_ok=True)
+    (folder / "compile_commands.json").write_text(json.dumps(list(chosen.values())))
+    checks = ["-checks=-*,clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-unix.*"] if analyzer else []
+
+    def look(path):
+        result = subprocess.run(["clang-tidy-19", "--quiet", "-p", folder, *checks, path], cwd=TOP, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        found = re.findall(r"^.*: (?:error|warning): .*", result.stdout, re.M)
+        return found or ([f"{path}: clang-tidy failed: {result.stderr[-500:]}"] if result.returncode else [])
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return sorted({line.replace(f"{TOP}/", "") for lines in pool.map(look, sorted(chosen)) for line in lines})
+
+
 def main(arguments):
     what = arguments[0] if arguments else ""
     if what == "rules":
@@ -78,10 +110,12 @@ def main(arguments):
         print(f"{len(tests)} tests, {len(found)} complaints")
     elif what == "format":
         found = format_complaints()
+    elif what in ("tidy", "analyze"):
+        found = tidy_complaints(arguments[1], what == "analyze")
     elif what == "shell":
         found = shell_complaints()
     else:
-        print("usage: check.py rules | documents BUILD | format | shell", file=sys.stderr)
+        print("usage: check.py rules | documents BUILD | format | shell | tidy BUILD | analyze BUILD", file=sys.stderr)
         return 2
     for line in found:
         print(line)
