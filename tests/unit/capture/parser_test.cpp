@@ -311,8 +311,9 @@ TEST(Parser, understands_no_line_torn_inside_its_words) {
         for (std::size_t length = 1; length < line.size(); ++length) {
             const char cut_after = line[length - 1];
             const char cut_before = line[length];
-            const bool inside_number = std::isxdigit(static_cast<unsigned char>(cut_after)) != 0 &&
-                                       std::isxdigit(static_cast<unsigned char>(cut_before)) != 0;
+            const bool inside_number =
+                std::isxdigit(static_cast<unsigned char>(cut_after)) != 0 &&
+                (std::isxdigit(static_cast<unsigned char>(cut_before)) != 0 || cut_before == 'x');
             const bool whole_without = line.starts_with("paravane_marker ") ||
                                        line.substr(0, length).find("start cpu 1") != std::string::npos;
             if (inside_number || whole_without) {
