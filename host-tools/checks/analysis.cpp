@@ -1,0 +1,177 @@
+// Passes events to the model, and what the model makes of them to the rules.
+// SPDX-License-Identifier: MIT
+#include "checks/analysis.hpp"
+
+#include <utility>
+
+namespace pv::checks {
+namespace {
+
+std::optional<std::uint32_t> known(Bdf bdf) {
+    return bdf == no_device ? std::nullopt : std::optional<std::uint32_t>(bdf);
+}
+
+/// NVMe 2.0, figure 95: ended because an abort asked for it, or its queue was deleted.
+bool was_aborted(const Command& command) {
+    const std::uint64_t code = command.status & 0x7ff;
+    return command.completed && command.status != 0 && command.aborted && (code == 0x07 || code == 0x08);
+}
+
+std::string_view outcome_of(const Command& command, bool finished) {
+    if (was_aborted(command)) {
+        return "aborted";
+    }
+    if (command.timed_out) {
+        return "timed out";
+    }
+    if (command.completed) {
+        return command.status == 0 ? "completed" : "failed";
+    }
+    if (command.reset) {
+        return "reset";
+    }
+    if (command.failed) {
+        return "failed";
+    }
+    return finished ? "lost" : "open";
+}
+
+}  // namespace
+
+Analysis::Analysis(std::span<const RuleInfo* const> selected, const Limits& limits, Context context,
+                   Sink sink)
+    : context_(std::move(context)),
+      limits_(limits),
+      sink_(std::move(sink)),
+      world_(context_, limits_, *this),
+      findings_(world_, limits_) {
+    for (const RuleInfo* info : selected) {
+        running_.push_back({info, info->create({*info, world_, findings_, limits_})});
+    }
+}
+
+void Analysis::see(const trace::Event& event) {
+    world_.see(event);
+    for (const Running& running : running_) {
+        running.rule->on_event(event);
+    }
+}
+
+Analysis::Outcome Analysis::finish(bool finished) {
+    finished_ = finished;
+    for (const Running& running : running_) {
+        running.rule->finish(finished);
+    }
+    world_.finish();
+    Outcome outcome;
+    for (const Running& running : running_) {
+        const Rule::Observed observed = running.rule->observed();
+        store::RuleResult result;
+        result.rule = running.info->name;
+        result.observed = observed.count;
+        result.unit = running.info->unit;
+        result.findings = findings_.count(running.info->name);
+        result.evidence = running.info->evidence;
+        result.note = observed.note;
+        result.outcome = result.findings != 0  ? store::Outcome::broken
+                         : observed.count != 0 ? store::Outcome::held
+                                               : store::Outcome::not_observed;
+        outcome.rules.push_back(std::move(result));
+    }
+    outcome.findings = findings_.take();
+    return outcome;
+}
+
+void Analysis::transfer(const Transfer& transfer) {
+    for (const Running& running : running_) {
+        running.rule->on_transfer(transfer);
+    }
+}
+
+void Analysis::mapped(const Mapping& mapping) {
+    for (const Running& running : running_) {
+        running.rule->on_map(mapping);
+    }
+}
+
+void Analysis::unmapped(const Mapping& mapping) {
+    for (const Running& running : running_) {
+        running.rule->on_unmap(mapping);
+    }
+}
+
+void Analysis::submitted(const Command& command) {
+    for (const Running& running : running_) {
+        running.rule->on_submit(command);
+    }
+}
+
+void Analysis::taken(const Command& command) {
+    for (const Running& running : running_) {
+        running.rule->on_take(command);
+    }
+}
+
+void Analysis::completed(const Command& command) {
+    for (const Running& running : running_) {
+        running.rule->on_complete(command);
+    }
+}
+
+void Analysis::acknowledged(const Command& command) {
+    for (const Running& running : running_) {
+        running.rule->on_acknowledge(command);
+    }
+}
+
+void Analysis::closed(const Command& command) {
+    for (const Running& running : running_) {
+        running.rule->on_close(command);
+    }
+    if (!sink_.command || (command.waits_for_event && !command.completed)) {
+        return;
+    }
+    store::Command row;
+    row.bdf = known(command.bdf);
+    row.queue = command.queue;
+    row.command = command.id;
+    row.operation = operation_name(command.operation);
+    row.bytes = command.bytes;
+    row.lba = command.lba;
+    row.submitted = command.begun().time;
+    constexpr std::uint64_t longest = std::uint64_t{86'400} * 1'000'000'000;
+    if (command.deadline != 0 && command.deadline <= longest) {
+        row.deadline = command.submitted.time + static_cast<std::int64_t>(command.deadline / 1000);
+    }
+    if (command.timed_out) {
+        row.timed_out = command.timed_out.time;
+    }
+    if (command.completed) {
+        row.completed = command.completed.time;
+        row.status = command.status;
+    }
+    row.outcome = outcome_of(command, finished_);
+    sink_.command(row);
+}
+
+void Analysis::stray(const StrayCompletion& completion) {
+    for (const Running& running : running_) {
+        running.rule->on_stray(completion);
+    }
+}
+
+void Analysis::doorbell(const Doorbell& doorbell) {
+    for (const Running& running : running_) {
+        running.rule->on_doorbell(doorbell);
+    }
+}
+
+void Analysis::timeline(const Place& at, Bdf bdf, std::string_view what, std::string detail) {
+    if (!sink_.timeline || timeline_entries_ >= max_timeline) {
+        return;
+    }
+    ++timeline_entries_;
+    sink_.timeline({at.sequence, at.time, known(bdf), std::string(what), std::move(detail)});
+}
+
+}  // namespace pv::checks

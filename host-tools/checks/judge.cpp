@@ -1,0 +1,79 @@
+// Judges a trace in the database and writes what was found back into it.
+// SPDX-License-Identifier: MIT
+#include "checks/judge.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "checks/analysis.hpp"
+#include "checks/select.hpp"
+#include "checks/verdict.hpp"
+#include "store/trace.hpp"
+
+namespace pv::checks {
+namespace {
+
+Context context_of(store::Trace& trace, std::map<std::string, std::string>& meta,
+                   std::vector<store::Device> devices) {
+    Context context;
+    // A text or symbol that cannot be read makes a finding poorer, not wrong.
+    context.text = [&trace](std::uint64_t id) { return trace.text(id).value_or(std::string()); };
+    context.symbol = [&trace](std::uint64_t address) -> std::string {
+        const auto symbol = trace.symbol(address);
+        if (!symbol.has_value() || !symbol->has_value()) {
+            return {};
+        }
+        return fmt::format("{}+{:#x}", (*symbol)->name, address - (*symbol)->address);
+    };
+    context.devices = std::move(devices);
+    context.reproduce = meta["reproduce"];
+    return context;
+}
+
+}  // namespace
+
+Result<store::Verdict> judge(store::Trace& trace, const Options& options, const Progress& progress) {
+    constexpr std::int64_t progress_every = 16'384;
+    const std::vector<const RuleInfo*> selected = PV_TRY(select_rules(options.rules));
+    std::map<std::string, std::string> meta = PV_TRY(trace.meta());
+    const HostFacts facts = complete_facts(options.facts, meta, trace.is_whole());
+    store::ResultsWriter writer = PV_TRY(trace.replace_results());
+    Result<> written;
+    const auto keep_error = [&](auto&& result) {
+        if (!result.has_value() && written.has_value()) {
+            written = std::unexpected(std::move(result).error());
+        }
+    };
+    Sink sink;
+    sink.command = [&](const store::Command& command) { keep_error(writer.add(command)); };
+    sink.timeline = [&](const store::TimelineEntry& entry) { keep_error(writer.add(entry)); };
+
+    Analysis analysis(selected, options.limits, context_of(trace, meta, PV_TRY(trace.devices())),
+                      std::move(sink));
+    const std::int64_t all = trace.event_count();
+    PV_TRY(trace.for_each_event({}, [&](const trace::Event& event) -> Result<> {
+        analysis.see(event);
+        if (event.sequence % progress_every == 0 && progress && !progress(event.sequence, all)) {
+            return fail(ExitStatus::interrupted, "interrupted while judging the trace",
+                        "the trace is whole; `paravane analyze` judges it again");
+        }
+        return written;
+    }));
+    const Analysis::Outcome outcome = analysis.finish(facts.finished.value_or(false));
+    for (const store::RuleResult& result : outcome.rules) {
+        keep_error(writer.add(result));
+    }
+    for (const store::Finding& finding : outcome.findings) {
+        keep_error(writer.add(finding));
+    }
+    const store::Verdict verdict = decide(outcome.rules, facts);
+    keep_error(writer.set(verdict));
+    if (!written.has_value()) {
+        return std::unexpected(std::move(written).error());
+    }
+    PV_TRY(writer.commit());
+    return verdict;
+}
+
+}  // namespace pv::checks

@@ -1,0 +1,54 @@
+// What the guest said of itself: hello with its promises, goodbye.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "checks/model/types.hpp"
+
+namespace pv::checks {
+
+/// Before hello the firmware runs (or a guest without markers): rules that need markers judge from hello on.
+class Guest {
+  public:
+    void see(const trace::Event& event) {
+        using trace::Kind;
+        if (event.kind == Kind::marker_hello) {
+            hello_ = place_of(event);
+            features_ = trace::get<Kind::marker_hello, "features">(event);
+            slack_ = trace::get<Kind::marker_hello, "slack">(event);
+            goodbye_ = {};
+        } else if (event.kind == Kind::marker_goodbye) {
+            goodbye_ = place_of(event);
+            status_ = trace::get<Kind::marker_goodbye, "status">(event);
+        } else if (event.kind == Kind::marker_refused) {
+            refused_ = true;
+        }
+    }
+
+    [[nodiscard]] bool has_markers() const { return static_cast<bool>(hello_); }
+
+    /// The guest is past hello and marks all of `feature` (pv_marker_feature).
+    [[nodiscard]] bool promises(std::uint64_t feature) const { return hello_ && (features_ & feature) != 0; }
+
+    [[nodiscard]] const Place& hello() const { return hello_; }
+
+    [[nodiscard]] const Place& goodbye() const { return goodbye_; }
+
+    [[nodiscard]] std::uint64_t slack() const { return slack_; }  ///< nanoseconds
+
+    [[nodiscard]] std::uint64_t status() const { return status_; }
+
+    /// Its markers have a version this plugin does not know.
+    [[nodiscard]] bool markers_refused() const { return refused_; }
+
+  private:
+    Place hello_;
+    Place goodbye_;
+    std::uint64_t features_ = 0;
+    std::uint64_t slack_ = 0;
+    std::uint64_t status_ = 0;
+    bool refused_ = false;
+};
+
+}  // namespace pv::checks

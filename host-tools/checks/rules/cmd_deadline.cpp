@@ -1,0 +1,141 @@
+// cmd-deadline: every command carries a deadline, and when it passes the driver acts within the slack.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "checks/findings.hpp"
+#include "checks/limits.hpp"
+#include "checks/model/world.hpp"
+#include "checks/rules/rules.hpp"
+#include "checks/text.hpp"
+
+namespace pv::checks {
+namespace {
+
+constexpr std::uint64_t longest =
+    std::uint64_t{86'400} * 1'000'000'000;  ///< nanoseconds: a day is no deadline
+
+class CmdDeadline final : public Rule {
+  public:
+    using Rule::Rule;
+
+    void on_submit(const Command& command) override {
+        ++stated_;
+        if (command.deadline == 0 || command.deadline > longest) {
+            Draft draft = drafted(command);
+            draft.title = fmt::format("{}: {} submitted without a deadline",
+                                      world().devices().name(command.bdf), describe(command));
+            draft.cause = fmt::format("none/{}/{:x}", command.bdf, command.submitted.pc);
+            report(std::move(draft));
+            return;
+        }
+        const std::uint64_t slack = std::min(world().guest().slack(), longest);
+        watch(command, command.submitted.time + static_cast<std::int64_t>((command.deadline + slack) / 1000) +
+                           limits().clock_tolerance);
+    }
+
+    void on_take(const Command& command) override {
+        if (!command.submitted) {
+            ++unstated_;
+            watch(command, command.taken.time + limits().command_deadline);
+        }
+    }
+
+    void on_event(const trace::Event& event) override {
+        while (!due_.empty() && due_.begin()->time < event.time) {
+            const Due due = *due_.begin();
+            due_.erase(due_.begin());
+            judge(due);
+        }
+    }
+
+    [[nodiscard]] Observed observed() const override {
+        if (stated_ + unstated_ == 0) {
+            return {0, "no command was sent to a device"};
+        }
+        std::string note;
+        if (stated_ == 0) {
+            note = fmt::format("no stated deadlines: commands were judged by the default of {}",
+                               duration(limits().command_deadline));
+        } else if (unstated_ != 0) {
+            note = fmt::format("{} (firmware, or before hello) judged by the default of {}",
+                               counted(unstated_, "commands"), duration(limits().command_deadline));
+        }
+        return {stated_ + unstated_, note};
+    }
+
+  private:
+    struct Due {
+        std::int64_t time;
+        std::uint64_t serial;
+
+        auto operator<=>(const Due&) const = default;
+    };
+
+    void watch(const Command& command, std::int64_t time) {
+        if (due_.size() < limits().open_objects) {
+            due_.insert({time, command.serial});
+        }
+    }
+
+    void judge(const Due& due) {
+        const Command* command = world().ledger().find(due.serial);
+        if (command == nullptr || command->waits_for_event || command->ambiguous) {
+            return;
+        }
+        // Done by the device, and the driver silent about it: cmd-lost's.
+        if (command->completed || command->acknowledged || command->timed_out || command->failed ||
+            command->reset || command->aborted) {
+            return;
+        }
+        Draft draft = drafted(*command);
+        const std::string_view name = "the driver did nothing";
+        draft.title = fmt::format("{}: {} still waits after {}, {}", world().devices().name(command->bdf),
+                                  describe(*command), duration(due.time - command->begun().time), name);
+        draft.lines.push_back(
+            command->submitted
+                ? fmt::format("deadline: {} after submission, plus {} slack and {} for the host",
+                              duration(static_cast<std::int64_t>(command->deadline / 1000)),
+                              duration(static_cast<std::int64_t>(world().guest().slack() / 1000)),
+                              duration(limits().clock_tolerance))
+                : fmt::format("deadline: none stated; {} is the default",
+                              duration(limits().command_deadline)));
+        draft.cause = fmt::format("late/{}/{}", command->bdf, command->operation);
+        report(std::move(draft));
+    }
+
+    Draft drafted(const Command& command) {
+        Draft draft;
+        draft.at = command.begun();
+        draft.bdf = command.bdf;
+        draft.lines.push_back(fmt::format("device: {}", world().devices().long_name(command.bdf)));
+        draft.lines.push_back(fmt::format("submitted: {}", where(world(), command.begun())));
+        draft.events.push_back({command.begun().sequence, "submitted"});
+        if (command.taken && command.submitted) {
+            draft.events.push_back({command.taken.sequence, "taken"});
+        }
+        return draft;
+    }
+
+    std::set<Due> due_;
+    std::uint64_t stated_ = 0;
+    std::uint64_t unstated_ = 0;
+};
+
+}  // namespace
+
+RuleInfo cmd_deadline_rule() {
+    return {
+        .name = "cmd-deadline",
+        .summary = "Every command carries a deadline, and when it passes the driver acts within its slack",
+        .severity = store::Severity::error,
+        .evidence = "E M",
+        .unit = "commands",
+        .needs_markers = false,
+        .create = make_rule<CmdDeadline>};
+}
+
+}  // namespace pv::checks

@@ -1,0 +1,158 @@
+// mmio-unmapped: each access hits a register that the device's map defines.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "checks/findings.hpp"
+#include "checks/model/world.hpp"
+#include "checks/rules/rules.hpp"
+#include "checks/text.hpp"
+
+namespace pv::checks {
+namespace {
+
+using trace::Kind;
+
+struct Range {
+    std::uint64_t begin;
+    std::uint64_t end;
+};
+
+/// NVMe 2.0, section 3.1.3: what is defined below the doorbells (MSI-X is a region of its own).
+constexpr std::array nvme_registers = {
+    Range{0x00, 0x18},    // CAP, VS, INTMS, INTMC, CC
+    Range{0x1c, 0x5c},    // CSTS, NSSR, AQA, ASQ, ACQ, CMBLOC, CMBSZ, BPINFO, BPRSEL, BPMBL, CMBMSC, CMBSTS
+    Range{0x5c, 0x6c},    // CMBEBS, CMBSWTP, NSSD, CRTO
+    Range{0xe00, 0xe1c},  // PMRCAP to PMRMSC
+};
+constexpr std::uint64_t nvme_doorbells = 0x1000;
+/// VIRTIO 1.2, section 4.1.4.3: the common configuration structure, with what 1.3 added.
+constexpr std::uint64_t virtio_common_size = 0x40;
+
+class MmioUnmapped final : public Rule {
+  public:
+    using Rule::Rule;
+
+    void on_event(const trace::Event& event) override {
+        switch (event.kind) {
+            case Kind::mmio_read:
+            case Kind::mmio_write:
+                access(event);
+                break;
+            case Kind::invalid_access:
+                rejected(event);
+                break;
+            default:
+                break;
+        }
+    }
+
+    [[nodiscard]] Observed observed() const override {
+        if (accesses_ == 0) {
+            return {0, "no register of a device whose map is known (NVMe, virtio) was used"};
+        }
+        return {accesses_, {}};
+    }
+
+  private:
+    void access(const trace::Event& event) {
+        static_assert(trace::argument(Kind::mmio_read, "region_text") ==
+                      trace::argument(Kind::mmio_write, "region_text"));
+        const Region region = world().devices().region(trace::get<Kind::mmio_read, "region_text">(event));
+        if (region == Region::other || region == Region::virtio_legacy) {
+            return;
+        }
+        const std::uint64_t address = event.args[0];
+        const std::uint64_t size = std::clamp<std::uint64_t>(event.args[2], 1, 8);
+        const Bar* bar = world().devices().find(address);
+        if (bar == nullptr) {
+            return;
+        }
+        ++accesses_;
+        const std::uint64_t offset = address - bar->address;
+        std::string why;
+        if (region == Region::nvme) {
+            const bool defined =
+                offset >= nvme_doorbells || std::ranges::any_of(nvme_registers, [&](const Range& range) {
+                    return offset >= range.begin && offset + size <= range.end;
+                });
+            if (!defined) {
+                why = "where the controller defines no register";
+            } else if (size < 4 || offset % 4 != 0) {
+                why = "narrower than a register or not aligned to one";
+            }
+        } else if (region == Region::virtio_common) {
+            // QEMU gives each structure a page; the offset in it is the offset in the structure.
+            if ((offset & 0xfff) + size > virtio_common_size) {
+                why = "beyond the common configuration structure";
+            }
+        }
+        if (!why.empty()) {
+            add(event, bar, event.kind == Kind::mmio_write, size, why);
+        }
+    }
+
+    void rejected(const trace::Event& event) {
+        const std::uint64_t address = trace::get<Kind::invalid_access, "address">(event);
+        const Bar* bar = world().devices().find(address);
+        // Firmware and kernels probe for what may not be there; a marked guest knows what it drives.
+        const bool after_hello = world().guest().has_markers();
+        if (bar == nullptr && !after_hello) {
+            return;
+        }
+        if (bar != nullptr) {
+            ++accesses_;
+        }
+        const auto& text = world().context().text;
+        const std::string reason =
+            text ? text(trace::get<Kind::invalid_access, "reason_text">(event)) : std::string();
+        add(event, bar, trace::get<Kind::invalid_access, "write">(event) != 0,
+            trace::get<Kind::invalid_access, "size">(event),
+            bar == nullptr ? "where no device has registers"
+                           : fmt::format("which the device refused{}{}", reason.empty() ? "" : ": ", reason));
+    }
+
+    void add(const trace::Event& event, const Bar* bar, bool write, std::uint64_t size,
+             const std::string& why) {
+        Draft draft;
+        draft.at = place_of(event);
+        draft.address = event.args[0];
+        draft.length = size;
+        draft.bdf = bar == nullptr ? no_device : bar->bdf;
+        const std::string place = bar == nullptr ? fmt::format("{:#x}", event.args[0])
+                                                 : fmt::format("{:#x} ({}, BAR {} + {:#x})", event.args[0],
+                                                               world().devices().name(bar->bdf), bar->number,
+                                                               event.args[0] - bar->address);
+        draft.title =
+            fmt::format("{} of {} at {}, {}", write ? "write" : "read", counted(size, "bytes"), place, why);
+        draft.lines.push_back(fmt::format("access: {}", where(world(), draft.at)));
+        if (bar != nullptr) {
+            draft.lines.push_back(fmt::format("device: {}, BAR {} is {:#x}..{:#x}",
+                                              world().devices().long_name(bar->bdf), bar->number,
+                                              bar->address, bar->address + (bar->size - 1)));
+        }
+        draft.events.push_back({event.sequence, "access"});
+        // QEMU may report one access twice: as an access, and as one its device refused.
+        draft.part_of = fmt::format("{:#x}/{}", event.args[0], event.time / 1000);
+        draft.cause = fmt::format("{:#x}/{}", event.args[0], write);
+        report(std::move(draft));
+    }
+
+    std::uint64_t accesses_ = 0;
+};
+
+}  // namespace
+
+RuleInfo mmio_unmapped_rule() {
+    return {.name = "mmio-unmapped",
+            .summary = "Each access hits a register that the device's map defines",
+            .severity = store::Severity::error,
+            .evidence = "E",
+            .unit = "register accesses",
+            .needs_markers = false,
+            .create = make_rule<MmioUnmapped>};
+}
+
+}  // namespace pv::checks

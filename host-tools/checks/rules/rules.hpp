@@ -1,0 +1,30 @@
+// One function a rule: each is defined in the file of the rule's name.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+
+#include "checks/rule.hpp"
+
+namespace pv::checks {
+
+RuleInfo dma_outside_mapping_rule();
+RuleInfo dma_after_unmap_rule();
+RuleInfo dma_direction_rule();
+RuleInfo dma_descriptor_rule();
+RuleInfo dma_leak_rule();
+RuleInfo dma_double_map_rule();
+RuleInfo mmio_unmapped_rule();
+RuleInfo mmio_doorbell_rule();
+RuleInfo mmio_poll_unbounded_rule();
+RuleInfo cmd_deadline_rule();
+RuleInfo cmd_lost_rule();
+RuleInfo cmd_duplicate_rule();
+RuleInfo flush_order_rule();
+
+template <class T>
+std::unique_ptr<Rule> make_rule(const RuleContext& context) {
+    return std::make_unique<T>(context);
+}
+
+}  // namespace pv::checks

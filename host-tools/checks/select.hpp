@@ -1,0 +1,23 @@
+// Which rules to judge: names, groups and patterns as --rules takes them.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "checks/rule.hpp"
+
+namespace pv::checks {
+
+/// Rules selected by `words`, each a list divided by commas, read from left to right:
+///   all            every rule (also when nothing, or only exclusions, are given)
+///   no-markers     every rule that needs nothing from the guest
+///   dma-leak       that rule
+///   dma-*          every rule whose name matches; * stands for any characters
+///   -WORD          takes away what WORD would have added
+/// In the registry's order. Errors (usage): an unknown word, with the nearest name as hint; nothing selected.
+[[nodiscard]] Result<std::vector<const RuleInfo*>> select_rules(std::span<const std::string> words);
+
+}  // namespace pv::checks
