@@ -8,6 +8,7 @@ namespace pv::cli {
 
 std::span<const Subcommand* const> subcommands() {
     static const std::array all = {
+        &query_subcommand(),
         &doctor_subcommand(),
     };
     return all;

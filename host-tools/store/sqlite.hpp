@@ -22,6 +22,13 @@ class Statement {
   public:
     Statement() = default;
 
+    /// Takes over what sqlite3_prepare made; nullptr is allowed.
+    [[nodiscard]] static Statement adopt(sqlite3_stmt* handle) {
+        Statement statement;
+        statement.handle_.reset(handle);
+        return statement;
+    }
+
     /// Parameters count from 1. Text is copied. An unsigned value is stored as the signed one with the same
     /// bits.
     Statement& bind(int index, std::int64_t value);

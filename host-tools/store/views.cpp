@@ -134,7 +134,7 @@ std::string fault() {
 
 View kind_view(const trace::KindInfo& info) {
     std::string select = "SELECT seq, time, cpu, pc";
-    std::string description = info.name.empty() ? "" : fmt::format("{}", info.log_name);
+    std::string description;
     for (std::size_t i = 0; i < info.args.size() && info.args[i] != "_"; ++i) {
         const std::string column = fmt::format("a{}", i);
         select +=
@@ -151,7 +151,7 @@ View kind_view(const trace::KindInfo& info) {
         description =
             fmt::format("QEMU's trace event {}{}", info.log_name, info.log_name.ends_with('_') ? "*" : "");
     }
-    return {std::string(info.name), std::move(description), std::move(select)};
+    return {std::string(info.name), std::move(description), std::move(select), true};
 }
 
 std::vector<View> make_views() {

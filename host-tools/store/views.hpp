@@ -11,6 +11,7 @@ struct View {
     std::string name;
     std::string description;  ///< one line
     std::string select;       ///< the SELECT it stands for; names only tables of the schema, with "main."
+    bool of_a_kind = false;   ///< one kind of event with its arguments named; else a joined view
 };
 
 /// All views, the joined ones first, then one a kind in the order of the table.
