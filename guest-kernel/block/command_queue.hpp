@@ -26,7 +26,7 @@ struct Submission {
     std::uint64_t blocks = 0;
     std::uint64_t request = 0;  ///< the caller's id as in durable_begin, or 0
     Deadline deadline = Deadline::at(Instant{});
-    dma::Mapping data;           ///< taken over: unmapped when the device is done with it
+    dma::Mapping data{};         ///< taken over: unmapped when the device is done with it
     std::uint32_t expected = 0;  ///< bytes the device will say it wrote, where it says so
 };
 

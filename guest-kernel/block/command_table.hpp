@@ -34,7 +34,7 @@ struct Command {
     std::uint64_t blocks = 0;
     Instant since;
     Deadline deadline = Deadline::at(Instant{});
-    dma::Mapping data;           ///< empty for a command without data
+    dma::Mapping data{};         ///< empty for a command without data
     std::uint32_t expected = 0;  ///< bytes the device may write, as far as its answer says so (virtio)
     std::uint16_t status = 0;
     std::uint32_t result = 0;

@@ -71,10 +71,7 @@ class Device {
     [[nodiscard]] virtual CommandCounts counts() = 0;
 
     [[nodiscard]] virtual marker::Device marker_device() const = 0;
-
-    /// Lets go of the device: waits for what it owes at most until the deadline, then resets it, and every
-    /// mapping ends. Nothing may be called afterwards.
-    virtual void shut_down(Deadline deadline) = 0;
+    [[nodiscard]] virtual marker::DeviceKind kind() const = 0;
 
   protected:
     /// Hands one piece to the device without sleeping for room unless `wait` is set.

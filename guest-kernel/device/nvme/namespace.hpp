@@ -1,0 +1,61 @@
+// An NVMe namespace as a block device.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "block/device.hpp"
+#include "device/nvme/queue.hpp"
+#include "device/nvme/spec.hpp"
+
+namespace pv::nvme {
+
+/// What of the controller limits a command.
+struct Limits {
+    std::size_t transfer = 0;  ///< bytes: MDTS and the length of a PRP list
+    bool write_cache = true;   ///< VWC bit 0
+};
+
+/// Geometry of a namespace from its identify data. Errors: corrupt (sizes that cannot be), not_supported
+/// (metadata, blocks below 512 bytes or above what one command carries), not_found (an inactive namespace).
+[[nodiscard]] Result<block::Geometry> geometry_of(const IdentifyNamespace& data, const Limits& limits);
+
+/// The longest transfer a controller takes (MDTS is a power of two of its smallest page, 0 = no limit), no
+/// longer than one PRP list describes.
+[[nodiscard]] std::size_t transfer_limit(std::uint8_t mdts, unsigned minimum_page_shift);
+
+class Namespace final : public block::Device {
+  public:
+    /// `queue` outlives it.
+    Namespace(std::string_view controller, std::uint32_t id, const block::Geometry& geometry, Queue& queue);
+
+    [[nodiscard]] std::string_view name() const override { return {name_.data(), name_length_}; }
+
+    [[nodiscard]] const block::Geometry& geometry() const override { return geometry_; }
+
+    [[nodiscard]] block::CommandCounts counts() override { return queue_.counts(); }
+
+    [[nodiscard]] marker::Device marker_device() const override { return queue_.identity().device; }
+
+    [[nodiscard]] marker::DeviceKind kind() const override { return marker::DeviceKind::nvme; }
+
+  private:
+    [[nodiscard]] Result<block::CommandId> start(marker::Operation operation, std::uint64_t first,
+                                                 std::uint64_t blocks, block::Extent data, Deadline deadline,
+                                                 bool wait) override;
+    [[nodiscard]] Result<> finish(block::CommandId id) override;
+    [[nodiscard]] Result<> flush_cache(std::uint64_t request, Deadline deadline) override;
+    [[nodiscard]] Result<> judge(const Result<block::Outcome>& outcome);
+
+    Queue& queue_;
+    block::Geometry geometry_;
+    std::uint32_t id_;
+    std::array<char, 24> name_{};
+    std::size_t name_length_ = 0;
+    std::atomic<std::uint64_t> failures_{0};
+};
+
+}  // namespace pv::nvme

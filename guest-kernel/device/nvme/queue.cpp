@@ -1,0 +1,130 @@
+// An NVMe queue pair in service: rings, PRP lists and doorbells under the commands' life.
+// SPDX-License-Identifier: MIT
+#include "device/nvme/queue.hpp"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "device/nvme/regs.hpp"
+
+namespace pv::nvme {
+namespace {
+
+using Doorbells = mmio::RegisterArray<std::uint32_t, mmio::Access::write_only>;
+
+}  // namespace
+
+Result<std::unique_ptr<Queue>> Queue::create(block::QueueIdentity identity, const mmio::Window& registers,
+                                             std::size_t doorbell_stride, std::size_t entries) {
+    const Doorbells doorbells{Registers::doorbells, doorbell_stride};
+    const auto tail = doorbells.at(std::size_t{2} * identity.number);
+    const auto head = doorbells.at(std::size_t{2} * identity.number + 1);
+    if (!registers.contains(tail.offset, 4) || !registers.contains(head.offset, 4)) {
+        return fail(Error::out_of_range);
+    }
+    dma::Buffer submission = PV_TRY(
+        dma::Buffer::allocate(identity.device, entries * sizeof(SubmissionEntry), dma::Direction::to_device));
+    dma::Buffer completion = PV_TRY(dma::Buffer::allocate(identity.device, entries * sizeof(CompletionEntry),
+                                                          dma::Direction::from_device));
+    // One entry less than the queue has, and never more than the table of commands holds.
+    const std::size_t limit = std::min(entries - 1, block::maximum_in_flight);
+    dma::Buffer lists =
+        PV_TRY(dma::Buffer::allocate(identity.device, limit * page_size, dma::Direction::to_device));
+    const QueuePair pair = PV_TRY(QueuePair::create(submission.bytes(), completion.bytes(), entries));
+    std::unique_ptr<Queue> queue{new (std::nothrow) Queue{identity, pair, limit}};
+    if (queue == nullptr) {
+        return fail(Error::out_of_memory);
+    }
+    marker::queue_create(identity.device, marker::QueueKind::nvme_completion, identity.number, entries,
+                         completion.bus());
+    marker::queue_create(identity.device, marker::QueueKind::nvme_submission, identity.number, entries,
+                         submission.bus());
+    queue->submission_ = std::move(submission);
+    queue->completion_ = std::move(completion);
+    queue->lists_ = std::move(lists);
+    queue->registers_ = registers;
+    queue->tail_ = tail;
+    queue->head_ = head;
+    return queue;
+}
+
+Result<block::Outcome> Queue::run(const SubmissionEntry& entry, block::Submission&& submission) {
+    return execute(std::move(submission), [&](block::CommandId id, const block::Command& command) {
+        return stage(entry, id, command);
+    });
+}
+
+Result<block::CommandId> Queue::start(const SubmissionEntry& entry, block::Submission&& submission,
+                                      Room room) {
+    return submit(std::move(submission), room, [&](block::CommandId id, const block::Command& command) {
+        return stage(entry, id, command);
+    });
+}
+
+Result<> Queue::stage(SubmissionEntry entry, block::CommandId id, const block::Command& command) {
+    if (pair_.full()) {
+        return fail(Error::device_failed);  // it answers without having fetched: not to be trusted
+    }
+    entry.command = id.wire;
+    if (command.data) {
+        const std::size_t list = block::CommandTable::Slots::slot_of(id) * page_size;
+        const auto bytes = lists_.bytes().subspan(list, page_size);
+        const Prp prp = PV_TRY(build_prp(command.data.bus(), command.data.length(), page_shift,
+                                         {reinterpret_cast<le64*>(bytes.data()), prp_entries_per_page},
+                                         lists_.bus() + list));
+        entry.prp1 = prp.prp1;
+        entry.prp2 = prp.prp2;
+    }
+    staged_ = entry;
+    return {};
+}
+
+void Queue::publish(block::CommandId) {
+    const Result<std::uint16_t> tail = pair_.push(staged_);
+    if (tail) {  // stage() saw that there is room, and the lock was held since
+        marker::doorbell(identity().device, marker::QueueKind::nvme_submission, identity().number, *tail);
+        registers_.write(tail_, std::uint32_t{*tail});
+    }
+}
+
+void Queue::drain() {
+    bool any = false;
+    // At most one pass of the ring a call: a device that keeps it full cannot hold the processor here.
+    for (std::size_t i = 0; i < pair_.entries(); ++i) {
+        const std::optional<Completion> completion = pair_.next();
+        if (!completion) {
+            break;
+        }
+        any = true;
+        if (!completion->sound) {
+            refuse(completion->command, "its submission queue head is impossible");
+        } else if (completion->submission_queue != identity().number) {
+            refuse(completion->command, "it names another queue");
+        } else {
+            arrived(completion->command, completion->status, completion->result);
+        }
+    }
+    if (any) {
+        const std::uint32_t head = pair_.completion_head();
+        marker::doorbell(identity().device, marker::QueueKind::nvme_completion, identity().number, head);
+        registers_.write(head_, head);
+    }
+}
+
+void Queue::expired(block::CommandId id) {
+    if (expired_ != nullptr) {
+        expired_(expired_context_, id);
+    }
+}
+
+void Queue::release() {
+    fail_all(Error::cancelled);
+    marker::queue_delete(identity().device, marker::QueueKind::nvme_submission, identity().number);
+    marker::queue_delete(identity().device, marker::QueueKind::nvme_completion, identity().number);
+    submission_.release();
+    completion_.release();
+    lists_.release();
+}
+
+}  // namespace pv::nvme

@@ -1,0 +1,126 @@
+// The request queue of a virtio-blk device in service.
+// SPDX-License-Identifier: MIT
+#include "device/virtio/block_queue.hpp"
+
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace pv::virtio {
+namespace {
+
+/// Lies about lengths that are logged one by one.
+constexpr std::uint64_t lie_log_limit = 8;
+
+Shared shared(const dma::Buffer& buffer) {
+    return buffer ? Shared{buffer.bytes(), buffer.bus()} : Shared{};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BlockQueue>> BlockQueue::create(block::QueueIdentity identity,
+                                                       const RequestShape& shape, std::size_t block_size) {
+    using dma::Buffer;
+    using dma::Direction;
+    const std::size_t table = SplitRing::table_bytes(shape.entries);
+    const std::size_t available = SplitRing::available_bytes(shape.entries);
+    Memory memory;
+    memory.rings = PV_TRY(Buffer::allocate(identity.device, table + available, Direction::to_device));
+    memory.used = PV_TRY(
+        Buffer::allocate(identity.device, SplitRing::used_bytes(shape.entries), Direction::from_device));
+    memory.headers =
+        PV_TRY(Buffer::allocate(identity.device, shape.slots * sizeof(BlockHeader), Direction::to_device));
+    memory.statuses = PV_TRY(Buffer::allocate(identity.device, shape.slots, Direction::from_device));
+    if (shape.indirect) {
+        memory.tables = PV_TRY(Buffer::allocate(
+            identity.device, shape.slots * shape.chain() * sizeof(Descriptor), Direction::to_device));
+    }
+    const SplitRing ring =
+        PV_TRY(SplitRing::create(memory.rings.bytes().first(table), memory.rings.bytes().subspan(table),
+                                 memory.used.bytes(), shape.entries));
+    const RequestRing requests{
+        ring, shape, {shared(memory.headers), shared(memory.statuses), shared(memory.tables)}};
+    std::unique_ptr<BlockQueue> queue{new (std::nothrow)
+                                          BlockQueue{identity, requests, std::move(memory), block_size}};
+    if (queue == nullptr) {
+        return fail(Error::out_of_memory);
+    }
+    return queue;
+}
+
+QueueAreas BlockQueue::announce() const {
+    const QueueAreas areas{memory_.rings.bus(),
+                           memory_.rings.bus() + SplitRing::table_bytes(ring_.shape().entries),
+                           memory_.used.bus()};
+    marker::queue_areas(identity().device, identity().number, areas.driver, areas.device);
+    marker::queue_create(identity().device, marker::QueueKind::virtio_split, identity().number,
+                         ring_.shape().entries, areas.table);
+    return areas;
+}
+
+Result<block::CommandId> BlockQueue::start(BlockRequest type, block::Submission&& submission, Room room) {
+    const bool reads = type == BlockRequest::read;
+    // Of its writable part the device fills the data of a read, and always the status.
+    submission.expected =
+        static_cast<std::uint32_t>((reads && submission.data ? submission.data.length() : 0) + 1);
+    return submit(std::move(submission), room, [&](block::CommandId id, const block::Command& command) {
+        const RequestData data =
+            command.data ? RequestData{command.data.bus(), command.data.length(), reads} : RequestData{};
+        return ring_.write(block::CommandTable::Slots::slot_of(id), type,
+                           command.first * (block_size_ / sector_size), data);
+    });
+}
+
+void BlockQueue::publish(block::CommandId id) {
+    const std::uint16_t index = ring_.make_available(block::CommandTable::Slots::slot_of(id));
+    // Rung each time, whatever the device says about wanting it: that is a hint (2.7.10), and a watcher that
+    // reads the ring at each doorbell sees each chain.
+    marker::doorbell(identity().device, marker::QueueKind::virtio_split, identity().number, index);
+    doorbell_.ring(identity().number);
+}
+
+void BlockQueue::drain() {
+    // At most one pass of the ring a call: a device that keeps it full cannot hold the processor here.
+    for (std::size_t i = 0; i < ring_.shape().entries; ++i) {
+        const std::optional<Used> used = ring_.next_used(owed_locked());
+        if (!used) {
+            break;
+        }
+        const auto wire = static_cast<std::uint16_t>(used->id);
+        const block::Command* command = used->id < ring_.shape().slots ? outstanding(wire) : nullptr;
+        if (command == nullptr) {
+            refuse(used->id, "no such chain is outstanding");
+            continue;
+        }
+        std::uint8_t status = ring_.status(wire);
+        const bool reads = command->operation == marker::Operation::read;
+        const bool good = status == static_cast<std::uint8_t>(BlockStatus::ok);
+        // More than the chain has room for, or a read that is said to be good and is not all there: not
+        // believed.
+        if (used->length > command->expected || (reads && good && used->length < command->expected)) {
+            if (++lies_ <= lie_log_limit) {
+                log::error("{}: says it wrote {} bytes where {} were due on queue {}: the request fails",
+                           identity().name, used->length, command->expected, identity().number);
+            }
+            status = static_cast<std::uint8_t>(BlockStatus::io_error);
+        }
+        arrived(wire, status, used->length);
+    }
+    if (ring_.broken()) {
+        close_locked("its used index moved by more than what is outstanding");
+    }
+}
+
+void BlockQueue::release() {
+    fail_all(Error::cancelled);
+    marker::queue_delete(identity().device, marker::QueueKind::virtio_split, identity().number);
+    memory_.rings.release();
+    memory_.used.release();
+    memory_.headers.release();
+    memory_.statuses.release();
+    memory_.tables.release();
+}
+
+}  // namespace pv::virtio

@@ -1,0 +1,94 @@
+// The modern virtio PCI transport (VIRTIO 1.2, section 4.1): structures found, features agreed on, queues set
+// up. SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/address.hpp"
+#include "base/deadline.hpp"
+#include "base/result.hpp"
+#include "device/mmio/window.hpp"
+#include "device/pci/device.hpp"
+#include "device/virtio/regs.hpp"
+
+namespace pv::virtio {
+
+/// A virtqueue's three areas, as the device sees them.
+struct QueueAreas {
+    BusAddress table;
+    BusAddress driver;
+    BusAddress device;
+};
+
+/// Where a queue's notifications go.
+struct Doorbell {
+    mmio::Window window;
+    mmio::Register<std::uint16_t, mmio::Access::write_only> reg{0};
+
+    void ring(std::uint16_t queue) const { window.write(reg, queue); }
+};
+
+/// Threads only; the owner synchronises set-up.
+class Transport {
+  public:
+    /// Finds and maps the structures. `pci` outlives it. Errors: not_supported (a legacy device: no modern
+    /// structures), corrupt (a structure that does not lie inside its BAR, or is too short).
+    [[nodiscard]] static Result<Transport> find(pci::Device& pci);
+
+    /// The common configuration's place, for the device marker: the BAR that holds it.
+    [[nodiscard]] const pci::Bar& registers() const { return registers_; }
+
+    /// Writes 0 to the status and waits until it reads 0 (4.1.4.3.1). Error: timed_out.
+    [[nodiscard]] Result<> reset(Deadline deadline) const;
+
+    [[nodiscard]] std::uint8_t status() const { return common_.read(CommonRegisters::device_status); }
+
+    void add_status(std::uint8_t bits) const;
+
+    /// Feature negotiation (3.1.1, steps 4 to 6): takes what is both offered and in `wanted`. Returns it.
+    /// Errors: not_supported when one of `required` is not offered or the device does not accept the choice.
+    [[nodiscard]] Result<std::uint64_t> negotiate(std::uint64_t wanted, std::uint64_t required) const;
+
+    /// Entries queue `index` may have at most; 0 = there is no such queue.
+    [[nodiscard]] std::uint16_t queue_size_limit(std::uint16_t index) const;
+
+    /// Gives queue `index` its size, memory and MSI-X entry, and enables it. Errors: no_space (the device has
+    /// no interrupt to give), out_of_range (its doorbell lies outside the notification structure).
+    [[nodiscard]] Result<Doorbell> enable_queue(std::uint16_t index, std::uint16_t size,
+                                                const QueueAreas& areas, std::uint16_t vector) const;
+
+    /// Reads the device configuration with `read(window)` until no change came between (2.5.1), a few times
+    /// at most. Errors: device_failed (it changes all the time), corrupt (shorter than `needed`).
+    template <class Read>
+    [[nodiscard]] auto configuration(std::size_t needed, Read&& read) const
+        -> Result<decltype(read(std::declval<const mmio::Window&>()))> {
+        if (device_.length() < needed) {
+            return fail(Error::corrupt);
+        }
+        for (int i = 0; i < configuration_attempts; ++i) {
+            const std::uint8_t before = common_.read(CommonRegisters::config_generation);
+            auto value = read(device_);
+            if (common_.read(CommonRegisters::config_generation) == before) {
+                return value;
+            }
+        }
+        return fail(Error::device_failed);
+    }
+
+    /// Bytes of device configuration there are.
+    [[nodiscard]] std::size_t configuration_length() const { return device_.length(); }
+
+  private:
+    static constexpr int configuration_attempts = 16;
+
+    Transport() = default;
+
+    pci::Bar registers_;
+    mmio::Window common_;
+    mmio::Window notify_;
+    mmio::Window device_;
+    std::uint32_t notify_multiplier_ = 0;
+};
+
+}  // namespace pv::virtio
