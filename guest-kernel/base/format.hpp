@@ -114,6 +114,12 @@ constexpr bool parse_spec(std::string_view text, std::size_t& position, Spec& sp
     return true;
 }
 
+// Not constexpr and never defined: reaching one while a format string is compiled is the error, and its name
+// the message.
+void error_malformed_placeholder();
+void error_closing_brace_stands_alone();
+void error_placeholders_do_not_match_arguments();
+
 /// A literal whose placeholders were counted against the arguments when it was compiled.
 template <class... Args>
 class String {
@@ -130,18 +136,18 @@ class String {
                 }
                 Spec spec;
                 if (!parse_spec(text_, i, spec)) {
-                    throw "a placeholder of the format string is malformed";
+                    error_malformed_placeholder();
                 }
                 ++placeholders;
             } else if (c == '}') {
                 if (i >= text_.size() || text_[i] != '}') {
-                    throw "a closing brace of the format string stands alone";
+                    error_closing_brace_stands_alone();
                 }
                 ++i;
             }
         }
         if (placeholders != sizeof...(Args)) {
-            throw "the format string has not as many placeholders as there are arguments";
+            error_placeholders_do_not_match_arguments();
         }
     }
 

@@ -24,6 +24,7 @@ enum class Rank : std::uint8_t {
     wait_queue = 32,     ///< the waiters of one wait queue
     thread = 34,         ///< a thread's end and its joiner
     scheduler = 36,      ///< a CPU's run queues and timers
+    kernel_space = 38,   ///< which kernel addresses are given out
     slab = 40,           ///< a slab cache's lists
     address_space = 44,  ///< kernel page tables above the direct map
     frames = 48,         ///< the buddy allocator
@@ -55,6 +56,8 @@ constexpr std::string_view to_string(Rank rank) {
             return "thread";
         case Rank::scheduler:
             return "scheduler";
+        case Rank::kernel_space:
+            return "kernel space";
         case Rank::slab:
             return "slab";
         case Rank::address_space:

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+# The kernel images: their own flags, objects compiled once where the flags are the same, two links each (the
+# second embeds the symbol table that the first one's symbols give).
+
+add_library(pv_kernel_flags INTERFACE)
+target_link_libraries(pv_kernel_flags INTERFACE pv_warnings pv_abi Boost::headers)
+target_include_directories(pv_kernel_flags INTERFACE "${PROJECT_SOURCE_DIR}/guest-kernel")
+target_compile_definitions(pv_kernel_flags INTERFACE PV_HOSTED=0 PV_VERSION="${PROJECT_VERSION}"
+  _GLIBCXX_ASSERTIONS=1 BOOST_NO_EXCEPTIONS BOOST_NO_RTTI)
+target_compile_options(pv_kernel_flags INTERFACE
+  -O2 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none
+  -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-strict-aliasing
+  -fno-delete-null-pointer-checks -fno-builtin -fno-tree-loop-distribute-patterns -U_FORTIFY_SOURCE
+  -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-use-cxa-atexit>)
+
+set(PV_KERNEL_DIR "${PROJECT_SOURCE_DIR}/guest-kernel")
+set(PV_KERNEL_SCRIPT "${PV_KERNEL_DIR}/arch/x86_64/kernel.ld")
+file(GLOB PV_KERNEL_MACHINE CONFIGURE_DEPENDS ${PV_KERNEL_DIR}/arch/x86_64/*.cpp ${PV_KERNEL_DIR}/arch/x86_64/*.S
+  ${PV_KERNEL_DIR}/boot/*.cpp ${PV_KERNEL_DIR}/device/serial/*.cpp)
+list(REMOVE_ITEM PV_KERNEL_MACHINE ${PV_KERNEL_DIR}/boot/options.cpp)
+
+find_library(PV_LIBELF elf REQUIRED)
+add_executable(pv_embed_symbols ${PV_KERNEL_DIR}/tools/embed_symbols.cpp)
+target_include_directories(pv_embed_symbols PRIVATE ${PV_KERNEL_DIR})
+target_link_libraries(pv_embed_symbols PRIVATE pv_warnings ${PV_LIBELF})
+set_target_properties(pv_embed_symbols PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tools")
+
+add_library(pv_kernel_core OBJECT ${PV_KERNEL_COMMON} ${PV_KERNEL_MACHINE})
+target_link_libraries(pv_kernel_core PRIVATE pv_kernel_flags)
+add_library(pv_kernel_devices OBJECT ${PV_KERNEL_DEVICES})
+target_link_libraries(pv_kernel_devices PRIVATE pv_kernel_flags)
+target_compile_definitions(pv_kernel_devices PRIVATE PV_MISBEHAVE=0)
+add_library(pv_kernel_devices_misbehaving OBJECT ${PV_KERNEL_DEVICES})
+target_link_libraries(pv_kernel_devices_misbehaving PRIVATE pv_kernel_flags)
+target_compile_definitions(pv_kernel_devices_misbehaving PRIVATE PV_MISBEHAVE=1)
+file(GLOB PV_KERNEL_TESTS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/*.cpp)
+if(PV_KERNEL_TESTS)
+  add_library(pv_kernel_tests OBJECT ${PV_KERNEL_TESTS})
+  target_link_libraries(pv_kernel_tests PRIVATE pv_kernel_flags)
+endif()
+
+# pv_kernel(NAME OBJECT_LIBRARY...): lib/paravane/NAME.elf
+function(pv_kernel name)
+  set(objects "")
+  foreach(library IN LISTS ARGN)
+    list(APPEND objects $<TARGET_OBJECTS:${library}>)
+  endforeach()
+  add_executable(${name}-first ${objects})
+  add_executable(${name} ${objects} ${CMAKE_CURRENT_BINARY_DIR}/${name}-symbols.S)
+  add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}-symbols.S
+    COMMAND pv_embed_symbols $<TARGET_FILE:${name}-first> ${CMAKE_CURRENT_BINARY_DIR}/${name}-symbols.S
+    DEPENDS pv_embed_symbols ${name}-first
+    COMMENT "Embedding the symbols of ${name}" VERBATIM)
+  foreach(target ${name}-first ${name})
+    target_link_options(${target} PRIVATE -static -nostdlib -no-pie -Wl,-T,${PV_KERNEL_SCRIPT}
+      -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--fatal-warnings)
+    set_target_properties(${target} PROPERTIES LINK_DEPENDS ${PV_KERNEL_SCRIPT} SUFFIX .elf)
+  endforeach()
+  set_target_properties(${name}-first PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/first")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PV_LIB_DIR}")
+endfunction()
+
+pv_kernel(paravane-kernel pv_kernel_core pv_kernel_devices)
+pv_kernel(paravane-kernel-misbehave pv_kernel_core pv_kernel_devices_misbehaving)
+if(PV_KERNEL_TESTS)
+  pv_kernel(paravane-kernel-test pv_kernel_core pv_kernel_devices pv_kernel_tests)
+endif()

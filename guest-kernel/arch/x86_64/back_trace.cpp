@@ -1,0 +1,94 @@
+// Back traces by frame pointers, with names from the embedded symbol table.
+// SPDX-License-Identifier: MIT
+#include "arch/x86_64/back_trace.hpp"
+
+#include <algorithm>
+#include <span>
+
+#include "arch/x86_64/image.hpp"
+#include "arch/x86_64/page_table.hpp"
+#include "arch/x86_64/symbol_table.hpp"
+#include "base/log.hpp"
+
+extern "C" {
+// Absent in the first of the two links.
+[[gnu::weak]] extern const pv::arch::SymbolTableHeader pv_symbol_table;
+}
+
+namespace pv::arch {
+namespace {
+
+constexpr std::size_t frames_max = 64;
+
+// Reads a word of the kernel's half if it is mapped.
+bool read_word(std::uint64_t address, std::uint64_t& value) {
+    if (address % sizeof value != 0 || address < memory_half ||
+        !kernel_page_table().lookup(VirtualAddress(address))) {
+        return false;
+    }
+    value = *reinterpret_cast<const std::uint64_t*>(address);
+    return true;
+}
+
+}  // namespace
+
+SymbolName find_symbol(std::uint64_t address) {
+    const SymbolTableHeader* header = &pv_symbol_table;
+    if (header == nullptr || header->magic != symbol_table_magic || address < address_of(pv_text_start) ||
+        address >= address_of(pv_text_end)) {
+        return {};
+    }
+    const std::uint64_t offset = address - address_of(pv_text_start);
+    const std::span entries(reinterpret_cast<const SymbolEntry*>(header + 1), header->count);
+    const auto* names = reinterpret_cast<const char*>(entries.data() + entries.size());
+    const auto after = std::upper_bound(entries.begin(), entries.end(), offset,
+                                        [](std::uint64_t o, const SymbolEntry& e) { return o < e.offset; });
+    if (after == entries.begin()) {
+        return {};
+    }
+    const SymbolEntry& entry = *(after - 1);
+    if (entry.name >= header->names_size) {
+        return {};
+    }
+    return {std::string_view(names + entry.name), offset - entry.offset, entry.size};
+}
+
+Symbolised::Symbolised(std::uint64_t address) {
+    const SymbolName symbol = find_symbol(address);
+    if (symbol.name.empty()) {
+        length_ = format::to(buffer_, "{:#016x}", address).size();
+    } else {
+        // The name's end matters less than the numbers: a long template name is cut.
+        length_ = format::to(buffer_, "{}+{:#x}/{:#x} ({:016x})", symbol.name.substr(0, buffer_.size() - 50),
+                             symbol.offset, symbol.size, address)
+                      .size();
+    }
+}
+
+void print_back_trace(std::uint64_t frame_pointer) {
+    std::array<char, log::line_max> buffer;
+    for (std::size_t i = 0; i < frames_max; ++i) {
+        std::uint64_t next = 0;
+        std::uint64_t return_address = 0;
+        if (frame_pointer == 0 || !read_word(frame_pointer, next) ||
+            !read_word(frame_pointer + sizeof next, return_address) || return_address == 0) {
+            return;
+        }
+        // The call is before the return address: a call that never returns may be a function's last
+        // instruction.
+        const SymbolName symbol = find_symbol(return_address - 1);
+        if (symbol.name.empty()) {
+            log::console_write(format::to(buffer, "    #{} {:#016x}", i, return_address), true);
+        } else {
+            log::console_write(format::to(buffer, "    #{} {}", i, Symbolised(return_address - 1)), true);
+        }
+        // Interrupt frames may lead to another stack; a chain that comes back to itself does not end.
+        if (next == frame_pointer) {
+            return;
+        }
+        frame_pointer = next;
+    }
+    log::console_write("    ...", true);
+}
+
+}  // namespace pv::arch

@@ -1,0 +1,42 @@
+// Addresses as function names, and the chain of callers.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "base/format.hpp"
+
+namespace pv::arch {
+
+/// `name+0x12/0x34 (address)` of a code address, as text.
+class Symbolised {
+  public:
+    explicit Symbolised(std::uint64_t address);
+
+    [[nodiscard]] std::string_view text() const { return {buffer_.data(), length_}; }
+
+  private:
+    std::array<char, 224> buffer_{};
+    std::size_t length_ = 0;
+};
+
+inline std::string_view format_argument(const Symbolised& symbolised) {
+    return symbolised.text();
+}
+
+struct SymbolName {
+    std::string_view name;
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+};
+
+/// The function around `address`; an empty name when it is not in the kernel's text.
+[[nodiscard]] SymbolName find_symbol(std::uint64_t address);
+
+/// Writes the callers of the frame at `frame_pointer`, one a line, to the console. Reads only what is mapped;
+/// stops at 64 frames, at a loop or at nonsense.
+void print_back_trace(std::uint64_t frame_pointer);
+
+}  // namespace pv::arch

@@ -1,0 +1,62 @@
+// One processor's own data, and the protections it turns on.
+// SPDX-License-Identifier: MIT
+#include "arch/x86_64/cpu.hpp"
+
+#include "arch/x86_64/image.hpp"
+#include "arch/x86_64/registers.hpp"
+
+namespace pv::arch {
+namespace {
+
+constinit Cpu first_cpu;
+
+}  // namespace
+
+Cpu& boot_cpu() {
+    return first_cpu;
+}
+
+void adopt_cpu(Cpu& cpu, std::uint32_t index) {
+    cpu.self = &cpu;
+    cpu.index = index;
+    cpu.apic_id = cpuid(1).ebx >> 24;
+    // Until there are stacks with guard pages of their own, all three share the early one: each of them is
+    // the end of the kernel anyway.
+    for (const Ist slot : {Ist::double_fault, Ist::nmi, Ist::machine_check}) {
+        cpu.tables.set_ist(slot, address_of(pv_early_ist_top));
+    }
+    cpu.tables.load();
+    // After the segment registers: loading a selector into %gs would clear the base.
+    write_msr(Msr::gs_base, reinterpret_cast<std::uintptr_t>(&cpu));
+    write_msr(Msr::kernel_gs_base, 0);
+}
+
+Protections enable_protections() {
+    const Cpuid highest = cpuid(0);
+    const Cpuid features = highest.eax >= 7 ? cpuid(7) : Cpuid{};
+    Protections on{};
+    std::uint64_t cr4 = read_cr4();
+    // CPUID.7.0: EBX bit 7 SMEP, bit 20 SMAP; ECX bit 2 UMIP. CPUID.1: EDX bit 13 global pages.
+    if ((features.ebx & 1U << 7) != 0) {
+        cr4 |= cr4_smep;
+        on.smep = true;
+    }
+    if ((features.ebx & 1U << 20) != 0) {
+        cr4 |= cr4_smap;
+        on.smap = true;
+    }
+    if ((features.ecx & 1U << 2) != 0) {
+        cr4 |= cr4_umip;
+        on.umip = true;
+    }
+    if ((cpuid(1).edx & 1U << 13) != 0) {
+        cr4 |= cr4_global_pages;
+    }
+    write_cr4(cr4);
+    write_cr0(read_cr0() | cr0_write_protect);
+    on.write_protect = (read_cr0() & cr0_write_protect) != 0;
+    on.no_execute = (read_msr(Msr::efer) & efer_nx) != 0;
+    return on;
+}
+
+}  // namespace pv::arch

@@ -1,0 +1,77 @@
+// Filling and loading one processor's descriptor tables.
+// SPDX-License-Identifier: MIT
+#include "arch/x86_64/descriptors.hpp"
+
+#include "arch/x86_64/trap.hpp"
+
+extern "C" const char pv_trap_stubs[];
+
+namespace pv::arch {
+namespace {
+
+constexpr std::uint64_t code_descriptor = 0x00af'9b00'0000'ffff;
+constexpr std::uint64_t data_descriptor = 0x00cf'9300'0000'ffff;
+constexpr std::uint8_t interrupt_gate = 0x8e;
+constexpr std::size_t stub_size = 16;
+
+struct [[gnu::packed]] TablePointer {
+    std::uint16_t limit;
+    std::uint64_t base;
+};
+
+Ist ist_for(std::size_t number) {
+    switch (number) {
+        case vector_double_fault:
+            return Ist::double_fault;
+        case vector_nmi:
+            return Ist::nmi;
+        case vector_machine_check:
+            return Ist::machine_check;
+        default:
+            return Ist::none;
+    }
+}
+
+}  // namespace
+
+void DescriptorTables::load() {
+    const auto task_base = reinterpret_cast<std::uintptr_t>(&task);
+    gdt[1] = code_descriptor;
+    gdt[2] = data_descriptor;
+    // Available 64-bit TSS: limit, base in pieces, type 9, present.
+    gdt[5] = (sizeof(TaskState) - 1) | (task_base & 0xff'ffff) << 16 | 0x89ULL << 40 |
+             (task_base >> 24 & 0xff) << 56;
+    gdt[6] = task_base >> 32;
+    for (std::size_t i = 0; i < idt.size(); ++i) {
+        const std::uint64_t stub = reinterpret_cast<std::uintptr_t>(pv_trap_stubs) + i * stub_size;
+        idt[i] = {.offset_low = static_cast<std::uint16_t>(stub),
+                  .selector = kernel_code_selector,
+                  .ist = static_cast<std::uint8_t>(ist_for(i)),
+                  .type = interrupt_gate,
+                  .offset_middle = static_cast<std::uint16_t>(stub >> 16),
+                  .offset_high = static_cast<std::uint32_t>(stub >> 32)};
+    }
+    const TablePointer gdt_pointer{sizeof gdt - 1, reinterpret_cast<std::uintptr_t>(gdt.data())};
+    const TablePointer idt_pointer{sizeof idt - 1, reinterpret_cast<std::uintptr_t>(idt.data())};
+    __asm__ volatile(
+        "lgdt %[gdt]\n\t"
+        "pushq %[code]\n\t"
+        "leaq 1f(%%rip), %%rax\n\t"
+        "pushq %%rax\n\t"
+        "lretq\n"
+        "1:\tmovl %[data], %%ds\n\t"
+        "movl %[data], %%es\n\t"
+        "movl %[data], %%ss\n\t"
+        "ltr %w[task]\n\t"
+        "lidt %[idt]"
+        :
+        : [gdt] "m"(gdt_pointer), [idt] "m"(idt_pointer), [code] "i"(kernel_code_selector),
+          [data] "r"(std::uint32_t{kernel_data_selector}), [task] "r"(std::uint32_t{task_selector})
+        : "rax", "memory");
+}
+
+void DescriptorTables::set_ist(Ist slot, std::uint64_t stack_top) {
+    task.ist[static_cast<std::size_t>(slot) - 1] = stack_top;
+}
+
+}  // namespace pv::arch

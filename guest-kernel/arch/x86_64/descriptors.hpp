@@ -1,0 +1,53 @@
+// Segment, task and interrupt descriptors of one processor.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+/// Intel SDM vol. 3 chapters 3.4, 6.14, 7.7.
+namespace pv::arch {
+
+inline constexpr std::uint16_t kernel_code_selector = 0x08;
+inline constexpr std::uint16_t kernel_data_selector = 0x10;
+inline constexpr std::uint16_t task_selector = 0x28;
+
+/// Interrupt stack table slots: these must work whatever the current stack is like.
+enum class Ist : std::uint8_t { none = 0, double_fault = 1, nmi = 2, machine_check = 3 };
+inline constexpr std::size_t ist_count = 3;
+
+struct [[gnu::packed]] TaskState {
+    std::uint32_t reserved0 = 0;
+    std::array<std::uint64_t, 3> rsp{};
+    std::uint64_t reserved1 = 0;
+    std::array<std::uint64_t, 7> ist{};
+    std::uint64_t reserved2 = 0;
+    std::uint16_t reserved3 = 0;
+    std::uint16_t io_map = 104;  // beyond the limit: no port is open to user mode
+};
+
+static_assert(sizeof(TaskState) == 104);
+
+struct Gate {
+    std::uint16_t offset_low = 0;
+    std::uint16_t selector = 0;
+    std::uint8_t ist = 0;
+    std::uint8_t type = 0;
+    std::uint16_t offset_middle = 0;
+    std::uint32_t offset_high = 0;
+    std::uint32_t reserved = 0;
+};
+
+static_assert(sizeof(Gate) == 16);
+
+struct DescriptorTables {
+    std::array<std::uint64_t, 7> gdt{};
+    TaskState task;
+    alignas(16) std::array<Gate, 256> idt{};
+
+    /// Fills all three and loads them.
+    void load();
+    void set_ist(Ist slot, std::uint64_t stack_top);
+};
+
+}  // namespace pv::arch

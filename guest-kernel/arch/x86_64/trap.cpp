@@ -1,0 +1,117 @@
+// What happens at an exception or interrupt.
+// SPDX-License-Identifier: MIT
+#include "arch/x86_64/trap.hpp"
+
+#include <array>
+
+#include "arch/processor.hpp"
+#include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/local_apic.hpp"
+#include "arch/x86_64/panic.hpp"
+#include "arch/x86_64/registers.hpp"
+#include "interrupt/delivery.hpp"
+#include "task/scheduler.hpp"
+
+extern "C" std::uint64_t pv_probe_call(pv::arch::ProbeState* state, void (*function)(void*), void* argument);
+
+namespace pv::arch {
+namespace {
+
+constexpr std::array<std::string_view, 32> names{"divide error",
+                                                 "debug",
+                                                 "non-maskable interrupt",
+                                                 "breakpoint",
+                                                 "overflow",
+                                                 "bound range exceeded",
+                                                 "invalid opcode",
+                                                 "device not available",
+                                                 "double fault",
+                                                 "coprocessor segment overrun",
+                                                 "invalid TSS",
+                                                 "segment not present",
+                                                 "stack-segment fault",
+                                                 "general protection",
+                                                 "page fault",
+                                                 "reserved",
+                                                 "x87 floating point",
+                                                 "alignment check",
+                                                 "machine check",
+                                                 "SIMD floating point",
+                                                 "virtualization",
+                                                 "control protection",
+                                                 "reserved",
+                                                 "reserved",
+                                                 "reserved",
+                                                 "reserved",
+                                                 "reserved",
+                                                 "reserved",
+                                                 "hypervisor injection",
+                                                 "VMM communication",
+                                                 "security",
+                                                 "reserved"};
+
+constexpr std::uint64_t first_interrupt = 32;
+
+void handle_exception(TrapFrame& frame) {
+    Cpu& cpu = this_cpu();
+    const std::uint64_t address = frame.vector == vector_page_fault ? read_cr2() : 0;
+    if (cpu.probe != nullptr && frame.vector != vector_double_fault && frame.vector != vector_nmi &&
+        frame.vector != vector_machine_check) {
+        ProbeState& state = *cpu.probe;
+        cpu.probe = nullptr;
+        state.error_code = frame.error_code;
+        state.address = address;
+        frame.rax = frame.vector + 1;
+        frame.rbx = state.rbx;
+        frame.rbp = state.rbp;
+        frame.r12 = state.r12;
+        frame.r13 = state.r13;
+        frame.r14 = state.r14;
+        frame.r15 = state.r15;
+        frame.rsp = state.rsp;
+        frame.rip = state.resume;
+        return;
+    }
+    panic_at(frame, address);
+}
+
+}  // namespace
+
+std::string_view exception_name(std::uint64_t vector) {
+    return vector < names.size() ? names[vector] : "interrupt";
+}
+
+std::optional<Fault> probe(void (*function)(void*), void* argument) {
+    const InterruptsOff off;
+    ProbeState state{};
+    Cpu& cpu = this_cpu();
+    cpu.probe = &state;
+    const std::uint64_t outcome = pv_probe_call(&state, function, argument);
+    cpu.probe = nullptr;
+    if (outcome == 0) {
+        return std::nullopt;
+    }
+    return Fault{static_cast<std::uint8_t>(outcome - 1), state.error_code, state.address};
+}
+
+extern "C" void pv_trap(TrapFrame* frame) {
+    if (frame->vector < first_interrupt) {
+        handle_exception(*frame);
+        return;
+    }
+    Cpu& cpu = this_cpu();
+    ++cpu.interrupt_depth;
+    if (frame->vector == vector_timer) {
+        task::Scheduler::timer_interrupt();
+    } else if (frame->vector != vector_reschedule && frame->vector != vector_spurious) {
+        interrupt::dispatch(static_cast<std::uint8_t>(frame->vector));
+    }
+    // A spurious interrupt sets no bit in service; ending it would end another's (Intel SDM vol. 3, 11.9).
+    if (frame->vector != vector_spurious && frame->vector > vector_legacy_first + 15) {
+        LocalApic::end_of_interrupt();
+    }
+    --cpu.interrupt_depth;
+    task::Scheduler::preempt_if_needed();
+}
+
+}  // namespace pv::arch

@@ -1,0 +1,291 @@
+// From the loader's memory map to page tables and frames.
+// SPDX-License-Identifier: MIT
+#include "boot/memory.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "arch/x86_64/image.hpp"
+#include "arch/x86_64/page_table.hpp"
+#include "arch/x86_64/registers.hpp"
+#include "base/panic.hpp"
+#include "memory/buddy.hpp"
+#include "memory/direct_map.hpp"
+#include "memory/frames.hpp"
+#include "task/lock.hpp"
+
+namespace pv::boot {
+namespace {
+
+using memory::Buddy;
+using memory::Range;
+using memory::to_pointer;
+
+constexpr std::uint64_t first_mebibyte = 1ULL << 20;   // the firmware's; never given out
+constexpr std::uint64_t boot_window_end = 1ULL << 30;  // what entry.S maps of the direct map
+constexpr std::uint64_t boot_page = 2ULL << 20;
+constexpr std::uint64_t direct_map_limit = 64ULL
+                                           << 40;  // address space between the direct map and what follows
+
+/// One run of RAM under management, described at its own beginning.
+struct Zone {
+    Zone* next;
+    std::uint64_t metadata_frames;
+    Buddy buddy;
+};
+
+struct Zones {
+    Zone* first = nullptr;  ///< highest addresses first: low memory is spent last
+};
+
+// Set once at boot, then only read.
+constinit std::span<const Range> ram_ranges;
+constinit task::Guarded<Zones, task::Rank::frames> zones;
+
+Range image() {
+    return {arch::image_physical(pv_image_start).value(), arch::image_physical(pv_image_end).value()};
+}
+
+/// Gives out memory in order of address before there is an allocator; keeps all of it.
+struct BootAllocator {
+    Range free;
+    std::uint64_t next = 0;
+
+    std::uint64_t take(std::uint64_t bytes) {
+        const std::uint64_t at = next;
+        bytes = align_up(bytes, page_size);
+        if (bytes > free.end - next) {
+            panic("not enough memory for the page tables: {} bytes more in {:#x}..{:#x}", bytes, free.begin,
+                  free.end);
+        }
+        next += bytes;
+        return at;
+    }
+};
+
+// The largest piece of RAM below the boot window's end without the first MiB, the image and what the loader
+// left.
+Range room_for_boot(std::span<const memory::MapEntry> map, std::span<const Range> taken) {
+    Range best;
+    for (const memory::MapEntry& entry : map) {
+        if (entry.type != memory::map_type_ram || entry.address >= boot_window_end) {
+            continue;
+        }
+        Range piece{std::max(entry.address, first_mebibyte),
+                    std::min(entry.address + std::min(entry.size, boot_window_end), boot_window_end)};
+        // Above everything taken that overlaps it: what lies between two of them is not worth a search.
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (const Range& used : taken) {
+                if (piece.begin < piece.end && used.overlaps(piece)) {
+                    piece.begin = used.end;
+                    moved = true;
+                }
+            }
+        }
+        piece = {align_up(piece.begin, page_size), align_down(piece.end, page_size)};
+        if (piece.begin < piece.end && piece.size() > best.size()) {
+            best = piece;
+        }
+    }
+    return best;
+}
+
+class FinalTables {
+  public:
+    explicit FinalTables(BootAllocator& frames)
+        : frames_(frames), table_(PhysicalAddress(frames.take(page_size))) {
+        std::memset(to_pointer(table_.root()), 0, page_size);
+    }
+
+    void map_image() {
+        map_part(pv_text_start, pv_rodata_start, arch::Access::read_execute);
+        map_part(pv_rodata_start, pv_rodata_end, arch::Access::read);
+        // Data, without the guard page below each of the two boot stacks.
+        map_part(pv_rodata_end, pv_boot_stack_guard, arch::Access::read_write);
+        map_part(pv_boot_stack_guard + page_size, pv_early_ist_guard, arch::Access::read_write);
+        map_part(pv_early_ist_guard + page_size, pv_image_end, arch::Access::read_write);
+    }
+
+    // RAM, read and write, never executable; the image's text and constants read-only there too.
+    void map_ram(Range ram) {
+        const Range fixed{arch::image_physical(pv_text_start).value(),
+                          arch::image_physical(pv_rodata_end).value()};
+        if (!fixed.overlaps(ram)) {
+            map_direct(ram, arch::Access::read_write);
+            return;
+        }
+        map_direct({ram.begin, std::max(ram.begin, fixed.begin)}, arch::Access::read_write);
+        map_direct({std::max(ram.begin, fixed.begin), std::min(ram.end, fixed.end)}, arch::Access::read);
+        map_direct({std::min(ram.end, fixed.end), ram.end}, arch::Access::read_write);
+    }
+
+    void use() { arch::write_cr3(table_.root().value()); }
+
+  private:
+    void map(std::uint64_t at, std::uint64_t physical, std::uint64_t size, arch::Access access) {
+        if (size == 0) {
+            return;
+        }
+        const Result<> mapped = table_.map(
+            VirtualAddress(at), PhysicalAddress(physical), size, access, arch::Cache::write_back,
+            arch::Owner::kernel,
+            [this]() -> Result<PhysicalAddress> { return PhysicalAddress(frames_.take(page_size)); });
+        if (!mapped) {
+            panic("cannot map {:#x} bytes at {:#x}: {}", size, at, mapped.error());
+        }
+    }
+
+    void map_part(const char* begin, const char* end, arch::Access access) {
+        map(arch::address_of(begin), arch::image_physical(begin).value(),
+            static_cast<std::uint64_t>(end - begin), access);
+    }
+
+    void map_direct(Range range, arch::Access access) {
+        map(memory::direct_map_base + range.begin, range.begin, range.size(), access);
+    }
+
+    BootAllocator& frames_;
+    arch::PageTable table_;
+};
+
+// `range` without `hole`, as up to two ranges.
+template <class F>
+void without(Range range, Range hole, F&& visit) {
+    if (!range.overlaps(hole)) {
+        visit(range);
+        return;
+    }
+    if (range.begin < hole.begin) {
+        visit(Range{range.begin, hole.begin});
+    }
+    if (hole.end < range.end) {
+        visit(Range{hole.end, range.end});
+    }
+}
+
+// Puts a run of free RAM under management. Its first frames hold its books.
+void add_zone(Zones& list, Range range) {
+    const std::uint64_t frames = range.size() / page_size;
+    const std::uint64_t books = align_up(sizeof(Zone) + frames, page_size) / page_size;
+    if (books >= frames) {
+        return;  // a sliver whose books would fill it
+    }
+    std::byte* at = to_pointer(PhysicalAddress(range.begin));
+    auto* states = reinterpret_cast<std::uint8_t*>(at + sizeof(Zone));
+    std::memset(states, 0, frames);
+    const std::uint64_t first = range.begin / page_size;
+    auto* zone = ::new (static_cast<void*>(at))
+        Zone{list.first, books, {first, {states, static_cast<std::size_t>(frames)}, memory::direct_map_base}};
+    zone->buddy.add(first + books, frames - books);
+    list.first = zone;
+}
+
+}  // namespace
+
+void start_memory(const StartInfo& info) {
+    if (info.version < 1 || info.memory_map_entries == 0) {
+        panic("the loader gave no memory map (PVH start info version {})", info.version);
+    }
+    const std::span map(to_pointer<const memory::MapEntry>(PhysicalAddress(info.memory_map)),
+                        info.memory_map_entries);
+    // The boot window leaves out the image by whole 2 MiB pages.
+    const Range image_pages{align_down(image().begin, boot_page), align_up(image().end, boot_page)};
+    const Range taken[] = {image_pages, {info.memory_map, info.memory_map + map.size_bytes()}};
+    BootAllocator boot{room_for_boot(map, taken)};
+    boot.next = boot.free.begin;
+
+    const std::size_t ranges_max = 2 * map.size() + 1;
+    auto* ranges = to_pointer<Range>(PhysicalAddress(boot.take(ranges_max * sizeof(Range))));
+    const std::span<Range> usable = memory::usable_ram(map, direct_map_limit, {ranges, ranges_max});
+    ram_ranges = usable;
+
+    FinalTables tables(boot);
+    tables.map_image();
+    for (const Range& range : usable) {
+        tables.map_ram(range);
+    }
+    tables.use();
+
+    const Range boot_used{boot.free.begin, boot.next};
+    zones.with([&](Zones& list) {
+        for (Range range : usable) {
+            range.begin = std::max(range.begin, first_mebibyte);
+            if (range.begin >= range.end) {
+                continue;
+            }
+            without(range, image(), [&](Range rest) {
+                without(rest, boot_used, [&](Range piece) { add_zone(list, piece); });
+            });
+        }
+    });
+}
+
+std::span<const Range> ram() {
+    return ram_ranges;
+}
+
+bool overlaps_ram(PhysicalAddress address, std::uint64_t length) {
+    const Range range{address.value(), address.value() + length};
+    return std::any_of(ram_ranges.begin(), ram_ranges.end(),
+                       [&](const Range& r) { return r.overlaps(range); });
+}
+
+unsigned order_of_frames(PhysicalAddress address) {
+    const std::uint64_t frame = address.value() / page_size;
+    return zones.with([&](Zones& list) {
+        for (Zone* zone = list.first; zone != nullptr; zone = zone->next) {
+            if (const auto order = zone->buddy.order_of(frame)) {
+                return *order;
+            }
+        }
+        panic("{} is no block of frames that was given out", address);
+    });
+}
+
+}  // namespace pv::boot
+
+namespace pv::memory {
+
+Result<PhysicalAddress> allocate_frames(unsigned order) {
+    if (order > order_max) {
+        return fail(Error::invalid_argument);
+    }
+    return boot::zones.with([&](boot::Zones& list) -> Result<PhysicalAddress> {
+        for (boot::Zone* zone = list.first; zone != nullptr; zone = zone->next) {
+            if (const auto frame = zone->buddy.allocate(order)) {
+                return PhysicalAddress(*frame * page_size);
+            }
+        }
+        return fail(Error::out_of_memory);
+    });
+}
+
+void free_frames(PhysicalAddress address, unsigned order) {
+    boot::zones.with([&](boot::Zones& list) {
+        for (boot::Zone* zone = list.first; zone != nullptr; zone = zone->next) {
+            if (address.is_aligned(page_size) && zone->buddy.free(address.value() / page_size, order)) {
+                return;
+            }
+        }
+        panic("free of frames {} (order {}), which were not given out", address, order);
+    });
+}
+
+FrameStatistics frame_statistics() {
+    return boot::zones.with([](boot::Zones& list) {
+        FrameStatistics total;
+        for (const boot::Zone* zone = list.first; zone != nullptr; zone = zone->next) {
+            total.total += zone->buddy.managed_count();
+            total.free += zone->buddy.free_count();
+            total.metadata += zone->metadata_frames;
+            total.largest_order =
+                std::max<std::uint64_t>(total.largest_order, zone->buddy.largest_free().value_or(0));
+            total.highest = std::max(total.highest, PhysicalAddress(zone->buddy.end() * page_size));
+        }
+        return total;
+    });
+}
+
+}  // namespace pv::memory

@@ -1,0 +1,22 @@
+// What the hello marker promises to whoever watches.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "base/time.hpp"
+#include "paravane/marker.h"
+
+namespace pv::boot {
+
+/// Every mapping, command, queue, wait and durability request is marked, without exception.
+inline constexpr std::uint64_t promised_features =
+    PV_FEATURE_DMA | PV_FEATURE_COMMANDS | PV_FEATURE_QUEUES | PV_FEATURE_WAITS | PV_FEATURE_DURABILITY;
+
+/// How long after a deadline this kernel has acted at the latest. Threads are woken by a timer and run at
+/// once; the rest is for a host that shares its processors.
+inline constexpr Duration promised_slack = Duration::milliseconds(500);
+
+inline constexpr std::uint64_t promised_cpus = 1;
+
+}  // namespace pv::boot

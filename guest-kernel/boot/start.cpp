@@ -1,0 +1,196 @@
+// The kernel's start: from the first instruction in C++ to the main thread.
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "acpi/tables.hpp"
+#include "arch/x86_64/clock.hpp"
+#include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/image.hpp"
+#include "arch/x86_64/local_apic.hpp"
+#include "arch/x86_64/power.hpp"
+#include "arch/x86_64/stack.hpp"
+#include "base/log.hpp"
+#include "base/marker.hpp"
+#include "base/panic.hpp"
+#include "boot/memory.hpp"
+#include "boot/options.hpp"
+#include "boot/promises.hpp"
+#include "boot/start_info.hpp"
+#include "boot/tests.hpp"
+#include "boot/workload.hpp"
+#include "device/serial/console.hpp"
+#include "memory/device_map.hpp"
+#include "memory/direct_map.hpp"
+#include "memory/frames.hpp"
+#include "task/scheduler.hpp"
+#include "task/thread.hpp"
+
+namespace pv::acpi {
+namespace {
+
+constinit const Tables* machine_tables = nullptr;  // set once, before there is a second thread
+constinit const Tables no_tables;
+
+}  // namespace
+
+const Tables& tables() {
+    return machine_tables == nullptr ? no_tables : *machine_tables;
+}
+
+}  // namespace pv::acpi
+
+namespace pv::boot {
+namespace {
+
+constexpr std::size_t command_line_max = 4096;
+
+// The loader's copy may lie anywhere; this one is there for good.
+constinit std::array<char, command_line_max> command_line_text{};
+
+class FirmwareMemory final : public acpi::Memory {
+  public:
+    Result<std::span<const std::byte>> map(PhysicalAddress address, std::uint64_t length) override {
+        const auto mapped = memory::map_firmware(address, length);
+        if (!mapped && mapped.error() == Error::invalid_argument) {
+            return fail(Error::out_of_range);
+        }
+        return mapped;
+    }
+
+    void release(std::span<const std::byte> bytes) override { memory::unmap_firmware(bytes); }
+};
+
+void copy_command_line(PhysicalAddress at) {
+    if (at.value() == 0) {
+        return;
+    }
+    const char* text = memory::to_pointer<const char>(at);
+    std::size_t length = 0;
+    while (length < command_line_max && text[length] != '\0') {
+        command_line_text[length] = text[length];
+        ++length;
+    }
+    set_command_line({command_line_text.data(), length});
+}
+
+void apply_log_level() {
+    const auto level = option("loglevel");
+    if (!level) {
+        return;
+    }
+    if (*level == "debug") {
+        log::set_threshold(log::Level::debug);
+    } else if (*level == "warning") {
+        log::set_threshold(log::Level::warning);
+    } else if (*level == "error") {
+        log::set_threshold(log::Level::error);
+    } else if (*level != "info") {
+        log::warning("loglevel={}: not one of debug, info, warning, error", *level);
+    }
+}
+
+void say_protections(const arch::Protections& on) {
+    const auto word = [](bool is_on) { return std::string_view(is_on ? "on" : "not offered"); };
+    log::info("protections: write xor execute on, WP {}, NX {}, SMEP {}, SMAP {}, UMIP {}",
+              word(on.write_protect), word(on.no_execute), word(on.smep), word(on.smap), word(on.umip));
+}
+
+void say_memory() {
+    std::uint64_t bytes = 0;
+    for (const memory::Range& range : ram()) {
+        bytes += range.size();
+    }
+    const memory::FrameStatistics frames = memory::frame_statistics();
+    log::info("memory: {} MiB of RAM in {} ranges up to {}; {} frames free, {} frames of books", bytes >> 20,
+              ram().size(), frames.highest, frames.free, frames.metadata);
+}
+
+void read_acpi(PhysicalAddress rsdp) {
+    FirmwareMemory memory;
+    auto parsed = acpi::parse(rsdp, memory);
+    if (!parsed) {
+        log::error("ACPI: no tables: {}", parsed.error());
+        return;
+    }
+    auto* tables = new (std::nothrow) acpi::Tables(std::move(*parsed));
+    if (tables == nullptr) {
+        panic("no memory for the ACPI tables");
+    }
+    acpi::machine_tables = tables;
+    log::info(
+        "ACPI: {} processors, {} I/O APICs, {} ECAM ranges, {} IOMMUs, power-off port {:#x}, {} refused",
+        tables->processors.size(), tables->io_apics.size(), tables->ecam.size(), tables->remapping.size(),
+        tables->fixed ? tables->fixed->pm1a_control : 0, tables->refused);
+}
+
+// A processor the firmware does not list is not one to guess about: interrupts would go elsewhere.
+void check_own_apic_id() {
+    const auto& processors = acpi::tables().processors;
+    const std::uint32_t id = arch::LocalApic::id();
+    arch::this_cpu().apic_id = id;
+    if (!processors.empty() && std::none_of(processors.begin(), processors.end(),
+                                            [&](const acpi::LocalApic& p) { return p.apic_id == id; })) {
+        panic("this processor's APIC id {} is not in the MADT", id);
+    }
+}
+
+void start_interrupts() {
+    const Result<> started = arch::LocalApic::start(acpi::tables().local_apic);
+    if (!started) {
+        panic("no local APIC: {}", started.error());
+    }
+    check_own_apic_id();
+    log::info("interrupts: {}, APIC id {}, {} timer", arch::LocalApic::mode_name(), arch::this_cpu().apic_id,
+              arch::LocalApic::timer_name());
+}
+
+void main_thread(void*) {
+    const std::uint32_t status = run_tests_if_asked().value_or(no_tests_asked);
+    arch::power_off(status == no_tests_asked ? workload() : status);
+}
+
+}  // namespace
+
+extern "C" [[noreturn]] void pv_start(std::uint64_t start_info) {
+    arch::set_clock_origin();
+    marker::hello(promised_features, promised_slack, promised_cpus);
+    arch::adopt_cpu(arch::boot_cpu(), 0);
+    device::serial::start_console();
+    log::info("paravane kernel " PV_VERSION);
+
+    const arch::Protections protections = arch::enable_protections();
+    const auto& info = *memory::to_pointer<const StartInfo>(PhysicalAddress(start_info));
+    if (info.magic != start_info_magic) {
+        panic("not started by a PVH loader (magic {:#x} at {:#x})", info.magic, start_info);
+    }
+    const PhysicalAddress rsdp(info.rsdp);
+    copy_command_line(PhysicalAddress(info.command_line));
+    start_memory(info);
+    apply_log_level();
+    log::info("command line: \"{}\"", command_line().text());
+    say_protections(protections);
+    say_memory();
+    if (const Result<> stacks = arch::set_up_interrupt_stacks(arch::this_cpu()); !stacks) {
+        panic("no memory for the fault stacks");
+    }
+
+    read_acpi(rsdp);
+    const auto& fixed = acpi::tables().fixed;
+    const arch::ClockSource clock = arch::start_clock(fixed ? fixed->pm_timer : std::uint16_t{0});
+    log::info("clock: time stamp counter at {} kHz, measured against {}", clock.hertz / 1000, clock.name);
+    start_interrupts();
+
+    if (const Result<> scheduler = task::Scheduler::start_on_this_cpu(); !scheduler) {
+        panic("no memory for the scheduler");
+    }
+    const auto main = task::Thread::create("main", main_thread, nullptr);
+    if (!main) {
+        panic("no memory for the main thread");
+    }
+    log::info("scheduler: 1 CPU");
+    task::Scheduler::idle();
+}
+
+}  // namespace pv::boot

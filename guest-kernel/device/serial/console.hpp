@@ -1,0 +1,15 @@
+// The kernel's console: the first serial port (COM1, I/O ports 0x3f8 to 0x3ff).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+namespace pv::device::serial {
+
+/// Sets the port up. Once, before the first line.
+void start_console();
+
+/// Characters the port did not take in time, since boot.
+[[nodiscard]] std::uint64_t dropped_characters();
+
+}  // namespace pv::device::serial

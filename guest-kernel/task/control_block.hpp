@@ -1,0 +1,47 @@
+// A kernel thread as the scheduler sees it.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/intrusive/list_hook.hpp>
+#include <boost/intrusive/set_hook.hpp>
+#include <cstdint>
+
+#include "arch/x86_64/stack.hpp"
+#include "base/time.hpp"
+#include "task/thread.hpp"
+#include "task/wait_queue.hpp"
+
+namespace pv::task {
+
+class Scheduler;
+
+struct ReadyTag;
+struct TimerTag;
+using Link = boost::intrusive::link_mode<boost::intrusive::normal_link>;
+
+enum class State : std::uint8_t { ready, running, parked, ended };
+
+/// Fields up to `joiners` are guarded by the scheduler's lock of the CPU the thread belongs to.
+struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<ReadyTag>, Link>,
+                      boost::intrusive::set_base_hook<boost::intrusive::tag<TimerTag>, Link> {
+    std::uint64_t saved_rsp = 0;  ///< while not running
+    State state = State::ready;
+    bool permit = false;  ///< an unpark that came before its park
+    bool timed = false;   ///< among the timers
+    Instant wake_at;
+    unsigned level = 0;  ///< 0 is idle, then Priority + 1
+    Scheduler* scheduler = nullptr;
+
+    std::array<char, name_max + 1> name{};
+    arch::Stack stack;
+    void (*function)(void*) = nullptr;
+    void* argument = nullptr;
+    std::uint64_t sleeping_ranks = 0;  ///< by the thread itself only
+    std::atomic<unsigned> owners{1};   ///< its own and its handle; the last one frees it
+    std::atomic<bool> ended{false};
+    WaitQueue joiners;
+};
+
+}  // namespace pv::task
