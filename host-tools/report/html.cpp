@@ -145,7 +145,7 @@ Result<> html(store::Trace& trace, const std::filesystem::path& path, const Html
     const std::filesystem::path resolved = std::filesystem::canonical(path, ignored);
     const std::filesystem::path& target = resolved.empty() ? path : resolved;
 
-    struct stat status {};
+    struct stat status{};
 
     const bool exists = ::stat(target.c_str(), &status) == 0;
     if (exists && S_ISDIR(status.st_mode)) {

@@ -22,29 +22,71 @@ constexpr std::size_t shown_last = 12;
 struct Letter {
     std::string_view what;
     char letter;
+    std::string_view meaning;
 };
 
-constexpr auto letters = std::to_array<Letter>({{"timeout", 'T'},
-                                                {"abort", 'A'},
-                                                {"reset", 'R'},
-                                                {"fault begin", '['},
-                                                {"fault end", ']'},
-                                                {"error", 'E'},
-                                                {"lost", 'L'}});
+constexpr auto letters = std::to_array<Letter>({{"timeout", 'T', "timeout"},
+                                                {"abort", 'A', "abort"},
+                                                {"reset", 'R', "reset"},
+                                                {"fault begin", '[', "fault begins"},
+                                                {"fault end", ']', "fault ends"},
+                                                {"error", 'E', "error"},
+                                                {"lost", 'L', "lost"},
+                                                {"", 'o', "other"}});
 
 char letter_of(std::string_view what) {
     const auto found = std::ranges::find(letters, what, &Letter::what);
-    return found == letters.end() ? 'o' : found->letter;
-}
-
-// When two things fall on one column, the one that matters more is drawn.
-int rank(char letter) {
-    constexpr std::string_view order = "-o[]ELRAT";
-    return static_cast<int>(order.find(letter));
+    return found == letters.end() ? letters.back().letter : found->letter;
 }
 
 std::string who(const Summary& summary, const store::TimelineEntry& entry) {
     return entry.bdf ? device_text(summary.devices, *entry.bdf) : "guest";
+}
+
+// Where a letter for column `at` goes: there, or close by when others stand there; over the last one when all
+// is full.
+std::size_t free_column(std::string_view strip, std::size_t at) {
+    constexpr std::size_t farthest = 4;
+    for (std::size_t away = 0; away <= farthest; ++away) {
+        if (at + away < strip.size() && strip[at + away] == '-') {
+            return at + away;
+        }
+        if (away <= at && strip[at - away] == '-') {
+            return at - away;
+        }
+    }
+    return at;
+}
+
+// What the letters in use mean.
+std::string legend(const std::map<std::string, std::string>& strips) {
+    std::string result;
+    for (const Letter& letter : letters) {
+        if (std::ranges::any_of(strips, [&](const auto& strip) {
+                return strip.second.find(letter.letter) != std::string::npos;
+            })) {
+            result += fmt::format("  {} {}", letter.letter, letter.meaning);
+        }
+    }
+    return result;
+}
+
+// `lead` and behind it the wrapped `detail`; below it when that leaves too little room.
+std::string entry_lines(const std::string& lead, std::string_view detail, std::size_t width) {
+    const std::size_t used = columns(lead);
+    const bool beside = used + 24 <= width;
+    std::string text = wrap(detail, width, std::string(beside ? used : 6, ' '));
+    if (beside && !text.empty()) {
+        text.erase(0, used);
+    }
+    std::string result = lead;
+    if (!beside && !text.empty()) {
+        result.erase(result.find_last_not_of(' ') + 1);
+        result += '\n';
+    }
+    result += text;
+    result.erase(result.find_last_not_of(" \n") + 1);
+    return result;
 }
 
 }  // namespace
@@ -74,10 +116,7 @@ std::vector<std::string> timeline_lines(const Summary& summary, std::size_t widt
         std::string& strip = strips.try_emplace(who(summary, *entry), room, '-').first->second;
         const double part = (static_cast<double>(entry->time) - static_cast<double>(first)) / span;
         const auto at = std::min(static_cast<std::size_t>(part * static_cast<double>(room - 1)), room - 1);
-        const char letter = letter_of(entry->what);
-        if (rank(letter) > rank(strip[at])) {
-            strip[at] = letter;
-        }
+        strip[free_column(strip, at)] = letter_of(entry->what);
     }
     std::vector<std::string> lines;
     for (const auto& [name, strip] : strips) {
@@ -87,8 +126,7 @@ std::vector<std::string> timeline_lines(const Summary& summary, std::size_t widt
     const std::string right = moment_text(last);
     lines.push_back(fmt::format("{}{}{}", std::string(name_width + 5, ' '),
                                 pad(left, room > right.size() ? room - right.size() : 0), right));
-    lines.emplace_back(
-        "  T timeout  A abort  R reset  E error  L lost  [ fault begins  ] fault ends  o other");
+    lines.push_back(legend(strips));
 
     std::int64_t before = first;
     for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -103,15 +141,7 @@ std::vector<std::string> timeline_lines(const Summary& summary, std::size_t widt
         const std::string lead = fmt::format("  {:>15} {:>9}  {}  {}  ", moment_text(entry.time), delta,
                                              pad(who(summary, entry), name_width),
                                              pad(escape_for_terminal(entry.what, {.max_bytes = 40}), 11));
-        std::string text = wrap(escape_for_terminal(entry.detail, {.max_bytes = 400}), width,
-                                std::string(std::min(columns(lead), width / 2), ' '));
-        // The first line stands behind the lead, whatever room that leaves.
-        text.erase(0, std::min(text.size(), std::min(columns(lead), width / 2)));
-        std::string line = lead + text;
-        while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) {
-            line.pop_back();
-        }
-        lines.push_back(std::move(line));
+        lines.push_back(entry_lines(lead, escape_for_terminal(entry.detail, {.max_bytes = 400}), width));
     }
     return lines;
 }
