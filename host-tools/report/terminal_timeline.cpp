@@ -27,9 +27,12 @@ struct Letter {
 
 constexpr auto letters = std::to_array<Letter>({{"timeout", 'T', "timeout"},
                                                 {"abort", 'A', "abort"},
+                                                {"aborted", 'a', "aborted"},
                                                 {"reset", 'R', "reset"},
                                                 {"fault begin", '[', "fault begins"},
                                                 {"fault end", ']', "fault ends"},
+                                                {"slow", 'S', "slow"},
+                                                {"late completion", 'C', "late completion"},
                                                 {"error", 'E', "error"},
                                                 {"lost", 'L', "lost"},
                                                 {"", 'o', "other"}});
