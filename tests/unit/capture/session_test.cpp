@@ -16,7 +16,7 @@
 
 #include "capture/line.hpp"
 #include "store/trace.hpp"
-#include "temporary.hpp"
+#include "support/temporary.hpp"
 
 namespace pv::capture {
 namespace {

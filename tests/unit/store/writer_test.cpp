@@ -11,7 +11,7 @@
 #include <limits>
 
 #include "store/trace.hpp"
-#include "temporary.hpp"
+#include "support/temporary.hpp"
 
 namespace pv::store {
 namespace {
