@@ -61,6 +61,16 @@ std::size_t strlen(const char* text) {
     return n;
 }
 
+// libgcc's name for std::popcount without the instruction: libgcc itself is built with a red zone.
+int __popcountdi2(long value) {
+    auto bits = static_cast<std::uint64_t>(value);
+    int count = 0;
+    for (; bits != 0; bits &= bits - 1) {
+        ++count;
+    }
+    return count;
+}
+
 [[noreturn]] void abort() {
     pv::panic("abort");
 }
