@@ -9,8 +9,7 @@ target_compile_options(pv_warnings INTERFACE
 # Hosted code: plugin, tools, hosted builds of kernel parts, tests.
 add_library(pv_hosted INTERFACE)
 target_link_libraries(pv_hosted INTERFACE pv_warnings)
-target_compile_options(pv_hosted INTERFACE -fstack-protector-strong -fPIC
-  "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")  # the same bytes from whatever folder it is built in
+target_compile_options(pv_hosted INTERFACE -fstack-protector-strong -fPIC)
 if(PV_SANITIZE)
   target_compile_options(pv_hosted INTERFACE -fsanitize=${PV_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(pv_hosted INTERFACE -fsanitize=${PV_SANITIZE})
