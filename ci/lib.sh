@@ -9,6 +9,11 @@ if [ -z "${HOME:-}" ]; then
   export HOME="${HOME:-/tmp}"
 fi
 
+# Node knows its own authorities only; a machine's own (an inspecting proxy's, say) stand in the system's bundle.
+if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -r /etc/ssl/certs/ca-certificates.crt ]; then
+  export NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+fi
+
 say() { printf 'ci: %s\n' "$*" >&2; }
 
 # die MESSAGE HINT [STATUS]: one line of what is wrong, one of what to do.
