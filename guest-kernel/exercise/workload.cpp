@@ -1,11 +1,144 @@
-// The kernel's work: nothing yet beyond starting.
+// The kernel's work: find the disks, do what the command line asks, let go of them, say how it went.
 // SPDX-License-Identifier: MIT
 #include "boot/workload.hpp"
+
+#include <memory>
+#include <new>
+#include <optional>
+#include <string_view>
+
+#include "base/log.hpp"
+#include "boot/options.hpp"
+#include "device/dma/mapping.hpp"
+#include "exercise/disk.hpp"
+#include "exercise/disks.hpp"
+#include "exercise/plan.hpp"
+#include "exercise/provoke.hpp"
+
+namespace pv::exercise {
+namespace {
+
+/// Statuses, worst last where several hold (docs/exercise.md). Part of the contract with whoever boots this.
+enum class Status : std::uint32_t {
+    good = 0,
+    mismatch = 1,   ///< data read was not what had been written
+    io_error = 2,   ///< a device reported a failure
+    timed_out = 3,  ///< a request's deadline passed
+    set_up = 4,     ///< wrong options, no disk, or a device that could not be brought up
+    hung = 5,       ///< a thread did not come to its end
+};
+
+Status status_of(const Figures& figures) {
+    if (figures.mismatches != 0) {
+        return Status::mismatch;
+    }
+    if (figures.timeouts != 0) {
+        return Status::timed_out;
+    }
+    return figures.errors != 0 ? Status::io_error : Status::good;
+}
+
+/// A mismatch outweighs whatever else went wrong, except a hang.
+Status worse(Status a, Status b) {
+    const auto weight = [](Status s) {
+        return s == Status::hung ? 100U : (s == Status::mismatch ? 99U : static_cast<std::uint32_t>(s));
+    };
+    return weight(a) >= weight(b) ? a : b;
+}
+
+Status exercise(Disks& disks, const Plan& plan) {
+    if (disks.count() == 0) {
+        log::error("exercise: there is no disk");
+        return Status::set_up;
+    }
+    Status status = Status::good;
+    Vector<std::unique_ptr<DiskExercise>> running;
+    std::uint64_t number = 0;
+    disks.for_each([&](block::Device& disk) {
+        auto started = DiskExercise::start(disk, plan, number++);
+        if (!started || !running.push_back(std::move(*started))) {
+            status = worse(status, Status::set_up);
+        }
+    });
+    // A thread ends by itself: after the limit, at most one request later.
+    const Deadline deadline = Deadline::after(plan.limit + plan.deadline * 2 + Duration::seconds(2));
+    for (std::unique_ptr<DiskExercise>& one : running) {
+        if (const auto figures = one->finish(deadline)) {
+            status = worse(status, status_of(*figures));
+        } else {
+            status = Status::hung;
+            (void)one.release();  // its threads may still use it
+        }
+    }
+    return status;
+}
+
+std::string_view words(Status status) {
+    switch (status) {
+        case Status::good:
+            return "all data was right";
+        case Status::mismatch:
+            return "data was WRONG";
+        case Status::io_error:
+            return "data was right, but there were I/O errors";
+        case Status::timed_out:
+            return "data was right, but there were timeouts";
+        case Status::set_up:
+            return "it could not be done as asked";
+        case Status::hung:
+            return "a thread hangs";
+    }
+    return "";
+}
+
+Status run() {
+    std::unique_ptr<Disks> owner{new (std::nothrow) Disks};
+    if (owner == nullptr) {
+        return Status::set_up;
+    }
+    Disks& disks = *owner;
+    Plan plan;
+    Status status = Status::good;
+    const auto asked = boot::option("exercise");
+    if (asked) {
+        const auto parsed = parse_plan(*asked);
+        if (!parsed) {
+            return Status::set_up;
+        }
+        plan = *parsed;
+    }
+    disks.find();
+    if (disks.failed() != 0) {
+        status = Status::set_up;
+    }
+    if (asked) {
+        status = worse(status, exercise(disks, plan));
+    }
+    if (status == Status::hung) {
+        log::error("exercise: status {}: {}", static_cast<std::uint32_t>(status), words(status));
+        (void)owner.release();  // that thread may still use a disk: nothing is taken from it
+        return status;
+    }
+    if (const auto misbehaviour = boot::option("misbehave"); misbehaviour && !provoke(disks, *misbehaviour)) {
+        status = worse(status, Status::set_up);
+    }
+    disks.let_go(plan.shutdown);
+    const dma::Statistics dma = dma::statistics();
+    log::info("dma: {} mappings made, {} live, {} in quarantine, {} abandoned", dma.mapped, dma.live,
+              dma.quarantined, dma.abandoned);
+    if (asked) {
+        log::info("exercise: status {}: {}", static_cast<std::uint32_t>(status), words(status));
+    }
+    return status;
+}
+
+}  // namespace
+}  // namespace pv::exercise
 
 namespace pv::boot {
 
 std::uint32_t workload() {
-    return 0;
+    return static_cast<std::uint32_t>(exercise::run());
 }
 
 }  // namespace pv::boot

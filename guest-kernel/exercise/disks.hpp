@@ -1,0 +1,35 @@
+// Every disk of this machine: functions found, drivers chosen, and all of it let go again.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "base/deadline.hpp"
+#include "base/function_ref.hpp"
+#include "base/vector.hpp"
+#include "block/controller.hpp"
+
+namespace pv::exercise {
+
+class Disks {
+  public:
+    /// Scans PCI and brings up every NVMe controller and virtio-blk device. Threads only, once.
+    void find();
+
+    /// Devices that were there and could not be brought up.
+    [[nodiscard]] std::size_t failed() const { return failed_; }
+
+    [[nodiscard]] std::size_t count() const;
+
+    void for_each(FunctionRef<void(block::Device&)> visit);
+
+    /// Shuts down every controller.
+    void let_go(Duration patience);
+
+  private:
+    Vector<std::unique_ptr<block::Controller>> controllers_;
+    std::size_t failed_ = 0;
+};
+
+}  // namespace pv::exercise

@@ -1,0 +1,57 @@
+// Rules broken on purpose, to prove that the host's checks see it.
+// SPDX-License-Identifier: MIT
+#include "misbehave/misbehave.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+namespace pv::misbehave {
+namespace {
+
+struct Name {
+    std::string_view name;
+    Rule rule;
+};
+
+constexpr std::array names = {
+    Name{"dma-outside-mapping", Rule::dma_outside_mapping},
+    Name{"dma-after-unmap", Rule::dma_after_unmap},
+    Name{"dma-direction", Rule::dma_direction},
+    Name{"dma-leak", Rule::dma_leak},
+    Name{"dma-double-map", Rule::dma_double_map},
+    Name{"dma-descriptor", Rule::dma_descriptor},
+    Name{"mmio-unmapped", Rule::mmio_unmapped},
+    Name{"mmio-doorbell", Rule::mmio_doorbell},
+    Name{"mmio-poll-unbounded", Rule::mmio_poll_unbounded},
+    Name{"cmd-deadline", Rule::cmd_deadline},
+    Name{"cmd-lost", Rule::cmd_lost},
+    Name{"cmd-duplicate", Rule::cmd_duplicate},
+    Name{"flush-order", Rule::flush_order},
+};
+
+}  // namespace
+
+std::optional<Rule> parse_rule(std::string_view name) {
+    const auto* found = std::ranges::find(names, name, &Name::name);
+    return found == names.end() ? std::nullopt : std::optional{found->rule};
+}
+
+#if PV_MISBEHAVE
+namespace {
+
+constinit std::atomic<Rule> armed{Rule::none};
+
+}  // namespace
+
+bool take(Rule rule) {
+    Rule expected = rule;
+    return armed.compare_exchange_strong(expected, Rule::none, std::memory_order_acq_rel);
+}
+
+bool arm(Rule rule) {
+    return armed.exchange(rule, std::memory_order_acq_rel) == Rule::none;
+}
+#endif
+
+}  // namespace pv::misbehave

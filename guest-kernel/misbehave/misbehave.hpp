@@ -1,0 +1,52 @@
+// Rules broken on purpose, to prove that the host's checks see it. Only in paravane-kernel-misbehave.elf.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace pv::misbehave {
+
+/// One for each of the host's rules (docs/rules). The comment says what the kernel then does, once.
+enum class Rule : std::uint8_t {
+    none,
+    dma_outside_mapping,  ///< names memory to the device that was never mapped
+    dma_after_unmap,      ///< ends the mapping of a command's data before the device is done
+    dma_direction,        ///< maps the buffer of a read as if the device only read it
+    dma_leak,             ///< never ends a mapping
+    dma_double_map,       ///< ends a mapping twice
+    dma_descriptor,       ///< puts a PRP list, or an indirect table, where nothing is mapped
+    mmio_unmapped,        ///< reads where the device has no register
+    mmio_doorbell,        ///< rings with a value, or for a queue, that cannot be
+    mmio_poll_unbounded,  ///< goes on polling a register past the deadline it stated
+    cmd_deadline,         ///< submits a command without a deadline
+    cmd_lost,             ///< forgets a command: never looks at its completion
+    cmd_duplicate,        ///< hands an id to the device that is outstanding
+    flush_order,          ///< says that data is durable without having flushed it
+};
+
+#if PV_MISBEHAVE
+inline constexpr bool built_in = true;
+
+/// True once after `arm(rule)`: the place that asks breaks the rule then. Any context.
+[[nodiscard]] bool take(Rule rule);
+
+/// Makes the next `take(rule)` answer true. `none` disarms. False when the one before was never taken.
+bool arm(Rule rule);
+#else
+inline constexpr bool built_in = false;
+
+[[nodiscard]] constexpr bool take(Rule) {
+    return false;
+}
+
+constexpr bool arm(Rule) {
+    return true;
+}
+#endif
+
+/// The rule called `name` in kebab case, as on the command line.
+[[nodiscard]] std::optional<Rule> parse_rule(std::string_view name);
+
+}  // namespace pv::misbehave
