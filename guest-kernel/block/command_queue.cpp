@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "block/describe.hpp"
+#include "misbehave/misbehave.hpp"
 
 namespace pv::block {
 namespace {
@@ -45,8 +46,13 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
                 table_.withdraw(*id);
                 return fail(prepared.error());
             } else {
+                const bool hopeless = misbehave::take(misbehave::Rule::cmd_deadline);
                 marker::command_submit(identity_.device, identity_.number, id->marker(), submission.operation,
-                                       left, submission.request);
+                                       hopeless ? Duration{} : left, submission.request);
+                table_.find(*id)->forgotten = misbehave::take(misbehave::Rule::cmd_lost);
+                if (misbehave::take(misbehave::Rule::dma_after_unmap)) {
+                    table_.find(*id)->data.end_early();
+                }
                 publish(*id);
                 return *id;
             }
@@ -74,6 +80,9 @@ Result<Outcome> CommandQueue::wait(CommandId id) {
         task::SpinGuard guard{lock_};
         if (const Command* command = table_.find(id); command != nullptr) {
             deadline = command->deadline;
+            if (command->forgotten) {
+                return fail(Error::cancelled);
+            }
         }
     }
     const auto ended = [&] {
@@ -171,7 +180,7 @@ void CommandQueue::arrived(std::uint16_t wire, std::uint16_t status, std::uint32
             identity_.name, to_string(command.operation), command.first, command.blocks,
             now() - command.since, identity_.number);
     }
-    if (command.state == Command::State::submitted || late) {
+    if ((command.state == Command::State::submitted || late) && !command.forgotten) {
         marker::command_complete(identity_.device, identity_.number, id->marker(), status);
     }
     switch (table_.complete(wire, status, result)) {

@@ -39,6 +39,7 @@ struct Command {
     std::uint16_t status = 0;
     std::uint32_t result = 0;
     Error error = Error::io;  ///< when failed
+    bool forgotten = false;   ///< breaks cmd-lost on purpose (misbehave/): its completion is not looked at
 };
 
 /// What became of a completion the device sent.
@@ -102,7 +103,9 @@ class CommandTable {
             if (command.state == Command::State::submitted) {
                 command.state = Command::State::failed;
                 command.error = error;
-            } else if (command.state == Command::State::timed_out) {
+            } else {
+                // Nobody will take it any more (timed out), or nobody did (completed): its slot and memory
+                // end here.
                 command.data.unmap();
                 slots_.release(id);
             }

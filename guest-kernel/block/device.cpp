@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "block/split.hpp"
+#include "misbehave/misbehave.hpp"
 
 namespace pv::block {
 namespace {
@@ -62,7 +63,8 @@ Result<> Device::transfer(marker::Operation operation, std::uint64_t first, Exte
 Result<> Device::flush(Deadline deadline) {
     const std::uint64_t request = last_request.fetch_add(1, std::memory_order_relaxed) + 1;
     marker::durable_begin(marker_device(), request);
-    const Result<> result = geometry().write_cache ? flush_cache(request, deadline) : Result<>{};
+    const bool skip = misbehave::take(misbehave::Rule::flush_order);
+    const Result<> result = geometry().write_cache && !skip ? flush_cache(request, deadline) : Result<>{};
     marker::durable_end(marker_device(), request, result ? 0 : static_cast<std::uint64_t>(result.error()));
     return result;
 }

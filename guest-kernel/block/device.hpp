@@ -10,7 +10,9 @@
 #include "base/marker.hpp"
 #include "base/result.hpp"
 #include "block/command_table.hpp"
+#include "device/dma/mapping.hpp"
 #include "device/dma/pages.hpp"
+#include "misbehave/misbehave.hpp"
 
 namespace pv::block {
 
@@ -32,6 +34,14 @@ struct Extent {
     std::size_t offset = 0;
     std::size_t length = 0;
 };
+
+/// How the data of a read or a write is mapped.
+[[nodiscard]] inline dma::Direction data_direction(bool writes) {
+    if (misbehave::take(misbehave::Rule::dma_direction)) {
+        return writes ? dma::Direction::from_device : dma::Direction::to_device;
+    }
+    return writes ? dma::Direction::to_device : dma::Direction::from_device;
+}
 
 /// All calls are synchronous and for threads; any number of threads may call at once. A request of any length
 /// is split by the device's limits, and its pieces are under way together.

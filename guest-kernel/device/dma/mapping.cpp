@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/marker.hpp"
+#include "misbehave/misbehave.hpp"
 
 namespace pv::dma {
 namespace {
@@ -57,6 +58,7 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
         requester_ = other.requester_;
         direction_ = other.direction_;
         quarantined_ = std::exchange(other.quarantined_, false);
+        ended_early_ = std::exchange(other.ended_early_, false);
     }
     return *this;
 }
@@ -69,8 +71,20 @@ void Mapping::unmap() {
     if (id_ == 0) {
         return;
     }
-    marker::dma_unmap(requester_, id_, bus_, length_);
+    if (misbehave::take(misbehave::Rule::dma_leak)) {
+        abandoned.fetch_add(1);
+        id_ = 0;
+        pages_.leak();
+        return;
+    }
+    if (!ended_early_) {
+        marker::dma_unmap(requester_, id_, bus_, length_);
+    }
+    if (misbehave::take(misbehave::Rule::dma_double_map)) {
+        marker::dma_unmap(requester_, id_, bus_, length_);
+    }
     live.fetch_sub(1);
+    ended_early_ = false;
     if (std::exchange(quarantined_, false)) {
         in_quarantine.fetch_sub(1);
         pages_.leave_quarantine();
@@ -87,6 +101,11 @@ void Mapping::quarantine() {
     in_quarantine.fetch_add(1);
     pages_.enter_quarantine();
     marker::dma_quarantine(requester_, id_, bus_, length_);
+}
+
+void Mapping::end_early() {
+    marker::dma_unmap(requester_, id_, bus_, length_);
+    ended_early_ = true;
 }
 
 void Mapping::abandon() {

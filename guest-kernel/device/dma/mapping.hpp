@@ -58,6 +58,9 @@ class Mapping {
     /// Emits dma_quarantine.
     void quarantine();
 
+    /// Breaks dma-after-unmap on purpose: says that it ended, while the device goes on (misbehave/).
+    void end_early();
+
     explicit operator bool() const { return id_ != 0; }
 
     [[nodiscard]] bool quarantined() const { return quarantined_; }
@@ -82,6 +85,7 @@ class Mapping {
     Requester requester_{};
     Direction direction_ = Direction::bidirectional;
     bool quarantined_ = false;
+    bool ended_early_ = false;
 };
 
 }  // namespace pv::dma

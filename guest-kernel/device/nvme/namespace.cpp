@@ -72,9 +72,8 @@ Result<block::CommandId> Namespace::start(marker::Operation operation, std::uint
     entry.dword12 = static_cast<std::uint32_t>(blocks - 1);  // 0's based; at most maximum_blocks
     block::Submission submission{
         .operation = operation, .first = first, .blocks = blocks, .deadline = deadline};
-    submission.data =
-        PV_TRY(dma::Mapping::map(queue_.identity().device, data.pages, data.offset, data.length,
-                                 writes ? dma::Direction::to_device : dma::Direction::from_device));
+    submission.data = PV_TRY(dma::Mapping::map(queue_.identity().device, data.pages, data.offset, data.length,
+                                               block::data_direction(writes)));
     return queue_.start(entry, std::move(submission), wait ? Queue::Room::wait : Queue::Room::now);
 }
 

@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "device/nvme/misbehave.hpp"
 #include "device/nvme/regs.hpp"
 
 namespace pv::nvme {
@@ -75,14 +76,21 @@ Result<> Queue::stage(SubmissionEntry entry, block::CommandId id, const block::C
                                          lists_.bus() + list));
         entry.prp1 = prp.prp1;
         entry.prp2 = prp.prp2;
+        misbehave_with_pointers(entry, prp, command.data.length(), bytes);
     }
     staged_ = entry;
     return {};
 }
 
-void Queue::publish(block::CommandId) {
-    const Result<std::uint16_t> tail = pair_.push(staged_);
+void Queue::publish([[maybe_unused]] block::CommandId id) {
+    Result<std::uint16_t> tail = pair_.push(staged_);
+    if (misbehave::take(misbehave::Rule::cmd_duplicate)) {
+        marker::command_submit(identity().device, identity().number, id.marker(), marker::Operation::flush,
+                               Duration::seconds(2), 0);
+        tail = pair_.push(staged_);
+    }
     if (tail) {  // stage() saw that there is room, and the lock was held since
+        misbehave_with_registers(registers_, identity(), tail_, pair_.entries());
         marker::doorbell(identity().device, marker::QueueKind::nvme_submission, identity().number, *tail);
         registers_.write(tail_, std::uint32_t{*tail});
     }

@@ -138,9 +138,9 @@ Result<block::CommandId> Block::start(marker::Operation operation, std::uint64_t
     const bool writes = operation == marker::Operation::write;
     block::Submission submission{
         .operation = operation, .first = first, .blocks = blocks, .deadline = deadline};
-    submission.data =
-        PV_TRY(dma::Mapping::map(marker_device(), data.pages, data.offset, data.length,
-                                 writes ? dma::Direction::to_device : dma::Direction::from_device));
+    submission.data = PV_TRY(dma::Mapping::map(marker_device(), data.pages, data.offset, data.length,
+                                               block::data_direction(writes)));
+    transport_->misbehave();
     return queue_->start(writes ? BlockRequest::write : BlockRequest::read, std::move(submission),
                          wait ? BlockQueue::Room::wait : BlockQueue::Room::now);
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "device/virtio/misbehave.hpp"
 
 namespace pv::virtio {
 namespace {
@@ -66,15 +67,25 @@ Result<block::CommandId> BlockQueue::start(BlockRequest type, block::Submission&
     submission.expected =
         static_cast<std::uint32_t>((reads && submission.data ? submission.data.length() : 0) + 1);
     return submit(std::move(submission), room, [&](block::CommandId id, const block::Command& command) {
-        const RequestData data =
+        const std::size_t slot = block::CommandTable::Slots::slot_of(id);
+        RequestData data =
             command.data ? RequestData{command.data.bus(), command.data.length(), reads} : RequestData{};
-        return ring_.write(block::CommandTable::Slots::slot_of(id), type,
-                           command.first * (block_size_ / sector_size), data);
+        misbehave_with_data(data);
+        const Result<> written = ring_.write(slot, type, command.first * (block_size_ / sector_size), data);
+        misbehave_with_table(ring_.ring().descriptor(slot), shared(memory_.tables));
+        return written;
     });
 }
 
 void BlockQueue::publish(block::CommandId id) {
-    const std::uint16_t index = ring_.make_available(block::CommandTable::Slots::slot_of(id));
+    const std::size_t slot = block::CommandTable::Slots::slot_of(id);
+    std::uint16_t index = ring_.make_available(slot);
+    if (misbehave::take(misbehave::Rule::cmd_duplicate)) {
+        marker::command_submit(identity().device, identity().number, id.marker(), marker::Operation::flush,
+                               Duration::seconds(2), 0);
+        index = ring_.make_available(slot);
+        surplus_ = 1;
+    }
     // Rung each time, whatever the device says about wanting it: that is a hint (2.7.10), and a watcher that
     // reads the ring at each doorbell sees each chain.
     marker::doorbell(identity().device, marker::QueueKind::virtio_split, identity().number, index);
@@ -84,7 +95,7 @@ void BlockQueue::publish(block::CommandId id) {
 void BlockQueue::drain() {
     // At most one pass of the ring a call: a device that keeps it full cannot hold the processor here.
     for (std::size_t i = 0; i < ring_.shape().entries; ++i) {
-        const std::optional<Used> used = ring_.next_used(owed_locked());
+        const std::optional<Used> used = ring_.next_used(owed_locked() + surplus_);
         if (!used) {
             break;
         }

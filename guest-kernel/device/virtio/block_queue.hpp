@@ -58,7 +58,8 @@ class BlockQueue final : public block::CommandQueue {
     Memory memory_;
     std::size_t block_size_;
     Doorbell doorbell_;
-    std::uint64_t lies_ = 0;  ///< lengths that cannot be; under the lock
+    std::size_t surplus_ = 0;  ///< chains handed over twice on purpose (misbehave/)
+    std::uint64_t lies_ = 0;   ///< lengths that cannot be; under the lock
 };
 
 }  // namespace pv::virtio

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "device/mmio/window.hpp"
 #include "device/pci/device.hpp"
+#include "device/virtio/misbehave.hpp"
 #include "device/virtio/regs.hpp"
 
 namespace pv::virtio {
@@ -75,6 +76,9 @@ class Transport {
         }
         return fail(Error::device_failed);
     }
+
+    /// Breaks a rule about registers, if one is armed (misbehave/).
+    void misbehave() const { misbehave_with_registers(common_, notify_, notify_multiplier_); }
 
     /// Bytes of device configuration there are.
     [[nodiscard]] std::size_t configuration_length() const { return device_.length(); }
