@@ -40,13 +40,13 @@ void catch_interrupts() {
     }
     event_fd.store(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 
-    struct sigaction action {};
+    struct sigaction action{};
 
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
     action.sa_flags = SA_RESTART;
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-        struct sigaction before {};
+        struct sigaction before{};
 
         // A signal that whoever started us chose to ignore (nohup) stays ignored.
         if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
@@ -56,7 +56,7 @@ void catch_interrupts() {
 
     // A reader of our output that goes away is an error of that write, not the end of a run with a guest in
     // it.
-    struct sigaction ignore {};
+    struct sigaction ignore{};
 
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &ignore, nullptr);

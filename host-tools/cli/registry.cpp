@@ -8,7 +8,10 @@ namespace pv::cli {
 
 std::span<const Subcommand* const> subcommands() {
     static const std::array all = {
+        &run_subcommand(),
         &query_subcommand(),
+        &report_subcommand(),
+        &domain_xml_subcommand(),
         &doctor_subcommand(),
     };
     return all;

@@ -1,0 +1,59 @@
+// Descriptors and opening.
+// SPDX-License-Identifier: MIT
+#include "base/file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace pv {
+
+void Descriptor::reset(int descriptor) {
+    if (descriptor_ >= 0) {
+        ::close(descriptor_);
+    }
+    descriptor_ = descriptor;
+}
+
+Result<Descriptor> open_file(const std::filesystem::path& path, int flags, std::string_view what) {
+    Descriptor file(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    if (file) {
+        return file;
+    }
+    const int problem = errno;
+    switch (problem) {
+        case ENOENT:
+        case ENOTDIR:
+            return fail(ExitStatus::usage, fmt::format("{} '{}' does not exist", what, path.string()),
+                        "check the path; it is relative to the current directory");
+        case EACCES:
+        case EPERM:
+        case EROFS:
+            return fail(
+                ExitStatus::usage,
+                fmt::format("{} '{}' cannot be opened for {}: {}", what, path.string(),
+                            (flags & O_ACCMODE) == O_RDONLY ? "reading" : "writing", std::strerror(problem)),
+                "check its permissions, or run as the user who owns it");
+        default:
+            return fail(ExitStatus::usage, fmt::format("{} '{}' cannot be opened: {}", what, path.string(),
+                                                       std::strerror(problem)));
+    }
+}
+
+Result<Descriptor> open_regular(const std::filesystem::path& path, int flags, std::string_view what) {
+    Descriptor file = PV_TRY(open_file(path, flags, what));
+
+    struct stat status{};
+
+    if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+        return fail(ExitStatus::usage, fmt::format("{} '{}' is not a regular file", what, path.string()),
+                    S_ISDIR(status.st_mode) ? "it is a directory: name a file in it" : "name a file");
+    }
+    return file;
+}
+
+}  // namespace pv

@@ -1,0 +1,224 @@
+// Options of a guest.
+// SPDX-License-Identifier: MIT
+#include "cli/guest_options.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <charconv>
+#include <string_view>
+
+#include "base/size.hpp"
+#include "domain/installation.hpp"
+
+namespace pv::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array default_disks = {"nvme:64M", "virtio-blk:64M"};
+constexpr const char* default_command_line = "exercise";
+
+struct Kernel {
+    fs::path path;
+    bool ours = false;
+};
+
+// A bare name that is no file here may be one of ours: paravane-kernel-misbehave.elf.
+Result<Kernel> find_kernel(const std::string& name) {
+    if (name.empty()) {
+        return Kernel{PV_TRY(domain::installed(domain::kernel_file)), true};
+    }
+    std::error_code problem;
+    const fs::path installed = domain::library_dir() / name;
+    if (name.find('/') == std::string::npos && !fs::exists(name, problem) &&
+        fs::is_regular_file(installed, problem)) {
+        return Kernel{installed, true};
+    }
+    const bool ours = fs::equivalent(fs::absolute(name).parent_path(), domain::library_dir(), problem);
+    return Kernel{name, ours};
+}
+
+std::string quoted(const std::string& word) {
+    static constexpr std::string_view plain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,=+@%";
+    if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
+        return word;
+    }
+    std::string result = "'";
+    for (const char letter : word) {
+        if (letter == '\'') {
+            result += "'\\''";
+        } else {
+            result += letter;
+        }
+    }
+    return result + "'";
+}
+
+Result<> check_fault_disks(const Guest& guest) {
+    for (const faults::Fault& fault : guest.faults) {
+        bool known = false;
+        for (std::size_t i = 0; i < guest.spec.disks.size(); ++i) {
+            known = known || fault.disk == fmt::format("disk{}", i);
+        }
+        if (!known) {
+            return fail(ExitStatus::usage,
+                        fmt::format("fault '{}': the guest has no '{}'", fault.text, fault.disk),
+                        guest.spec.disks.empty()
+                            ? std::string("give it a disk: --disk nvme:64M")
+                            : fmt::format("its disks are disk0 to disk{}, in the order of --disk",
+                                          guest.spec.disks.size() - 1));
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+void add_guest_options(CLI::App& app, GuestOptions& options) {
+    const std::string group = "Guest";
+    app.add_option("--kernel", options.kernel,
+                   "Linux bzImage or ELF64 with a PVH note; a bare name may be one of paravane's own kernels "
+                   "(default: paravane's kernel, running `exercise`)")
+        ->type_name("FILE")
+        ->group(group);
+    app.add_option("--initrd", options.initrd, "Initial file system for the kernel")
+        ->type_name("FILE")
+        ->group(group);
+    app.add_option("--append", options.append, "Kernel command line")->type_name("TEXT")->group(group);
+    app.add_option("--memory", options.memory, "Memory: 512M, 2G")
+        ->type_name("SIZE")
+        ->capture_default_str()
+        ->group(group);
+    app.add_option("--smp", options.cpus, "Processors")->type_name("N")->capture_default_str()->group(group);
+    app.add_option(
+           "--disk", options.disks,
+           "A disk: nvme or virtio-blk, then a size (empty disk, gone after the run) or a raw image's path, "
+           "then ,readonly or ,block-size=4096. Repeatable: disk0, disk1, ...")
+        ->type_name("KIND:SIZE|PATH")
+        ->take_all()
+        ->allow_extra_args(false)
+        ->group(group);
+    app.add_option("--fault", options.faults,
+                   "A fault of a disk: 'stall disk0 read after 100 for 8s', 'fail disk0 write 3 EIO', "
+                   "'delay disk1 any by 5ms'. Repeatable")
+        ->type_name("PLAN")
+        ->take_all()
+        ->allow_extra_args(false)
+        ->group(group);
+    app.add_option("--symbols", options.symbols,
+                   "Kernel symbols: vmlinux or System.map (default: the kernel's own)")
+        ->type_name("FILE")
+        ->group(group);
+    app.add_option("--accel", options.accelerator,
+                   "tcg (default), or kvm: no plugin there, so no markers, rings or control registers")
+        ->type_name("tcg|kvm")
+        ->group(group);
+    app.add_option("--connect", options.connect,
+                   "libvirt connection of this machine, e.g. qemu:///system (default: no daemon needed)")
+        ->type_name("URI")
+        ->group(group);
+    app.add_option("--timeout", options.timeout, "End the guest after this time: 90s, 5m")
+        ->type_name("TIME")
+        ->group(group);
+}
+
+Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
+    struct Unit {
+        std::string_view name;
+        std::int64_t milliseconds;
+    };
+
+    static constexpr std::array units = {Unit{"ms", 1}, Unit{"s", 1'000}, Unit{"m", 60'000},
+                                         Unit{"h", 3'600'000}};
+    std::int64_t number = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (problem == std::errc() && number > 0) {
+        const std::string_view word = text.substr(static_cast<std::size_t>(end - text.data()));
+        for (const Unit& unit : units) {
+            if (word == unit.name && number <= std::int64_t{7} * 24 * 3'600'000 / unit.milliseconds) {
+                return std::chrono::milliseconds(number * unit.milliseconds);
+            }
+        }
+    }
+    return fail(ExitStatus::usage, fmt::format("'{}' is no span of time", text),
+                "write a whole number with ms, s, m or h, at most a week: 90s");
+}
+
+Result<Guest> understand(const GuestOptions& options) {
+    Guest guest;
+    domain::GuestSpec& spec = guest.spec;
+    const Kernel kernel = PV_TRY(find_kernel(options.kernel));
+    spec.kernel = kernel.path;
+    spec.initrd = options.initrd;
+    spec.command_line = options.append.value_or(options.kernel.empty() ? default_command_line : "");
+    spec.memory = PV_TRY(parse_size(options.memory));
+    spec.cpus = options.cpus;
+    if (options.accelerator == "kvm") {
+        spec.accelerator = domain::Accelerator::kvm;
+    } else if (options.accelerator != "tcg") {
+        return fail(ExitStatus::usage, fmt::format("'{}' is no accelerator", options.accelerator),
+                    "--accel takes tcg or kvm");
+    }
+    std::vector<std::string> disks = options.disks;
+    if (disks.empty() && kernel.ours) {
+        disks.assign(default_disks.begin(), default_disks.end());
+    }
+    for (const std::string& disk : disks) {
+        spec.disks.push_back(PV_TRY(domain::parse_disk(disk)));
+    }
+    for (const std::string& fault : options.faults) {
+        guest.faults.push_back(PV_TRY(faults::parse_fault(fault)));
+    }
+    PV_TRY(check_fault_disks(guest));
+    if (!options.timeout.empty()) {
+        guest.limit = PV_TRY(parse_duration(options.timeout));
+    }
+    PV_TRY(domain::validate(spec));
+    guest.symbols = options.symbols.empty() ? spec.kernel : fs::path(options.symbols);
+    guest.connect = options.connect;
+    return guest;
+}
+
+std::string reproduce(std::string_view subcommand, const GuestOptions& options) {
+    std::string command = fmt::format("paravane {}", subcommand);
+    const auto add = [&](std::string_view option, const std::string& value) {
+        command += fmt::format(" {} {}", option, quoted(value));
+    };
+    const GuestOptions standard;
+    if (!options.kernel.empty()) {
+        add("--kernel", options.kernel);
+    }
+    if (!options.initrd.empty()) {
+        add("--initrd", options.initrd);
+    }
+    if (options.append.has_value()) {
+        add("--append", *options.append);
+    }
+    if (options.memory != standard.memory) {
+        add("--memory", options.memory);
+    }
+    if (options.cpus != standard.cpus) {
+        add("--smp", fmt::format("{}", options.cpus));
+    }
+    for (const std::string& disk : options.disks) {
+        add("--disk", disk);
+    }
+    for (const std::string& fault : options.faults) {
+        add("--fault", fault);
+    }
+    if (options.accelerator != standard.accelerator) {
+        add("--accel", options.accelerator);
+    }
+    if (!options.connect.empty()) {
+        add("--connect", options.connect);
+    }
+    if (!options.timeout.empty()) {
+        add("--timeout", options.timeout);
+    }
+    return command;
+}
+
+}  // namespace pv::cli

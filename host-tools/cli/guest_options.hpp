@@ -1,0 +1,59 @@
+// The options that say which guest: the same for run, record, check and domain xml.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "domain/guest.hpp"
+#include "faults/plan.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace pv::cli {
+
+/// As typed.
+struct GuestOptions {
+    std::string kernel;
+    std::string initrd;
+    std::optional<std::string> append;
+    std::string memory = "512M";
+    unsigned cpus = 1;
+    std::vector<std::string> disks;
+    std::vector<std::string> faults;
+    std::string accelerator = "tcg";
+    std::string connect;
+    std::string symbols;
+    std::string timeout;
+};
+
+/// As understood.
+struct Guest {
+    domain::GuestSpec spec;  ///< without a name
+    std::vector<faults::Fault> faults;
+    std::filesystem::path symbols;                   ///< empty: none to read
+    std::string connect;                             ///< empty: the embedded driver
+    std::optional<std::chrono::milliseconds> limit;  ///< how long the guest may run
+};
+
+/// Adds --kernel, --initrd, ... to `app`; `options` must live as long as it.
+void add_guest_options(CLI::App& app, GuestOptions& options);
+
+/// Understands and validates the options (domain::validate included). GUEST defaults to our kernel with the
+/// workload `exercise`; our kernels get an NVMe and a virtio-blk disk of 64 MiB when no disk is named.
+Result<Guest> understand(const GuestOptions& options);
+
+/// A span of time as people write it: 90s, 2m, 500ms, 1h. Errors: usage.
+Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+/// The command that repeats a run of `subcommand`, with the options that differ from the defaults, quoted for
+/// a shell.
+std::string reproduce(std::string_view subcommand, const GuestOptions& options);
+
+}  // namespace pv::cli

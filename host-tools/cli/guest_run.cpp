@@ -1,0 +1,256 @@
+// Runs a guest.
+// SPDX-License-Identifier: MIT
+#include "cli/guest_run.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+
+#include "base/size.hpp"
+#include "cli/interrupt.hpp"
+#include "domain/installation.hpp"
+
+namespace pv::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint64_t reserved_up_to = std::uint64_t{1} << 30;
+constexpr char leave_key = 0x1d;  // Ctrl-]
+
+std::chrono::milliseconds since(Clock::time_point start) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+}
+
+Result<> make_image(const fs::path& path, std::uint64_t size, const std::string& disk, std::uint64_t free) {
+    const Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file || ::ftruncate(file.get(), static_cast<off_t>(size)) != 0) {
+        return fail(ExitStatus::unavailable,
+                    fmt::format("{}: an image of {} cannot be made in {}: {}", disk, format_size(size),
+                                path.parent_path().string(), std::strerror(errno)),
+                    "give the disk less, or set TMPDIR to a folder that takes it");
+    }
+    // Space is taken now where it is little enough to be certain that all of it may be used: a disk that
+    // fails in the middle because the host is full looks like a broken guest.
+    if (size <= reserved_up_to) {
+        const int problem = ::posix_fallocate(file.get(), 0, static_cast<off_t>(size));
+        if (problem == ENOSPC || problem == EDQUOT || problem == EFBIG) {
+            return fail(ExitStatus::unavailable,
+                        fmt::format("{}: no space for {} in {} ({} are free)", disk, format_size(size),
+                                    path.parent_path().string(), format_size(free >> 20U << 20U)),
+                        "free some space, or set TMPDIR to a folder that has it");
+        }
+    }
+    return {};
+}
+
+std::optional<int> status_in(const std::string& line) {
+    static constexpr std::string_view words = "paravane: powering off, status ";
+    const std::size_t place = line.find(words);
+    int status = 0;
+    if (place == std::string::npos) {
+        return std::nullopt;
+    }
+    const char* begin = line.data() + place + words.size();
+    const auto [end, problem] = std::from_chars(begin, line.data() + line.size(), status);
+    return problem == std::errc() && end != begin ? std::optional(status) : std::nullopt;
+}
+
+}  // namespace
+
+std::string RunReport::outcome() const {
+    const std::string wedged =
+        end.wedged() ? fmt::format(", wedged in drain: {} was needed", name(end.rung)) : "";
+    if (interrupted) {
+        return "interrupted" + wedged;
+    }
+    if (timed_out) {
+        return "ran out of time" + wedged;
+    }
+    if (given_up) {
+        return "given up" + wedged;
+    }
+    if (left) {
+        return "left by the user" + wedged;
+    }
+    if (ending == domain::Ending::powered_off && guest_status.has_value()) {
+        return fmt::format("powered off, status {}", *guest_status);
+    }
+    return std::string(name(ending)) + wedged;
+}
+
+bool RunReport::succeeded() const {
+    return ending == domain::Ending::powered_off && guest_status.value_or(0) == 0;
+}
+
+Result<std::unique_ptr<GuestRun>> GuestRun::prepare(const Guest& guest) {
+    std::unique_ptr<GuestRun> run(new GuestRun());
+    run->scratch_ = PV_TRY(domain::Scratch::create());
+    run->spec_ = guest.spec;
+    run->spec_.name = "paravane-" + run->scratch_->id();
+    run->faults_ = guest.faults;
+    run->connect_ = guest.connect;
+    run->wiring_.emulator = PV_TRY(domain::find_qemu());
+    run->wiring_.console = run->folder() / "console";
+    run->wiring_.monitor = run->folder() / "qmp";
+    PV_TRY(run->make_images(guest));
+    return run;
+}
+
+Result<> GuestRun::make_images(const Guest& guest) {
+    for (std::size_t i = 0; i < guest.spec.disks.size(); ++i) {
+        if (const auto* size = std::get_if<std::uint64_t>(&guest.spec.disks[i].backing)) {
+            const std::string disk = fmt::format("disk{}", i);
+            const fs::path image = folder() / (disk + ".img");
+            PV_TRY(make_image(image, *size, disk, scratch_->free_bytes()));
+            spec_.disks[i].backing = image;
+        }
+    }
+    return {};
+}
+
+Result<> GuestRun::start_disk_servers(faults::EventCallback on_fault) {
+    for (std::size_t i = 0; i < spec_.disks.size(); ++i) {
+        const std::string disk = fmt::format("disk{}", i);
+        const bool faulty = std::any_of(faults_.begin(), faults_.end(),
+                                        [&](const faults::Fault& fault) { return fault.disk == disk; });
+        if (!faulty) {
+            continue;
+        }
+        faults::ServerOptions options;
+        options.disk = disk;
+        options.backing = std::get<fs::path>(spec_.disks[i].backing);
+        options.read_only = spec_.disks[i].read_only;
+        options.plugin = PV_TRY(domain::installed(domain::nbdkit_plugin_file));
+        options.socket_dir = folder();
+        options.faults = faults_;
+        options.on_event = on_fault;
+        options.nbdkit = PV_TRY(domain::find_program("nbdkit", "nbdkit")).string();
+        servers_.push_back(PV_TRY(faults::FaultServer::start(options)));
+        spec_.disks[i].nbd = servers_.back()->socket_path();
+    }
+    return {};
+}
+
+Result<> GuestRun::start(domain::Console::OnOutput on_output, faults::EventCallback on_fault) {
+    console_ =
+        PV_TRY(domain::Console::listen(wiring_.console, folder() / "console.txt", std::move(on_output)));
+    PV_TRY(start_disk_servers(std::move(on_fault)));
+    if (connect_.empty()) {
+        connection_ = PV_TRY(domain::Connection::open_embedded(folder()));
+    } else {
+        connection_ = PV_TRY(domain::Connection::open(connect_));
+        if (!connection_->embedded()) {
+            wiring_.run_as = std::pair(::geteuid(), ::getegid());
+        }
+    }
+    const std::string xml = PV_TRY(domain::domain_xml(spec_, wiring_));
+    std::ofstream(folder() / "domain.xml") << xml;
+    domain::MachineOptions options;
+    options.scratch = folder();
+    options.kill_disk_servers = [this] {
+        for (const auto& server : servers_) {
+            server->kill();
+        }
+    };
+    if (interrupt_count() > 0) {
+        return std::unexpected(interrupted());
+    }
+    started_ = Clock::now();
+    machine_ = PV_TRY(domain::Machine::start(*connection_, xml, options));
+    return {};
+}
+
+RunReport GuestRun::wait(const WaitOptions& options) {
+    RunReport report;
+    int input = options.input;
+    while (!machine_->ended()) {
+        const auto elapsed = since(started_);
+        if (interrupt_count() > 0) {
+            report.interrupted = true;
+            break;
+        }
+        if (options.limit.has_value() && elapsed >= *options.limit) {
+            report.timed_out = true;
+            break;
+        }
+        if (options.failed && options.failed()) {
+            report.given_up = true;
+            break;
+        }
+        if (options.tick) {
+            options.tick(elapsed);
+        }
+        // The quarter of a second is for `failed` and `tick`; what matters wakes it at once.
+        auto wait = 250ms;
+        if (options.limit.has_value()) {
+            wait = std::min(wait, std::max(*options.limit - elapsed, 1ms));
+        }
+        std::array<pollfd, 3> entries = {pollfd{.fd = machine_->ended_fd(), .events = POLLIN, .revents = 0},
+                                         pollfd{.fd = interrupt_fd(), .events = POLLIN, .revents = 0},
+                                         pollfd{.fd = input, .events = POLLIN, .revents = 0}};
+        ::poll(entries.data(), entries.size(), static_cast<int>(wait.count()));
+        if (entries[2].revents != 0) {
+            std::array<char, 512> buffer{};
+            const ssize_t got = ::read(input, buffer.data(), buffer.size());
+            if (got <= 0) {
+                input = -1;  // end of a pipe: the guest goes on without
+                continue;
+            }
+            const std::string_view typed(buffer.data(), static_cast<std::size_t>(got));
+            const std::size_t leave = ::isatty(input) == 1 ? typed.find(leave_key) : std::string_view::npos;
+            console_->type(typed.substr(0, leave));
+            if (leave != std::string_view::npos) {
+                report.left = true;
+                break;
+            }
+        }
+    }
+    report.duration = since(started_);
+    report.end = machine_->end();
+    console_->finish(2s);
+    report.ending = machine_->ending();
+    report.facts = machine_->facts();
+    report.guest_status = status_in(console_->last_line());
+    report.console_tail = console_->tail();
+    report.qemu_version = connection_->hypervisor_version();
+    return report;
+}
+
+void GuestRun::stop() {
+    if (machine_ != nullptr) {
+        machine_->end();
+    }
+}
+
+Result<> GuestRun::keep(const fs::path& directory) const {
+    std::error_code problem;
+    fs::create_directories(directory, problem);
+    const fs::path qemu_log = fs::path("log") / "qemu" / (spec_.name + ".log");
+    for (const fs::path& file :
+         {fs::path("console.txt"), fs::path("domain.xml"), fs::path("libvirt.log"), qemu_log}) {
+        std::error_code missing;
+        if (!problem && fs::exists(folder() / file, missing)) {
+            const fs::path target = directory / (file == qemu_log ? fs::path("qemu.log") : file);
+            fs::copy_file(folder() / file, target, fs::copy_options::overwrite_existing, problem);
+        }
+    }
+    if (problem) {
+        return fail(
+            ExitStatus::usage,
+            fmt::format("the run could not be kept in '{}': {}", directory.string(), problem.message()),
+            "name a folder that is writable and not full");
+    }
+    return {};
+}
+
+}  // namespace pv::cli

@@ -1,0 +1,97 @@
+// One run of a guest from its options to its end, watched or not: scratch folder, disk images, faults,
+// domain. SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "cli/guest_options.hpp"
+#include "domain/connection.hpp"
+#include "domain/console.hpp"
+#include "domain/machine.hpp"
+#include "domain/scratch.hpp"
+#include "domain/xml.hpp"
+#include "faults/server.hpp"
+
+namespace pv::cli {
+
+/// How a run went.
+struct RunReport {
+    domain::Ending ending = domain::Ending::running;
+    domain::EndReport end;
+    domain::MonitorFacts facts;
+    std::optional<int> guest_status;  ///< from the last console line, "paravane: powering off, status N"
+    bool timed_out = false;           ///< --timeout passed
+    bool interrupted = false;         ///< Ctrl-C, SIGTERM, SIGHUP
+    bool left = false;                ///< the user left the console
+    bool given_up = false;            ///< WaitOptions::failed said so
+    std::chrono::milliseconds duration{0};
+    std::string console_tail;     ///< as the guest printed it
+    std::string qemu_version;     ///< "10.0.2"; empty when libvirt does not say
+    std::string disk_server_end;  ///< why a fault server ended by itself; empty normally
+
+    /// In a few words, for people and the trace's meta: "powered off, status 0", "ran out of time".
+    [[nodiscard]] std::string outcome() const;
+    /// It ended by itself and, where it says a status, with 0.
+    [[nodiscard]] bool succeeded() const;
+};
+
+struct WaitOptions {
+    std::optional<std::chrono::milliseconds> limit;
+    std::function<bool()> failed = {};  ///< asked four times a second: true ends the run
+    std::function<void(std::chrono::milliseconds)> tick =
+        {};          ///< four times a second, with the time since start
+    int input = -1;  ///< a terminal or pipe whose bytes are typed at the guest; -1: none
+};
+
+/// Members end in reverse order: guest, disk servers, console, connection, folder.
+class GuestRun {
+  public:
+    /// Makes scratch folder and guardian (call it before any thread is started) and the disks' images.
+    /// Errors: unavailable: no space for an image of at most 1 GiB (larger ones are sparse), ...
+    static Result<std::unique_ptr<GuestRun>> prepare(const Guest& guest);
+
+    [[nodiscard]] const std::filesystem::path& folder() const { return scratch_->path(); }
+
+    [[nodiscard]] const domain::GuestSpec& spec() const { return spec_; }
+
+    /// What the watcher fills before start(): log, trace_events, plugin.
+    domain::Wiring& wiring() { return wiring_; }
+
+    /// Starts console, fault servers and the domain.
+    Result<> start(domain::Console::OnOutput on_output, faults::EventCallback on_fault);
+
+    /// Waits for the guest's end, and ends it when time, user or `failed` say so. In every case the guest is
+    /// gone when it returns.
+    RunReport wait(const WaitOptions& options);
+
+    /// Ends the guest if it runs. Idempotent; also when start() failed.
+    void stop();
+
+    /// Copies console, domain XML and the logs to `directory` (made if missing).
+    Result<> keep(const std::filesystem::path& directory) const;
+
+  private:
+    GuestRun() = default;
+    Result<> make_images(const Guest& guest);
+    Result<> start_disk_servers(faults::EventCallback on_fault);
+
+    std::unique_ptr<domain::Scratch> scratch_;
+    domain::GuestSpec spec_;
+    std::vector<faults::Fault> faults_;
+    std::string connect_;
+    domain::Wiring wiring_;
+    std::unique_ptr<domain::Connection> connection_;
+    std::unique_ptr<domain::Console> console_;
+    std::vector<std::unique_ptr<faults::FaultServer>> servers_;
+    std::unique_ptr<domain::Machine> machine_;
+    std::chrono::steady_clock::time_point started_{};
+};
+
+}  // namespace pv::cli

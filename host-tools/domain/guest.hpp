@@ -1,0 +1,66 @@
+// What a guest is made of: kernel, memory, processors, disks. Typed; knows nothing of libvirt.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error.hpp"
+
+namespace pv::domain {
+
+enum class DiskKind : std::uint8_t { nvme, virtio_blk };
+
+/// The kind as `--disk` and the trace's table `device` write it: nvme, virtio-blk.
+std::string_view name(DiskKind kind);
+
+struct Disk {
+    DiskKind kind = DiskKind::nvme;
+    /// An existing raw image or block device, or the size in bytes of an empty one made for this run.
+    std::variant<std::filesystem::path, std::uint64_t> backing = std::uint64_t{64} << 20;
+    bool read_only = false;     ///< virtio-blk only: QEMU's NVMe refuses it
+    unsigned block_size = 512;  ///< logical block size in bytes: 512 or 4096
+    std::filesystem::path nbd =
+        {};  ///< UNIX socket of an NBD server to use instead of the backing; may be empty
+};
+
+/// Understands `KIND:SIZE` or `KIND:PATH`, then options: `,readonly` `,block-size=N`. A comma in a path is
+/// doubled. A word that is a size is one, whatever files are called: write ./64M for such a file.
+/// Does not look at the file. Errors: usage, naming the word that is wrong.
+Result<Disk> parse_disk(std::string_view text);
+
+enum class Accelerator : std::uint8_t {
+    tcg,  ///< QEMU translates: the plugin sees markers, control registers, rings
+    kvm,  ///< the processor runs the guest: QEMU's own trace events only
+};
+
+struct GuestSpec {
+    std::string name;  ///< the domain's name: letters, digits, '-'; unique for the run
+    std::filesystem::path kernel;
+    std::filesystem::path initrd;                     ///< empty: none
+    std::string command_line;                         ///< passed to the kernel as it is
+    std::uint64_t memory = std::uint64_t{512} << 20;  ///< bytes
+    unsigned cpus = 1;
+    Accelerator accelerator = Accelerator::tcg;
+    std::vector<Disk> disks;  ///< the n-th is disk<n>, at PCI 00:(0x10 + n).0
+};
+
+inline constexpr unsigned first_disk_slot = 0x10;
+inline constexpr std::size_t max_disks = 14;  ///< slots 0x10 to 0x1d; above are the chipset's
+
+/// Segment, bus, device and function as one number (abi/paravane/marker.h, DEVICES), for the n-th disk.
+constexpr std::uint32_t disk_bdf(std::size_t index) {
+    return (first_disk_slot + static_cast<std::uint32_t>(index)) << 3U;
+}
+
+/// Everything about the specification that this machine can refuse before a process is started: kernel and
+/// initrd readable, kernel bootable (kernel_file.hpp), disks there, readable, writable unless read-only, not
+/// in use, not of another format; memory within this machine's; processors 1 to 255.
+Result<> validate(const GuestSpec& guest);
+
+}  // namespace pv::domain

@@ -1,0 +1,88 @@
+// Reaps inherited daemons.
+// SPDX-License-Identifier: MIT
+#include "domain/orphans.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <thread>
+
+#include "base/file.hpp"
+
+namespace pv::domain {
+namespace {
+
+std::atomic<int> wake_fd{-1};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+extern "C" void on_child(int) {
+    const int saved = errno;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t put = ::write(wake_fd.load(), &one, sizeof one);
+    errno = saved;
+}
+
+// How long to wait for the next look: a zombie that is somebody else's to reap can hide one of ours.
+int reap() {
+    for (;;) {
+        siginfo_t found{};
+        if (::waitid(P_ALL, 0, &found, WEXITED | WNOHANG | WNOWAIT) != 0 || found.si_pid == 0) {
+            return -1;
+        }
+        if (::getsid(found.si_pid) == ::getsid(0)) {
+            return 10;
+        }
+        ::waitpid(found.si_pid, nullptr, WNOHANG);
+    }
+}
+
+}  // namespace
+
+struct OrphanReaper::State {
+    Descriptor wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    std::atomic<bool> ending{false};
+    struct sigaction before{};
+    int subreaper = 0;
+    std::thread thread;
+
+    void run() const {
+        while (!ending) {
+            pollfd entry{.fd = wake.get(), .events = POLLIN, .revents = 0};
+            ::poll(&entry, 1, reap());
+            std::uint64_t count = 0;
+            [[maybe_unused]] const ssize_t got = ::read(wake.get(), &count, sizeof count);
+        }
+        reap();
+    }
+};
+
+OrphanReaper::OrphanReaper() : state_(std::make_unique<State>()) {
+    wake_fd = state_->wake.get();
+    ::prctl(PR_GET_CHILD_SUBREAPER, &state_->subreaper);
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    struct sigaction action{};
+    action.sa_handler = on_child;
+    action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
+    sigemptyset(&action.sa_mask);
+    ::sigaction(SIGCHLD, &action, &state_->before);
+    state_->thread = std::thread([state = state_.get()] { state->run(); });
+}
+
+OrphanReaper::~OrphanReaper() {
+    state_->ending = true;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t put = ::write(state_->wake.get(), &one, sizeof one);
+    state_->thread.join();
+    ::sigaction(SIGCHLD, &state_->before, nullptr);
+    ::prctl(PR_SET_CHILD_SUBREAPER, state_->subreaper);
+    wake_fd = -1;
+}
+
+}  // namespace pv::domain

@@ -1,0 +1,280 @@
+// Writes the domain with pugixml.
+// SPDX-License-Identifier: MIT
+#include "domain/xml.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <pugixml.hpp>
+#include <sstream>
+#include <string_view>
+
+namespace pv::domain {
+namespace {
+
+using nlohmann::json;
+using pugi::xml_node;
+
+xml_node add(xml_node parent, const char* name) {
+    return parent.append_child(name);
+}
+
+xml_node add_text(xml_node parent, const char* name, const std::string& text) {
+    xml_node node = parent.append_child(name);
+    node.text().set(text.c_str());
+    return node;
+}
+
+void set(xml_node node, const char* name, const std::string& value) {
+    node.append_attribute(name).set_value(value.c_str());
+}
+
+std::string absolute_text(const std::filesystem::path& path) {
+    return std::filesystem::absolute(path).string();
+}
+
+// QEMU's own arguments, in order.
+class Arguments {
+  public:
+    explicit Arguments(xml_node domain) : node_(add(domain, "qemu:commandline")) {}
+
+    void add_pair(const std::string& option, const std::string& value) {
+        set(add(node_, "qemu:arg"), "value", option);
+        set(add(node_, "qemu:arg"), "value", value);
+    }
+
+    void add_pair(const std::string& option, const json& value) { add_pair(option, value.dump()); }
+
+  private:
+    xml_node node_;
+};
+
+json storage_node(const Disk& disk, const std::string& node) {
+    if (!disk.nbd.empty()) {
+        return {{"driver", "nbd"},
+                {"node-name", node},
+                {"server", {{"type", "unix"}, {"path", absolute_text(disk.nbd)}}},
+                {"export", ""}};
+    }
+    const std::filesystem::path& path = std::get<std::filesystem::path>(disk.backing);
+    return {{"driver", std::filesystem::is_block_file(path) ? "host_device" : "file"},
+            {"node-name", node},
+            {"filename", absolute_text(path)},
+            {"discard", "unmap"}};
+}
+
+void add_nvme(Arguments& arguments, const Disk& disk, std::size_t index) {
+    const std::string id = fmt::format("disk{}", index);
+    arguments.add_pair("-blockdev", storage_node(disk, id + "-storage"));
+    arguments.add_pair("-blockdev",
+                       json{{"driver", "raw"}, {"node-name", id + "-format"}, {"file", id + "-storage"}});
+    arguments.add_pair("-device", json{{"driver", "nvme"},
+                                       {"id", id},
+                                       {"serial", id},
+                                       {"drive", id + "-format"},
+                                       {"bus", "pcie.0"},
+                                       {"addr", fmt::format("{:x}", first_disk_slot + index)},
+                                       {"logical_block_size", disk.block_size},
+                                       {"physical_block_size", disk.block_size}});
+}
+
+void add_virtio_blk(xml_node devices, const Disk& disk, std::size_t index) {
+    const std::string id = fmt::format("disk{}", index);
+    xml_node node = add(devices, "disk");
+    const auto* path = std::get_if<std::filesystem::path>(&disk.backing);
+    const bool network = !disk.nbd.empty();
+    const bool block = !network && path != nullptr && std::filesystem::is_block_file(*path);
+    set(node, "type", network ? "network" : block ? "block" : "file");
+    set(node, "device", "disk");
+    set(node, "model", "virtio-non-transitional");
+    xml_node driver = add(node, "driver");
+    set(driver, "name", "qemu");
+    set(driver, "type", "raw");
+    // The default stops the guest when the host's disk is full, and a stopped guest never ends.
+    set(driver, "error_policy", "report");
+    set(driver, "discard", "unmap");
+    xml_node source = add(node, "source");
+    if (network) {
+        set(source, "protocol", "nbd");
+        xml_node host = add(source, "host");
+        set(host, "transport", "unix");
+        set(host, "socket", absolute_text(disk.nbd));
+    } else {
+        set(source, block ? "dev" : "file", absolute_text(*path));
+    }
+    xml_node target = add(node, "target");
+    set(target, "dev", fmt::format("vd{}", static_cast<char>('a' + index)));
+    set(target, "bus", "virtio");
+    if (disk.block_size != 512) {
+        xml_node sizes = add(node, "blockio");
+        set(sizes, "logical_block_size", fmt::format("{}", disk.block_size));
+        set(sizes, "physical_block_size", fmt::format("{}", disk.block_size));
+    }
+    if (disk.read_only) {
+        add(node, "readonly");
+    }
+    add_text(node, "serial", id);
+    set(add(node, "alias"), "name", "ua-" + id);
+    xml_node address = add(node, "address");
+    set(address, "type", "pci");
+    set(address, "domain", "0x0000");
+    set(address, "bus", "0x00");
+    set(address, "slot", fmt::format("{:#04x}", first_disk_slot + index));
+    set(address, "function", "0x0");
+}
+
+void add_serial(xml_node devices, const std::filesystem::path& socket) {
+    if (socket.empty()) {
+        return;
+    }
+    xml_node serial = add(devices, "serial");
+    set(serial, "type", "unix");
+    xml_node source = add(serial, "source");
+    set(source, "mode", "connect");
+    set(source, "path", absolute_text(socket));
+    set(add(serial, "target"), "port", "0");
+}
+
+void add_watching(Arguments& arguments, const Wiring& wiring) {
+    if (!wiring.monitor.empty()) {
+        arguments.add_pair("-chardev", fmt::format("socket,id=pv-monitor,server=off,path={}",
+                                                   absolute_text(wiring.monitor)));
+        arguments.add_pair("-mon", std::string("chardev=pv-monitor,mode=control"));
+    }
+    if (!wiring.log.empty()) {
+        arguments.add_pair("-d", wiring.log_items);
+        arguments.add_pair("-D", absolute_text(wiring.log));
+    }
+    if (!wiring.trace_events.empty()) {
+        arguments.add_pair("-trace", "events=" + absolute_text(wiring.trace_events));
+    }
+    if (!wiring.plugin.empty()) {
+        std::string value = "file=" + absolute_text(wiring.plugin);
+        for (const std::string& option : wiring.plugin_options) {
+            value += "," + option;
+        }
+        arguments.add_pair("-plugin", value);
+    }
+}
+
+void add_boot(xml_node domain, const GuestSpec& guest) {
+    xml_node os = add(domain, "os");
+    xml_node type = add_text(os, "type", "hvm");
+    set(type, "arch", "x86_64");
+    set(type, "machine", "q35");
+    add_text(os, "kernel", absolute_text(guest.kernel));
+    if (!guest.initrd.empty()) {
+        add_text(os, "initrd", absolute_text(guest.initrd));
+    }
+    if (!guest.command_line.empty()) {
+        add_text(os, "cmdline", guest.command_line);
+    }
+}
+
+// XML 1.0 has no way to write most control characters, and libvirt takes UTF-8 only.
+bool carried_by_xml(std::string_view text) {
+    try {
+        [[maybe_unused]] const std::string checked = json(std::string(text)).dump();
+    } catch (const json::exception&) {
+        return false;
+    }
+    for (const char letter : text) {
+        const auto byte = static_cast<unsigned char>(letter);
+        if (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') {
+            return false;
+        }
+    }
+    return true;
+}
+
+Result<> refuse_unwritable(const GuestSpec& guest, const Wiring& wiring) {
+    std::vector<std::string> texts = {
+        guest.name,          guest.kernel.string(),        guest.initrd.string(),
+        guest.command_line,  wiring.emulator.string(),     wiring.console.string(),
+        wiring.log.string(), wiring.trace_events.string(), wiring.plugin.string()};
+    for (const Disk& disk : guest.disks) {
+        texts.push_back(disk.nbd.string());
+        if (const auto* path = std::get_if<std::filesystem::path>(&disk.backing)) {
+            texts.push_back(path->string());
+        } else if (disk.nbd.empty()) {
+            return fail(ExitStatus::usage, "a disk of the domain has no image yet",
+                        "make an image of its size first");
+        }
+    }
+    for (const std::string& text : texts) {
+        if (!carried_by_xml(text)) {
+            return fail(ExitStatus::usage, fmt::format("'{}' cannot be written into a domain's XML", text),
+                        "use names without control characters, in UTF-8");
+        }
+    }
+    // -D, -trace, -plugin and -chardev have no JSON form.
+    for (const std::filesystem::path& path :
+         {wiring.monitor, wiring.log, wiring.trace_events, wiring.plugin}) {
+        if (path.string().find(',') != std::string::npos) {
+            return fail(
+                ExitStatus::usage, fmt::format("'{}' has a comma in its path", path.string()),
+                "QEMU cannot take it: use a folder without commas (TMPDIR, or where paravane is installed)");
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
+    PV_TRY(refuse_unwritable(guest, wiring));
+    pugi::xml_document document;
+    xml_node domain = add(document, "domain");
+    const bool kvm = guest.accelerator == Accelerator::kvm;
+    set(domain, "type", kvm ? "kvm" : "qemu");
+    set(domain, "xmlns:qemu", "http://libvirt.org/schemas/domain/qemu/1.0");
+    add_text(domain, "name", guest.name);
+    set(add_text(domain, "memory", fmt::format("{}", guest.memory)), "unit", "bytes");
+    xml_node backing = add(domain, "memoryBacking");
+    set(add(backing, "source"), "type", "memfd");
+    set(add(backing, "access"), "mode", "shared");
+    add_text(domain, "vcpu", fmt::format("{}", guest.cpus));
+    add_boot(domain, guest);
+    xml_node features = add(domain, "features");
+    add(features, "acpi");
+    add(features, "apic");
+    set(add(domain, "cpu"), "mode", kvm ? "host-passthrough" : "maximum");
+    set(add(domain, "clock"), "offset", "utc");
+    for (const char* event : {"on_poweroff", "on_reboot", "on_crash"}) {
+        add_text(domain, event, "destroy");
+    }
+    xml_node devices = add(domain, "devices");
+    if (!wiring.emulator.empty()) {
+        add_text(devices, "emulator", absolute_text(wiring.emulator));
+    }
+    for (std::size_t i = 0; i < guest.disks.size(); ++i) {
+        if (guest.disks[i].kind == DiskKind::virtio_blk) {
+            add_virtio_blk(devices, guest.disks[i], i);
+        }
+    }
+    xml_node usb = add(devices, "controller");
+    set(usb, "type", "usb");
+    set(usb, "model", "none");
+    add_serial(devices, wiring.console);
+    set(add(devices, "memballoon"), "model", "none");
+    if (wiring.run_as.has_value()) {
+        xml_node label = add(domain, "seclabel");
+        set(label, "type", "static");
+        set(label, "model", "dac");
+        set(label, "relabel", "no");
+        add_text(label, "label", fmt::format("+{}:+{}", wiring.run_as->first, wiring.run_as->second));
+        set(add(domain, "seclabel"), "type", "none");
+    }
+    Arguments arguments(domain);
+    add_watching(arguments, wiring);
+    for (std::size_t i = 0; i < guest.disks.size(); ++i) {
+        if (guest.disks[i].kind == DiskKind::nvme) {
+            add_nvme(arguments, guest.disks[i], i);
+        }
+    }
+    std::ostringstream text;
+    document.save(text, "  ", pugi::format_default | pugi::format_no_declaration);
+    return text.str();
+}
+
+}  // namespace pv::domain
