@@ -177,7 +177,7 @@ Result<Writer> Writer::create(const std::filesystem::path& path, Overwrite overw
     // 16 KiB pages: fewer of them to allocate and to journal in an append-only load.
     PV_TRY(database.execute(
         "PRAGMA page_size = 16384; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF; "
-        "PRAGMA cache_size = -16384;"));
+        "PRAGMA cache_size = -8192;"));
     PV_TRY(create_schema(database));
     state->insert_event = PV_TRY(database.prepare("INSERT INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?)"));
     state->insert_string = PV_TRY(database.prepare("INSERT INTO string VALUES (?,?)"));

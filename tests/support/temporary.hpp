@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 
 namespace pv::test {
@@ -15,7 +15,7 @@ class TemporaryFolder {
     TemporaryFolder() {
         std::string name = (std::filesystem::temp_directory_path() / "pv-test-XXXXXX").string();
         if (::mkdtemp(name.data()) == nullptr) {
-            ADD_FAILURE() << "no temporary folder";
+            throw std::runtime_error("no temporary folder");
         }
         path_ = name;
     }
