@@ -53,7 +53,7 @@ def purposes(files):
         if not is_source(path, text) or posixpath.basename(path) == "CMakeLists.txt":
             continue
         head = [line for line in text.splitlines()[:6] if not line.startswith("#!") and "SPDX-" not in line]
-        comment = re.compile(r"\s*(//|"""|/\*|#(?!\s*(include|define|pragma|if))|--|\*)\s*\S.*\w")
+        comment = re.compile(r'\s*(//|"""|/\*|#(?!\s*(include|define|pragma|if))|--|\*)\s*\S.*\w')
         if not any(comment.match(line) for line in head):
             yield f"{path}: no line in its first six says what the file is for"
 
