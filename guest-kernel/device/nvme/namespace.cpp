@@ -20,7 +20,8 @@ constexpr std::uint64_t failure_log_limit = 8;
 std::size_t transfer_limit(std::uint8_t mdts, unsigned minimum_page_shift) {
     const std::size_t describable = longest_transfer(prp_entries_per_page, page_shift);
     const unsigned shift = mdts + minimum_page_shift;
-    return mdts == 0 || shift >= std::bit_width(describable) ? describable : std::size_t{1} << shift;
+    return mdts == 0 || shift >= static_cast<unsigned>(std::bit_width(describable)) ? describable
+                                                                                    : std::size_t{1} << shift;
 }
 
 Result<block::Geometry> geometry_of(const IdentifyNamespace& data, const Limits& limits) {
