@@ -9,6 +9,9 @@
 // QEMU's exit status by its isa-debug-exit device.
 static void leave(uint32_t status) {
     __asm__ volatile("outl %0, %1" : : "a"(status), "Nd"((uint16_t)0xf4));
+    for (;;) {  // QEMU ends a moment later
+        __asm__ volatile("cli\nhlt");
+    }
 }
 
 enum { virtio_device = 0x80, translated_device = 0x88, unknown_device = 0x90 };
@@ -70,7 +73,7 @@ static struct gate {
 
 static volatile uint64_t faults;
 void fault_handler(void);
-// #GP: skip the three bytes of `mov %rax, %cr3` and count.
+// #GP: skip the three bytes of `mov %rax, %cr4` and count.
 __asm__(
     ".globl fault_handler\n"
     "fault_handler: incq faults(%rip)\n"
@@ -96,8 +99,8 @@ static void control(void) {
     idt_pointer.length = sizeof idt - 1;
     idt_pointer.base = (uint64_t)idt;
     __asm__ volatile("lidt %0" : : "m"(idt_pointer));
-    // PG without PE is refused (SDM vol. 2B, MOV to control registers).
-    __asm__ volatile("mov $0x80000002, %%eax\nmov %%rax, %%cr0" : : : "rax", "memory");
+    // CR4.LA57 cannot change in 64-bit mode (SDM vol. 3A, 2.5).
+    __asm__ volatile("mov $0x10a0, %%eax\nmov %%rax, %%cr4" : : : "rax", "memory");
     PV_MARK(wait_end, faults, 0, 0, 0, 0, 0);
 }
 
