@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -130,6 +131,40 @@ TEST(Writer, leaves_a_valid_trace_when_killed) {
         EXPECT_EQ(event.args[1], static_cast<std::uint64_t>(event.time));
         ++count;
     }));
+    EXPECT_EQ(count, trace->event_count());
+}
+
+TEST(Writer, says_so_when_it_cannot_write_and_leaves_a_valid_trace) {
+    const test::TemporaryFolder folder;
+    const std::filesystem::path path = folder / "t.db";
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        // A file-size limit fails write() in the middle of the load, as a full disk does.
+        ::signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{6 << 20, 6 << 20};
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+        Writer writer = *Writer::create(path);
+        Result<> result;
+        for (std::int64_t i = 0; i < 2'000'000 && result; ++i) {
+            result = writer.append(mmio(i, static_cast<std::uint64_t>(i)));
+        }
+        const bool clear =
+            !result && result.error().message.find("cannot") == 0 && !result.error().hint.empty();
+        const bool stays = !writer.append(mmio(0, 0)) && !writer.finish() && !writer.set_meta("a", "b") &&
+                           writer.intern("new") == 0;
+        ::_exit(clear && stays ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+
+    Result<Trace> trace = Trace::open(path);
+    ASSERT_TRUE(trace) << trace.error().message;
+    EXPECT_FALSE(trace->is_whole());
+    EXPECT_GT(trace->event_count(), 0);
+    std::int64_t count = 0;
+    ASSERT_TRUE(trace->for_each_event({}, [&](const Event&) { ++count; }));
     EXPECT_EQ(count, trace->event_count());
 }
 
