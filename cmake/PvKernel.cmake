@@ -9,7 +9,8 @@ target_compile_definitions(pv_kernel_flags INTERFACE PV_HOSTED=0 PV_VERSION="${P
   _GLIBCXX_ASSERTIONS=1 BOOST_NO_EXCEPTIONS BOOST_NO_RTTI)
 target_compile_options(pv_kernel_flags INTERFACE
   -O2 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none
-  -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-strict-aliasing
+  -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-shrink-wrap
+  -fno-optimize-sibling-calls -fno-strict-aliasing
   -fno-delete-null-pointer-checks -fno-builtin -fno-tree-loop-distribute-patterns -U_FORTIFY_SOURCE
   -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-use-cxa-atexit>)

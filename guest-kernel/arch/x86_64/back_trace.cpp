@@ -65,24 +65,44 @@ Symbolised::Symbolised(std::uint64_t address) {
     }
 }
 
-void print_back_trace(std::uint64_t frame_pointer) {
+std::uint64_t frameless_caller(std::uint64_t rip, std::uint64_t rsp) {
+    constexpr std::string_view push_rbp = "\x55";
+    constexpr std::string_view mov_rsp_rbp = "\x48\x89\xe5";
+    const SymbolName symbol = find_symbol(rip);
+    std::uint64_t at = rsp;
+    if (!symbol.name.empty()) {
+        // What of the function has run: compilers push first, and may set %rbp some instructions later.
+        const std::string_view run(reinterpret_cast<const char*>(rip - symbol.offset),
+                                   static_cast<std::size_t>(symbol.offset));
+        if (run.starts_with(push_rbp)) {
+            if (run.find(mov_rsp_rbp) != std::string_view::npos) {
+                return 0;
+            }
+            at += sizeof at;
+        }
+    }
+    std::uint64_t caller = 0;
+    return read_word(at, caller) && !find_symbol(caller - 1).name.empty() ? caller : 0;
+}
+
+void print_back_trace(std::uint64_t first, std::uint64_t frame_pointer) {
     std::array<char, log::line_max> buffer;
-    for (std::size_t i = 0; i < frames_max; ++i) {
+    std::size_t number = 0;
+    const auto print = [&](std::uint64_t return_address) {
+        // The call is before the return address: one that never returns may be a function's last instruction.
+        log::console_write(format::to(buffer, "    #{} {}", number++, Symbolised(return_address - 1)), true);
+    };
+    if (first != 0) {
+        print(first);
+    }
+    while (number < frames_max) {
         std::uint64_t next = 0;
         std::uint64_t return_address = 0;
         if (frame_pointer == 0 || !read_word(frame_pointer, next) ||
             !read_word(frame_pointer + sizeof next, return_address) || return_address == 0) {
             return;
         }
-        // The call is before the return address: a call that never returns may be a function's last
-        // instruction.
-        const SymbolName symbol = find_symbol(return_address - 1);
-        if (symbol.name.empty()) {
-            log::console_write(format::to(buffer, "    #{} {:#016x}", i, return_address), true);
-        } else {
-            log::console_write(format::to(buffer, "    #{} {}", i, Symbolised(return_address - 1)), true);
-        }
-        // Interrupt frames may lead to another stack; a chain that comes back to itself does not end.
+        print(return_address);
         if (next == frame_pointer) {
             return;
         }

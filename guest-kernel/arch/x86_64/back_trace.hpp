@@ -35,8 +35,13 @@ struct SymbolName {
 /// The function around `address`; an empty name when it is not in the kernel's text.
 [[nodiscard]] SymbolName find_symbol(std::uint64_t address);
 
-/// Writes the callers of the frame at `frame_pointer`, one a line, to the console. Reads only what is mapped;
-/// stops at 64 frames, at a loop or at nonsense.
-void print_back_trace(std::uint64_t frame_pointer);
+/// The return address of a function interrupted at `rip` before it set up a frame of its own, or that sets up
+/// none (a jump through a null pointer counts): 0 when its frame is there. `rsp`: the interrupted stack
+/// pointer.
+[[nodiscard]] std::uint64_t frameless_caller(std::uint64_t rip, std::uint64_t rsp);
+
+/// Writes `first`, unless it is 0, and the callers of the frame at `frame_pointer`, one a line, to the
+/// console. Reads only what is mapped; stops at 64 frames, at a loop or at nonsense.
+void print_back_trace(std::uint64_t first, std::uint64_t frame_pointer);
 
 }  // namespace pv::arch

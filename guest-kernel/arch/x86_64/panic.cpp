@@ -41,11 +41,11 @@ void begin() {
     this_cpu().panicking = true;
 }
 
-[[noreturn]] void finish(std::uint64_t frame_pointer) {
+[[noreturn]] void finish(std::uint64_t first, std::uint64_t frame_pointer) {
     say("  in thread \"{}\" on CPU {}, {} after boot", task::current_name(), this_cpu().index,
         now().since_boot());
     say("  back trace:");
-    print_back_trace(frame_pointer);
+    print_back_trace(first, frame_pointer);
     power_off(panic_status);
 }
 
@@ -81,7 +81,7 @@ void panic_at(const TrapFrame& frame, std::uint64_t address) {
     say("  rsi {:016x} rdi {:016x} r8  {:016x} r9  {:016x}", frame.rsi, frame.rdi, frame.r8, frame.r9);
     say("  r10 {:016x} r11 {:016x} r12 {:016x} r13 {:016x}", frame.r10, frame.r11, frame.r12, frame.r13);
     say("  r14 {:016x} r15 {:016x} cr2 {:016x} cr3 {:016x}", frame.r14, frame.r15, read_cr2(), read_cr3());
-    finish(frame.rbp);
+    finish(frameless_caller(frame.rip, frame.rsp), frame.rbp);
 }
 
 }  // namespace pv::arch
@@ -97,7 +97,7 @@ void panic_with(std::string_view format, std::span<const format::Argument> argum
     format::write_arguments(writer, format, arguments);
     log::console_write(writer.text(), true);
     arch::say("  at {}:{} in {}", where.file_name(), where.line(), where.function_name());
-    arch::finish(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+    arch::finish(0, reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
 }
 
 }  // namespace pv

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boots a kernel straight under QEMU and judges its console: the status it powers off with and lines it must say.
+
+usage: run_guest.py --kernel ELF --append TEXT [--status N] [--expect REGEX]... [--forbid REGEX]... [--memory M]
+                    [--deadline SECONDS] [--stuck-console] [-- QEMU ARGUMENTS]
+"""
+import argparse
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+FINAL = re.compile(rb"paravane: powering off, status (\d+)")
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def boot(options, folder):
+    """Runs the guest to its end; returns its console and whether it ended by itself."""
+    console = os.path.join(folder, "console")
+    command = [options.qemu, "-machine", "q35", "-cpu", "max", "-m", options.memory, "-nodefaults", "-display", "none",
+               "-no-reboot", "-kernel", options.kernel, "-append", options.append]
+    if options.stuck_console:
+        # A pipe that is opened and not read: it takes 64 KiB, then nothing.
+        for end in ("in", "out"):
+            os.mkfifo(f"{console}.{end}")
+        reader = os.open(f"{console}.out", os.O_RDONLY | os.O_NONBLOCK)
+        writer = os.open(f"{console}.in", os.O_RDWR | os.O_NONBLOCK)
+        command += ["-chardev", f"pipe,id=console,path={console}", "-serial", "chardev:console"]
+    else:
+        command += ["-serial", f"file:{console}"]
+    process = subprocess.Popen(command + options.arguments, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    try:
+        process.wait(options.deadline)
+        ended = True
+    except subprocess.TimeoutExpired:
+        ended = False
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if options.stuck_console:
+        output = b""
+        while chunk := os.read(reader, 65536):
+            output += chunk
+        os.close(reader)
+        os.close(writer)
+        return output, ended
+    with open(console, "rb") as file:
+        return file.read(), ended
+
+
+def judge(options, output, ended):
+    """What is wrong, as lines for people."""
+    if not ended:
+        yield f"the guest was still running after {options.deadline} s"
+    if options.stuck_console:
+        return  # the last line may have been dropped: that it ended is the point
+    lines = [line for line in output.replace(b"\r", b"").split(b"\n") if line]
+    final = FINAL.fullmatch(lines[-1]) if lines else None
+    if final is None:
+        yield "the last line does not say `paravane: powering off, status N`"
+    elif int(final.group(1)) != options.status:
+        yield f"status {int(final.group(1))}, not {options.status}"
+    text = output.decode("latin-1").replace("\r", "")
+    for pattern in options.expect:
+        if not re.search(pattern, text, re.MULTILINE):
+            yield f"nothing matches {pattern!r}"
+    for pattern in options.forbid:
+        if re.search(pattern, text, re.MULTILINE):
+            yield f"something matches {pattern!r}"
+
+
+def main():
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--qemu", default="qemu-system-x86_64")
+    parser.add_argument("--kernel", required=True)
+    parser.add_argument("--append", default="")
+    parser.add_argument("--status", type=int, default=0)
+    parser.add_argument("--expect", action="append", default=[])
+    parser.add_argument("--forbid", action="append", default=[])
+    parser.add_argument("--memory", default="256M")
+    parser.add_argument("--deadline", type=float, default=60)
+    parser.add_argument("--stuck-console", action="store_true")
+    parser.add_argument("arguments", nargs="*")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="paravane-guest-") as folder:
+        begin = time.monotonic()
+        output, ended = boot(options, folder)
+        wrong = list(judge(options, output, ended))
+        if wrong:
+            sys.stdout.write(output.decode("latin-1")[-8000:])
+        print(f"{time.monotonic() - begin:.2f} s")
+        for line in wrong:
+            print(f"FAILED: {line}")
+        return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
