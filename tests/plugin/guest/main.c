@@ -241,6 +241,14 @@ static void rings_high(void) {
     rings_at((struct ring*)0x100400000);
 }
 
+// For the benchmark: as many markers as it takes to measure one.
+static void many(void) {
+    hello();
+    for (uint64_t i = 0; i < 200000; ++i) {
+        PV_MARK(dma_map, 0x80, i, 0x1000, 0x1000, 0x200, PV_DMA_TO_DEVICE);
+    }
+}
+
 static const struct {
     const char* name;
     void (*run)(void);
@@ -253,6 +261,7 @@ static const struct {
     {"smp", smp},
     {"rings", rings},
     {"rings-high", rings_high},
+    {"many", many},
 };
 
 static int same(const char* a, const char* b) {
