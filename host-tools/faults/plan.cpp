@@ -36,15 +36,9 @@ constexpr std::array<Named<Operation>, 6> operations{{{"any", Operation::any},
 constexpr std::array<Named<Action>, 3> actions{
     {{"stall", Action::hold}, {"delay", Action::delay}, {"fail", Action::fail}}};
 
-// What the NBD protocol can carry (nbd proto.md, "Error values"); any other reaches the client as EINVAL.
-constexpr std::array<Named<int>, 8> errors{{{"EIO", EIO},
-                                            {"ENOSPC", ENOSPC},
-                                            {"EPERM", EPERM},
-                                            {"EINVAL", EINVAL},
-                                            {"ENOMEM", ENOMEM},
-                                            {"EROFS", EROFS},
-                                            {"ETIMEDOUT", ETIMEDOUT},
-                                            {"ENOTSUP", ENOTSUP}}};
+// What reaches the client as itself through NBD and nbdkit; EROFS comes as EPERM, any other as EINVAL.
+constexpr std::array<Named<int>, 5> errors{
+    {{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EPERM", EPERM}, {"EINVAL", EINVAL}, {"ENOMEM", ENOMEM}}};
 
 template <class T, std::size_t N>
 std::string names(const std::array<Named<T>, N>& table) {

@@ -57,7 +57,7 @@ struct Fault {
 ///
 /// OPERATION: read, write, flush, trim, zero, any. NTH: the N-th matching request and no other. TIME: a
 /// number with us, ms, s or m, at most 24 hours. OFFSET, LENGTH: bytes, with k, M, G or T (powers of 1,024).
-/// ERROR: EIO (the default), ENOSPC, EPERM, EINVAL, ENOMEM, EROFS, ETIMEDOUT, ENOTSUP: what NBD can carry
+/// ERROR: EIO (the default), ENOSPC, EPERM, EINVAL, ENOMEM: what reaches QEMU as itself
 /// (docs/faults.md). Errors: ExitStatus::usage; the message quotes the word that is wrong, the hint says what
 /// was expected there.
 Result<Fault> parse_fault(std::string_view text);

@@ -54,7 +54,7 @@ TEST(FaultPlan, DelayWithRangeAndTimes) {
 
 TEST(FaultPlan, ClausesStandInAnyOrderAndErrorsDefaultToEio) {
     EXPECT_EQ(understood("fail disk0 any at 0+512 after 2").error, EIO);
-    EXPECT_EQ(understood("fail disk0 flush EROFS times 2 after 1 for 1m").window, std::chrono::minutes{1});
+    EXPECT_EQ(understood("fail disk0 flush EPERM times 2 after 1 for 1m").window, std::chrono::minutes{1});
 }
 
 TEST(FaultPlan, SpacesDoNotMatter) {
@@ -111,6 +111,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"stall disk0 read EIO", "word 4, 'EIO',", "'for TIME'"},
                     Mistake{"stall disk0 read by 5ms", "word 4, 'by',", "'for TIME'"},
                     Mistake{"fail disk0 read EFOO", "word 4, 'EFOO',", "ENOSPC"},
+                    Mistake{"fail disk0 read EROFS", "word 4, 'EROFS',", "EPERM"},
                     Mistake{"fail disk0 read 0", "word 4, '0',", "counted from 1"},
                     Mistake{"fail disk0 read 3 after 2", "word 5, 'after',", "once"},
                     Mistake{"fail disk0 read 3 times 2", "word 5, 'times',", "once"},
