@@ -19,6 +19,10 @@ constexpr Duration patience = 1_s;
 /// Refused completions that are logged one by one; a device that sends more is only counted.
 constexpr std::uint64_t refused_log_limit = 8;
 
+Description said(const Command& command) {
+    return {command.operation, command.first, command.blocks};
+}
+
 }  // namespace
 
 Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
@@ -127,10 +131,10 @@ Result<Outcome> CommandQueue::give_up(CommandId id) {
         marker::command_timeout(identity_.device, identity_.number, id.marker(),
                                 now() - command->deadline.instant());
         log::warning(
-            "{}: {} at block {} (+{}) timed out after {} on queue {}; its {} bytes stay in quarantine until "
+            "{}: {} timed out after {} on queue {}; its {} bytes stay in quarantine until "
             "the device answers",
-            identity_.name, to_string(command->operation), command->first, command->blocks,
-            now() - command->since, identity_.number, command->data.length());
+            identity_.name, said(*command).text(), now() - command->since, identity_.number,
+            command->data.length());
     }
     expired(id);
     return fail(Error::timed_out);
@@ -152,9 +156,9 @@ void CommandQueue::say_waiting() {
         return;
     }
     said_ = now();
-    log::warning("{}: {} at block {} (+{}) waits {} on queue {}, deadline in {}; {} commands outstanding",
-                 identity_.name, to_string(oldest->operation), oldest->first, oldest->blocks,
-                 now() - oldest->since, identity_.number, oldest->deadline.remaining(), table_.owed());
+    log::warning("{}: {} waits {} on queue {}, deadline in {}; {} commands outstanding", identity_.name,
+                 said(*oldest).text(), now() - oldest->since, identity_.number, oldest->deadline.remaining(),
+                 table_.owed());
 }
 
 void CommandQueue::interrupt() {
@@ -175,10 +179,9 @@ void CommandQueue::arrived(std::uint16_t wire, std::uint16_t status, std::uint32
     const bool late = command.state == Command::State::timed_out;
     if (late) {
         log::warning(
-            "{}: {} at block {} (+{}) answered after {} on queue {}, too late for its caller: its memory is "
+            "{}: {} answered after {} on queue {}, too late for its caller: its memory is "
             "free again",
-            identity_.name, to_string(command.operation), command.first, command.blocks,
-            now() - command.since, identity_.number);
+            identity_.name, said(command).text(), now() - command.since, identity_.number);
     }
     if ((command.state == Command::State::submitted || late) && !command.forgotten) {
         marker::command_complete(identity_.device, identity_.number, id->marker(), status);
@@ -230,8 +233,8 @@ void CommandQueue::close_locked(std::string_view why) {
 void CommandQueue::fail_all(Error error) {
     task::SpinGuard guard{lock_};
     table_.fail_all(error, [&](CommandId id, const Command& command) {
-        log::warning("{}: {} at block {} (+{}) ends without an answer on queue {}", identity_.name,
-                     to_string(command.operation), command.first, command.blocks, identity_.number);
+        log::warning("{}: {} ends without an answer on queue {}", identity_.name, said(command).text(),
+                     identity_.number);
         marker::command_failed(identity_.device, identity_.number, id.marker(),
                                static_cast<std::uint64_t>(error));
     });

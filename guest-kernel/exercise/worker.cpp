@@ -53,7 +53,7 @@ void Worker::run() {
 
 bool Worker::round(std::uint64_t number) {
     const Pattern pattern{(plan_.seed << 20 ^ share_.number) * 0x9e3779b97f4a7c15ULL + number};
-    undefined_ = false;
+    undefined_ = writes_to_come();
     const std::uint64_t start = random_;
     std::uint64_t writes = 0;
     for (std::uint64_t done = 0; done < share_.blocks;) {
@@ -85,7 +85,7 @@ bool Worker::large(const Pattern& pattern) {
     if (blocks <= shape.command_blocks) {
         return true;  // the disk has no room for one: the summary of a tiny disk shows fewer requests
     }
-    undefined_ = false;
+    undefined_ = writes_to_come();
     return write(pattern, share_.first, blocks) && flush() && read(pattern, share_.first, blocks);
 }
 
@@ -127,6 +127,10 @@ bool Worker::write(const Pattern& pattern, std::uint64_t first, std::uint64_t bl
     ++figures_.writes;
     figures_.bytes += length;
     undefined_ = undefined_ || !result;
+    if (!result && result.error() == Error::timed_out && !late_.push_back(std::move(pages_))) {
+        ++figures_.errors;
+        return false;
+    }
     return account(result, now() - begun);
 }
 
@@ -161,6 +165,13 @@ bool Worker::flush() {
     const auto result = disk_.flush(Deadline::after(plan_.deadline));
     ++figures_.flushes;
     return account(result, now() - begun);
+}
+
+bool Worker::writes_to_come() {
+    while (!late_.empty() && !late_[late_.size() - 1].quarantined()) {
+        late_.pop_back();
+    }
+    return !late_.empty();
 }
 
 // Memory for the next request, at an offset in its page that varies.

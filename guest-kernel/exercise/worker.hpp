@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/result.hpp"
+#include "base/vector.hpp"
 #include "block/device.hpp"
 #include "device/dma/pages.hpp"
 #include "exercise/figures.hpp"
@@ -44,6 +45,8 @@ class Worker {
     [[nodiscard]] bool write(const Pattern& pattern, std::uint64_t first, std::uint64_t blocks);
     [[nodiscard]] bool read(const Pattern& pattern, std::uint64_t first, std::uint64_t blocks);
     [[nodiscard]] bool flush();
+    /// Whether a write that timed out may still reach the disk.
+    [[nodiscard]] bool writes_to_come();
     [[nodiscard]] bool prepare(std::size_t length);
     bool account(const Result<>& result, Duration latency);
     [[nodiscard]] std::uint64_t random(std::uint64_t below);
@@ -57,7 +60,8 @@ class Worker {
     std::size_t offset_ = 0;  ///< of the data in pages_
     std::uint64_t random_;
     Deadline limit_;
-    bool undefined_ = false;  ///< a write of this round failed: what is on the disk there is not known
+    bool undefined_ = false;   ///< a write failed, or may still come: what is on the disk is not known
+    Vector<dma::Pages> late_;  ///< of writes that timed out: the device may carry them out whenever it likes
     task::Thread thread_;
 };
 
