@@ -70,8 +70,9 @@ class Guarded {
     }
 
     template <Rank Outer, class F>
-    decltype(auto) with(const Held<Outer>&, F&& function) {
-        static_assert(Outer < R, "locks are taken in the order of their ranks (task/lock_rank.hpp)");
+
+    requires(Outer < R)  // locks are taken in the order of their ranks (task/lock_rank.hpp)
+        decltype(auto) with(const Held<Outer>&, F&& function) {
         return with(std::forward<F>(function));
     }
 

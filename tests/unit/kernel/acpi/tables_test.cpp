@@ -1,0 +1,226 @@
+// ACPI tables as firmware writes them, and as it should not.
+// SPDX-License-Identifier: MIT
+#include "acpi/tables.hpp"
+
+#include <gmock/gmock.h>
+
+#include <random>
+
+#include "acpi/machine.hpp"
+#include "hosted/control.hpp"
+
+namespace pv::acpi {
+namespace {
+
+using namespace testing;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+constexpr PhysicalAddress rsdp_at{0x1000};
+
+Bytes madt() {
+    Bytes body;
+    append(body, le32(0xfee0'0000));
+    append(body, le32(1));
+    append(body, spec::MadtLocalApic{{0, 8}, 0, 0, 1});
+    append(body, spec::MadtLocalApic{{0, 8}, 1, 7, 1});
+    append(body, spec::MadtLocalX2Apic{{9, 16}, 0, 300, 1, 2});
+    append(body, spec::MadtIoApic{{1, 12}, 0, 0, 0xfec0'0000, 0});
+    append(body, spec::MadtOverride{{2, 10}, 0, 9, 9, 0xd});
+    append(body, spec::MadtEntry{0x7f, 2});  // of a kind nobody knows
+    append(body, spec::MadtLocalApicAddress{{5, 12}, 0, 0xfee0'1000});
+    return body;
+}
+
+Bytes mcfg() {
+    Bytes body(8);
+    append(body, spec::McfgEntry{0xb000'0000, 0, 0, 255, 0});
+    append(body, spec::McfgEntry{0xc000'0000, 1, 0, 15, 0});
+    return body;
+}
+
+Bytes fadt() {
+    Bytes body(244 - sizeof(spec::Header));
+    const auto set = [&](std::size_t offset, auto value) {
+        std::memcpy(body.data() + offset - sizeof(spec::Header), &value, sizeof value);
+    };
+    set(spec::fadt_dsdt, le32(0x7000));
+    set(spec::fadt_pm1a_control, le32(0x604));
+    set(spec::fadt_pm_timer, le32(0x608));
+    set(spec::fadt_flags, le32(spec::fadt_flag_timer_32_bit | spec::fadt_flag_reset_supported));
+    set(spec::fadt_reset_register, spec::GenericAddress{1, 8, 0, 0, 0xcf9});
+    set(spec::fadt_reset_value, std::uint8_t{0xf});
+    return body;
+}
+
+Bytes dsdt() {
+    Bytes body;
+    for (const int b : std::initializer_list<int>{0x10, 0x20, 0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04,
+                                                  0x0a, 0x05, 0x01, 0x00, 0x00, 0x00}) {
+        body.push_back(static_cast<std::byte>(b));
+    }
+    return body;
+}
+
+Bytes dmar() {
+    Bytes body;
+    append(body, std::uint8_t{38});
+    append(body, std::uint8_t{1});
+    body.resize(12);
+    append(body, spec::Drhd{{0, 16}, 1, 0, 0, 0xfed9'0000});
+    return body;
+}
+
+class AcpiTest : public ::testing::Test {
+  protected:
+    AcpiTest() {
+        hosted::take_log();
+        machine_.put(0x3000, table("APIC", madt()));
+        machine_.put(0x4000, table("MCFG", mcfg()));
+        machine_.put(0x5000, table("FACP", fadt()));
+        machine_.put(0x6000, table("DMAR", dmar()));
+        machine_.put(0x7000, table("DSDT", dsdt()));
+        machine_.put_roots({0x3000, 0x4000, 0x5000, 0x6000});
+    }
+
+    ~AcpiTest() override { EXPECT_EQ(machine_.mapped(), 0) << "something stayed mapped"; }
+
+    // Changes bytes of a table and makes its checksum right again.
+    void patch(std::uint64_t address, std::size_t offset, std::initializer_list<int> values) {
+        Bytes& bytes = machine_.at(address);
+        for (const int value : values) {
+            bytes.at(offset++) = static_cast<std::byte>(value);
+        }
+        fix_checksum(bytes, header_checksum, bytes.size());
+    }
+
+    Machine machine_;
+};
+
+TEST_F(AcpiTest, ReadsAnOrdinaryMachine) {
+    const auto tables = parse(rsdp_at, machine_);
+    ASSERT_TRUE(tables);
+    EXPECT_EQ(tables->refused, 0U);
+    ASSERT_EQ(tables->processors.size(), 3U);
+    EXPECT_EQ(tables->processors[1].apic_id, 7U);
+    EXPECT_EQ(tables->processors[2].apic_id, 300U);
+    EXPECT_TRUE(tables->processors[0].enabled);
+    EXPECT_EQ(tables->local_apic, PhysicalAddress(0xfee0'1000));
+    ASSERT_EQ(tables->io_apics.size(), 1U);
+    EXPECT_EQ(tables->io_apics[0].address, PhysicalAddress(0xfec0'0000));
+    ASSERT_EQ(tables->overrides.size(), 1U);
+    EXPECT_FALSE(tables->overrides[0].active_low);
+    EXPECT_TRUE(tables->overrides[0].level_triggered);
+    ASSERT_EQ(tables->ecam.size(), 2U);
+    EXPECT_EQ(tables->ecam[0].base, PhysicalAddress(0xb000'0000));
+    EXPECT_EQ(tables->ecam[1].last_bus, 15);
+    ASSERT_TRUE(tables->fixed);
+    EXPECT_EQ(tables->fixed->pm1a_control, 0x604);
+    EXPECT_EQ(tables->fixed->pm_timer, 0x608);
+    EXPECT_TRUE(tables->fixed->pm_timer_32_bit);
+    EXPECT_EQ(tables->fixed->reset_port, 0xcf9);
+    EXPECT_EQ(tables->fixed->sleep_type_s5_a, 5);
+    EXPECT_EQ(tables->fixed->sleep_type_s5_b, 1);
+    ASSERT_EQ(tables->remapping.size(), 1U);
+    EXPECT_TRUE(tables->remapping[0].includes_all);
+    EXPECT_TRUE(tables->interrupt_remapping);
+}
+
+TEST_F(AcpiTest, NoRootIsAnError) {
+    EXPECT_EQ(parse(PhysicalAddress(0), machine_).error(), Error::not_found);
+    EXPECT_EQ(parse(PhysicalAddress(0x3000), machine_).error(), Error::not_found);
+    machine_.at(0x1000)[20] ^= std::byte{1};  // only the extended part: the RSDT, which is not there
+    EXPECT_EQ(parse(rsdp_at, machine_).error(), Error::corrupt);
+    machine_.at(0x1000)[9] ^= std::byte{1};
+    EXPECT_EQ(parse(rsdp_at, machine_).error(), Error::corrupt);
+}
+
+TEST_F(AcpiTest, ABadTableIsLeftOutAndTheOthersCount) {
+    machine_.at(0x4000)[50] ^= std::byte{1};
+    const auto tables = parse(rsdp_at, machine_);
+    ASSERT_TRUE(tables);
+    EXPECT_EQ(tables->refused, 1U);
+    EXPECT_TRUE(tables->ecam.empty());
+    EXPECT_EQ(tables->processors.size(), 3U);
+    EXPECT_THAT(hosted::take_log(), Contains(HasSubstr("wrong checksum")));
+}
+
+TEST_F(AcpiTest, LengthsThatLie) {
+    for (const auto& length : {std::initializer_list<int>{0, 0, 0, 0}, {35, 0, 0, 0}, {255, 255, 255, 127}}) {
+        patch(0x6000, 4, length);
+        const auto tables = parse(rsdp_at, machine_);
+        ASSERT_TRUE(tables);
+        EXPECT_EQ(tables->refused, 1U);
+        EXPECT_TRUE(tables->remapping.empty());
+    }
+}
+
+TEST_F(AcpiTest, EntriesThatLie) {
+    patch(0x3000, sizeof(spec::Madt) + 1, {0});  // length 0 would never end
+    auto tables = parse(rsdp_at, machine_);
+    ASSERT_TRUE(tables);
+    EXPECT_TRUE(tables->processors.empty());
+    EXPECT_EQ(tables->refused, 1U);
+    patch(0x3000, sizeof(spec::Madt) + 1, {255});
+    EXPECT_TRUE(parse(rsdp_at, machine_)->processors.empty());
+    patch(0x3000, sizeof(spec::Madt) + 1, {4, 0, 0, 0x7f, 4});  // too short for its type
+    tables = parse(rsdp_at, machine_);
+    EXPECT_EQ(tables->refused, 1U);
+    EXPECT_EQ(tables->processors.size(), 2U);
+}
+
+TEST_F(AcpiTest, TwoProcessorsWithOneId) {
+    patch(0x3000, sizeof(spec::Madt) + 8 + 3, {0});
+    const auto tables = parse(rsdp_at, machine_);
+    ASSERT_TRUE(tables);
+    EXPECT_EQ(tables->processors.size(), 2U);
+    EXPECT_EQ(tables->refused, 1U);
+}
+
+TEST_F(AcpiTest, EcamThatCannotBe) {
+    patch(0x4000, spec::mcfg_entries + 10, {9, 3});  // first bus above last
+    EXPECT_EQ(parse(rsdp_at, machine_)->ecam.size(), 1U);
+    patch(0x4000, spec::mcfg_entries + 10, {0, 255});
+    patch(0x4000, spec::mcfg_entries + 2, {1});  // not aligned to a bus
+    EXPECT_EQ(parse(rsdp_at, machine_)->ecam.size(), 1U);
+    patch(0x4000, spec::mcfg_entries, {0, 0, 0, 0xb0});
+    patch(0x4000, spec::mcfg_entries + 16 + 8, {0});  // both are segment 0 now
+    EXPECT_EQ(parse(rsdp_at, machine_)->ecam.size(), 1U);
+}
+
+TEST_F(AcpiTest, APortBeyondIoSpace) {
+    patch(0x5000, spec::fadt_pm1a_control, {0, 0, 1, 0});
+    const auto tables = parse(rsdp_at, machine_);
+    ASSERT_TRUE(tables->fixed);
+    EXPECT_EQ(tables->fixed->pm1a_control, 0);
+    EXPECT_EQ(tables->refused, 1U);
+}
+
+TEST_F(AcpiTest, ASecondTableOfAKind) {
+    machine_.put_roots({0x3000, 0x3000, 0x9999'0000});
+    const auto tables = parse(rsdp_at, machine_);
+    ASSERT_TRUE(tables);
+    EXPECT_EQ(tables->processors.size(), 3U);
+    EXPECT_EQ(tables->refused, 2U);
+}
+
+// Every byte of every table wrong in turn, with a right checksum: an answer each time, never a crash.
+TEST_F(AcpiTest, AnyByteWrong) {
+    std::mt19937 random(3);
+    for (const std::uint64_t address :
+         std::initializer_list<std::uint64_t>{0x2000, 0x3000, 0x4000, 0x5000, 0x6000, 0x7000}) {
+        const Bytes original = machine_.at(address);
+        for (std::size_t i = 0; i < original.size(); ++i) {
+            patch(address, i, {static_cast<int>(random() % 256)});
+            const auto tables = parse(rsdp_at, machine_);
+            if (tables) {
+                EXPECT_LE(tables->processors.size(), 3U);
+            }
+            machine_.at(address) = original;
+        }
+    }
+    hosted::take_log();
+}
+
+}  // namespace
+}  // namespace pv::acpi

@@ -1,0 +1,81 @@
+// The serial port that stops taking characters: waited for with a bound, dropped, counted, reported.
+// SPDX-License-Identifier: MIT
+#include "device/serial/uart.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "hosted/control.hpp"
+
+namespace pv::device::serial {
+namespace {
+
+using namespace literals;
+
+struct Wire {
+    std::string sent;
+    int room = 1 << 20;  ///< characters it still takes
+    std::uint64_t polls = 0;
+};
+
+struct FakePorts {
+    Wire* wire;
+
+    std::uint8_t read(Register) const {
+        ++wire->polls;
+        return wire->room > 0 ? status_transmit_empty : 0;
+    }
+
+    void write(Register r, std::uint8_t value) const {
+        if (r == Register::data) {
+            wire->sent += static_cast<char>(value);
+            --wire->room;
+        }
+    }
+};
+
+TEST(Uart, WritesLinesAndLooksOnceAFifo) {
+    Wire wire;
+    Uart uart(FakePorts{&wire});
+    uart.write_line(std::string(30, 'x'), Deadline::after(1_s));
+    EXPECT_EQ(wire.sent, std::string(30, 'x') + "\r\n");
+    EXPECT_EQ(wire.polls, 2U);
+    EXPECT_EQ(uart.dropped(), 0U);
+}
+
+TEST(Uart, StuckPortIsWaitedForOnceAndReported) {
+    Wire wire;
+    wire.room = 16;
+    Uart uart(FakePorts{&wire});
+    const Instant begin = now();
+    uart.write_line(std::string(100, 'a'), Deadline::after(20_ms));
+    EXPECT_GE(now() - begin, 20_ms);
+    EXPECT_EQ(uart.dropped(), 86U);
+    const Instant again = now();
+    for (int i = 0; i < 1000; ++i) {
+        uart.write_line("more", Deadline::after(20_ms));
+    }
+    EXPECT_LT(now() - again, 1_s) << "a port known to be stuck is not waited for";
+    EXPECT_EQ(uart.dropped(), 86U + 6000U);
+    wire.room = 1000;
+    wire.sent.clear();
+    uart.write_line("back", Deadline::after(20_ms));
+    EXPECT_EQ(wire.sent, "\r\n[serial: 6086 characters dropped]\r\nback\r\n");
+    EXPECT_EQ(uart.dropped(), 6086U);
+}
+
+// Before there is a clock no deadline ever passes.
+TEST(Uart, StuckPortEndsWithoutAClock) {
+    hosted::hold_clock(Instant());
+    Wire wire;
+    wire.room = 0;
+    Uart uart(FakePorts{&wire});
+    uart.write_line("text", Deadline::after(100_ms));
+    EXPECT_EQ(uart.dropped(), 6U);
+    EXPECT_LE(wire.polls, 1'000'000U);
+    hosted::release_clock();
+}
+
+}  // namespace
+}  // namespace pv::device::serial
