@@ -19,6 +19,10 @@ export const plain = (text) => String(text).replaceAll('{', '❴').replaceAll('}
 /// A chart in `node` that follows size and colours. `options(colors, width)` gives what is drawn; `keep(chart)` what
 /// of the state survives a redraw.
 export function chart(node, options, keep = () => ({})) {
+  // The library swallows every turn of the wheel; without Ctrl it must scroll the page.
+  for (const wheel of ['wheel', 'mousewheel']) {
+    node.addEventListener(wheel, (event) => { if (!event.ctrlKey) event.stopPropagation(); }, { capture: true, passive: true });
+  }
   const instance = echarts.init(node, null, { renderer: 'canvas' });
   const draw = () => {
     const kept = keep(instance);

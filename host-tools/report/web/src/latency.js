@@ -72,7 +72,7 @@ function scatter(data, series, colors, width) {
         data: points.filter((point) => point[0] === one.index).map(([, time, latency, outcome]) => ({
           value: [time, Math.max(latency, 1), data.timeline.outcomes[outcome]],
           ...(data.timeline.outcomes[outcome] === 'completed' ? {}
-            : { symbolSize: 11, itemStyle: { color, borderColor: colors.bad, borderWidth: 2 } }),
+            : { symbolSize: 11, itemStyle: { color, opacity: 1, borderColor: colors.bad, borderWidth: 2 } }),
         })),
       };
     }),
