@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 #include <cstring>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,10 @@ struct Layout {
     std::uint64_t size;
     std::uint64_t low;
 };
+
+void PrintTo(const Layout& layout, std::ostream* out) {
+    *out << layout.machine << ", " << layout.size << " bytes";
+}
 
 class PluginLayout : public testing::TestWithParam<Layout> {};
 
