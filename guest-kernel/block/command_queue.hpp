@@ -113,6 +113,10 @@ class CommandQueue {
 
     [[nodiscard]] std::size_t owed_locked() const { return table_.owed(); }
 
+    /// From `publish`: breaks cmd-duplicate on purpose (misbehave/): says that `id` is submitted once more,
+    /// and takes its second completion for good as well.
+    void submit_twice(CommandId id);
+
     /// From `drain`: as close().
     void close_locked(std::string_view why);
 
@@ -126,6 +130,7 @@ class CommandQueue {
     task::SpinLock lock_{task::Rank::queue};
     CommandTable table_;                                       ///< guarded by lock_
     Instant said_;                                             ///< guarded by lock_
+    CommandId twice_;                                          ///< see submit_twice; guarded by lock_
     std::uint64_t refused_said_ = 0;                           ///< guarded by lock_
     std::array<task::WaitQueue, maximum_in_flight> finished_;  ///< by slot
     task::WaitQueue changed_;                                  ///< a slot became free, or less is owed

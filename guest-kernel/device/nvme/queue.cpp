@@ -85,8 +85,7 @@ Result<> Queue::stage(SubmissionEntry entry, block::CommandId id, const block::C
 void Queue::publish([[maybe_unused]] block::CommandId id) {
     Result<std::uint16_t> tail = pair_.push(staged_);
     if (misbehave::take(misbehave::Rule::cmd_duplicate)) {
-        marker::command_submit(identity().device, identity().number, id.marker(), marker::Operation::flush,
-                               Duration::seconds(2), 0);
+        submit_twice(id);
         tail = pair_.push(staged_);
     }
     if (tail) {  // stage() saw that there is room, and the lock was held since

@@ -81,8 +81,7 @@ void BlockQueue::publish(block::CommandId id) {
     const std::size_t slot = block::CommandTable::Slots::slot_of(id);
     std::uint16_t index = ring_.make_available(slot);
     if (misbehave::take(misbehave::Rule::cmd_duplicate)) {
-        marker::command_submit(identity().device, identity().number, id.marker(), marker::Operation::flush,
-                               Duration::seconds(2), 0);
+        submit_twice(id);
         index = ring_.make_available(slot);
         surplus_ = 1;
     }
@@ -100,9 +99,13 @@ void BlockQueue::drain() {
             break;
         }
         const auto wire = static_cast<std::uint16_t>(used->id);
-        const block::Command* command = used->id < ring_.shape().slots ? outstanding(wire) : nullptr;
+        if (used->id >= ring_.shape().slots) {
+            refuse(used->id, "there is no such chain");
+            continue;
+        }
+        const block::Command* command = outstanding(wire);
         if (command == nullptr) {
-            refuse(used->id, "no such chain is outstanding");
+            arrived(wire, 0, 0);  // which refuses it
             continue;
         }
         std::uint8_t status = ring_.status(wire);
