@@ -52,14 +52,15 @@ Result<store::Verdict> judge(store::Trace& trace, const Options& options, const 
     Analysis analysis(selected, options.limits, context_of(trace, meta, PV_TRY(trace.devices())),
                       std::move(sink));
     const std::int64_t all = trace.event_count();
-    PV_TRY(trace.for_each_event({}, [&](const trace::Event& event) -> Result<> {
+    const auto see = [&](const trace::Event& event) -> Result<> {
         analysis.see(event);
         if (event.sequence % progress_every == 0 && progress && !progress(event.sequence, all)) {
             return fail(ExitStatus::interrupted, "interrupted while judging the trace",
                         "the trace is whole; `paravane analyze` judges it again");
         }
         return written;
-    }));
+    };
+    PV_TRY(trace.for_each_event({}, see));
     const Analysis::Outcome outcome = analysis.finish(facts.finished.value_or(false));
     for (const store::RuleResult& result : outcome.rules) {
         keep_error(writer.add(result));

@@ -51,6 +51,11 @@ class Devices {
     [[nodiscard]] const Bar* find(std::uint64_t address) const;
     [[nodiscard]] const DeviceState* find_device(Bdf bdf) const;
 
+    /// An interned text; "" when it is not known.
+    [[nodiscard]] std::string text(std::uint64_t id) const {
+        return context_.text ? context_.text(id) : std::string();
+    }
+
     /// Sort of a region by its text; cached.
     [[nodiscard]] Region region(std::uint64_t text_id) const;
 

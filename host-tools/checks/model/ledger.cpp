@@ -211,7 +211,7 @@ void Ledger::abort(Bdf bdf, std::uint64_t abort_serial, const Place& at) {
         }
     }
     if (meant == nullptr) {
-        signals_.timeline(at, bdf, "abort", "Abort sent, nothing is outstanding");
+        signals_.timeline(at, bdf, "abort", "Abort sent; the device has nothing outstanding");
         return;
     }
     const double waited = static_cast<double>(at.time - meant->begun().time) / 1e6;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace pv::checks {
 
@@ -110,6 +111,9 @@ void Nvme::see(const trace::Event& event) {
         case Kind::nvme_shadow_cq:
             shadow_doorbell(event);
             break;
+        case Kind::nvme_misuse:
+            complaint(event);
+            break;
         case Kind::marker_command_complete:
             acknowledged(event);
             break;
@@ -145,6 +149,7 @@ void Nvme::register_write(const trace::Event& event) {
         bell.completion = index % 2 != 0;
         bell.address = address;
         bell.value = value & 0xffff;
+        last_bell_ = {};
         if (bell.completion) {
             completion_doorbell(controller, bell.queue, bell.value, bell);
         } else {
@@ -162,6 +167,7 @@ void Nvme::configure(NvmeController& controller, std::uint32_t value, const Plac
             ++ever_enabled_;
         }
         controller.enabled = true;
+        controller.troubled = false;
         controller.shadow = false;
         controller.page_size = 4096U << ((value >> 7) & 0xf);
         controller.submission = {{0, {(controller.admin_sizes & 0xfff) + 1, 0, 0, 0, 0}}};
@@ -171,6 +177,7 @@ void Nvme::configure(NvmeController& controller, std::uint32_t value, const Plac
         // QEMU drains before the write returns: the commands end while this vCPU is inside it.
         controller.enabled = false;
         controller.resetting = at;
+        controller.cut_off = ledger_.outstanding(controller.bdf).size();
         some_resetting_ = true;
     }
     controller.shut_down = shut_down;
@@ -192,11 +199,11 @@ void Nvme::settle_resets(const trace::Event& event) {
             left = true;
             continue;
         }
-        const std::size_t cut_off = ledger_.outstanding(bdf).size();
+        const std::size_t cut_off = controller.cut_off;
         const DeviceState* device = devices_.find_device(bdf);
-        if (cut_off > 0 && (device == nullptr || !device->announced)) {
+        if ((cut_off > 0 || controller.troubled) && (device == nullptr || !device->announced)) {
             signals_.timeline(controller.resetting, bdf, "reset",
-                              fmt::format("controller disabled with {} command{} outstanding", cut_off,
+                              fmt::format("controller disabled, {} command{} outstanding", cut_off,
                                           cut_off == 1 ? "" : "s"));
         }
         ledger_.reset(bdf, place_of(event));
@@ -216,14 +223,14 @@ void Nvme::submission_doorbell(NvmeController& controller, std::uint32_t queue, 
     const auto found = controller.submission.find(queue);
     if (found == controller.submission.end()) {
         bell.problem = DoorbellProblem::no_queue;
-        signals_.doorbell(bell);
+        judge_doorbell(bell);
         return;
     }
     NvmeSubmissionQueue& state = found->second;
     bell.size = state.size;
     if (value >= state.size) {
         bell.problem = DoorbellProblem::out_of_range;  // QEMU ignores it
-        signals_.doorbell(bell);
+        judge_doorbell(bell);
         return;
     }
     const auto tail = static_cast<std::uint32_t>(value);
@@ -244,14 +251,14 @@ void Nvme::completion_doorbell(NvmeController& controller, std::uint32_t queue, 
     const auto found = controller.completion.find(queue);
     if (found == controller.completion.end()) {
         bell.problem = DoorbellProblem::no_queue;
-        signals_.doorbell(bell);
+        judge_doorbell(bell);
         return;
     }
     NvmeCompletionQueue& state = found->second;
     bell.size = state.size;
     if (value >= state.size) {
         bell.problem = DoorbellProblem::out_of_range;
-        signals_.doorbell(bell);
+        judge_doorbell(bell);
         return;
     }
     const auto head = static_cast<std::uint32_t>(value);
@@ -266,6 +273,42 @@ void Nvme::completion_doorbell(NvmeController& controller, std::uint32_t queue, 
     state.head = head;
     state.unread -= std::min<std::uint64_t>(state.unread, moved);
     signals_.doorbell(bell);
+}
+
+void Nvme::judge_doorbell(const Doorbell& bell) {
+    if (single()) {
+        signals_.doorbell(bell);
+        return;
+    }
+    // Several controllers: which of them created the queue may have been guessed. QEMU knows, and says so
+    // next.
+    last_bell_ = bell;
+    Doorbell innocent = bell;
+    innocent.problem = DoorbellProblem::none;
+    signals_.doorbell(innocent);
+    if (bell.problem == DoorbellProblem::no_queue && !bell.completion) {
+        for (auto& [bdf, other] : controllers_) {
+            const auto like = other.submission.find(bell.queue);
+            if (bdf != bell.bdf && like != other.submission.end()) {
+                NvmeSubmissionQueue adopted = like->second;
+                adopted.tail = static_cast<std::uint32_t>(bell.value);
+                adopted.head = 0;
+                adopted.rung = bell.at.sequence;
+                controllers_[bell.bdf].submission.emplace(bell.queue, adopted);
+                return;
+            }
+        }
+    }
+}
+
+void Nvme::complaint(const trace::Event& event) {
+    constexpr std::int64_t near = 64;  // lines of other vCPUs may come between
+    const std::string name = devices_.text(trace::get<Kind::nvme_misuse, "name_text">(event));
+    if (!last_bell_.at || event.sequence - last_bell_.at.sequence > near ||
+        name.find("db_wr_invalid") == std::string::npos) {
+        return;
+    }
+    signals_.doorbell(std::exchange(last_bell_, {}));
 }
 
 void Nvme::shadow_doorbell(const trace::Event& event) {
@@ -370,6 +413,7 @@ void Nvme::command(const trace::Event& event, bool admin) {
     if (admin && opcode == admin_event_request) {
         ledger_.mark_event_wait(current_);
     } else if (admin && opcode == admin_abort) {
+        controller->troubled = true;
         ledger_.abort(controller->bdf, current_, place_of(event));
     }
 }

@@ -42,7 +42,9 @@ struct NvmeController {
     std::uint32_t admin_sizes = 0;  ///< AQA
     std::map<std::uint32_t, NvmeSubmissionQueue> submission;
     std::map<std::uint32_t, NvmeCompletionQueue> completion;
-    Place resetting;  ///< EN was cleared; over when that vCPU, or the device, goes on
+    Place resetting;          ///< EN was cleared; over when that vCPU, or the device, goes on
+    bool troubled = false;    ///< an Abort was sent since it was enabled
+    std::size_t cut_off = 0;  ///< commands outstanding then
 };
 
 /// QEMU's pci_nvme_* events do not name the controller. Register writes do, by their address; a command is of
@@ -84,6 +86,8 @@ class Nvme {
     void shadow_doorbell(const trace::Event& event);
     void acknowledged(const trace::Event& event);
     void map_address(const trace::Event& event);
+    void complaint(const trace::Event& event);
+    void judge_doorbell(const Doorbell& bell);
     NvmeController* choose(std::uint32_t queue, std::uint16_t id, bool& ambiguous);
 
     /// A completion that two controllers could have sent, until the guest's own marker decides.
@@ -112,6 +116,7 @@ class Nvme {
     std::uint64_t current_ = 0;
     Bdf current_bdf_ = no_device;
     std::uint32_t current_opcode_ = 0;
+    Doorbell last_bell_;  ///< not judged by the model: QEMU's complaint would come next
     int ever_enabled_ = 0;
     bool some_resetting_ = false;
     std::uint64_t ambiguous_ = 0;

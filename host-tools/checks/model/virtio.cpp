@@ -135,6 +135,7 @@ void Virtio::set_status(const trace::Event& event) {
     device.bdf = known->second;
     if (value == 0 && device.status != 0) {
         device.resetting = matches ? last_status_write_ : place_of(event);
+        device.cut_off = ledger_.outstanding(known->second).size();
         some_resetting_ = true;
         device.features = 0;
         device.queue_sizes.clear();
@@ -158,7 +159,7 @@ void Virtio::settle_resets(const trace::Event& event) {
             left = true;
             continue;
         }
-        const std::size_t cut_off = ledger_.outstanding(bdf).size();
+        const std::size_t cut_off = device.cut_off;
         const DeviceState* state = devices_.find_device(bdf);
         if (cut_off > 0 && (state == nullptr || !state->announced)) {
             signals_.timeline(

@@ -21,7 +21,8 @@ struct VirtioDevice {
     std::uint32_t queue_select = 0;
     std::map<std::uint32_t, std::uint32_t> queue_sizes;
     std::uint32_t status = 0;
-    Place resetting;  ///< status 0 was written; over when that vCPU, or the device, goes on
+    Place resetting;          ///< status 0 was written; over when that vCPU, or the device, goes on
+    std::size_t cut_off = 0;  ///< requests outstanding then
 };
 
 /// QEMU's events name objects. An object's PCI function is learnt from the register write that comes right

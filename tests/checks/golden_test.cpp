@@ -1,0 +1,154 @@
+// Golden tests: each log under tests/checks/RULE/ gives exactly the findings its comments expect, under all
+// rules. SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "checks/model/devices.hpp"
+#include "judged_log.hpp"
+
+namespace pv::checks::test {
+namespace {
+
+/// `# expect RULE DEVICE ADDRESS LENGTH`: the next line that is no comment breaks RULE there.
+struct Expectation {
+    std::string rule;
+    std::string device;
+    std::string address;
+    std::string length;
+    std::size_t line = 0;
+
+    bool operator==(const Expectation&) const = default;
+};
+
+std::ostream& operator<<(std::ostream& out, const Expectation& e) {
+    return out << fmt::format("line {}: {} {} {} {}", e.line, e.rule, e.device, e.address, e.length);
+}
+
+std::vector<Expectation> expectations(const std::filesystem::path& path) {
+    std::vector<Expectation> expected;
+    std::ifstream file(path);
+    std::string line;
+    for (std::size_t number = 1; std::getline(file, line); ++number) {
+        std::istringstream words(line);
+        std::string hash;
+        std::string word;
+        Expectation expectation;
+        if (words >> hash >> word && hash == "#" && word == "expect") {
+            words >> expectation.rule >> expectation.device >> expectation.address >> expectation.length;
+            expectation.line = number + 1;
+            expected.push_back(expectation);
+        }
+    }
+    return expected;
+}
+
+std::vector<std::filesystem::path> logs() {
+    std::vector<std::filesystem::path> found;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(PV_GOLDEN_DIR)) {
+        if (entry.path().extension() == ".log" || entry.path().extension() == ".gz") {
+            found.push_back(entry.path());
+        }
+    }
+    std::ranges::sort(found);
+    return found;
+}
+
+class Golden : public ::testing::TestWithParam<std::filesystem::path> {
+  protected:
+    void SetUp() override {
+        std::string name = (std::filesystem::temp_directory_path() / "pv-golden-XXXXXX").string();
+        ASSERT_NE(mkdtemp(name.data()), nullptr);
+        folder_ = name;
+    }
+
+    void TearDown() override { std::filesystem::remove_all(folder_); }
+
+    JudgedLog judged(const RunFacts& facts) {
+        auto result = judge_log(GetParam(), folder_, facts, {});
+        EXPECT_TRUE(result.has_value()) << (result.has_value() ? "" : result.error().message);
+        return result.has_value() ? *std::move(result) : JudgedLog{};
+    }
+
+    std::filesystem::path folder_;
+};
+
+RunFacts two_disks() {
+    return {.devices = {{0x80, "disk0", "nvme", ""}, {0x88, "disk1", "virtio-blk", ""}}, .symbols = {}};
+}
+
+TEST_P(Golden, FindsWhatItExpectsAndNothingElse) {
+    const JudgedLog log = judged(two_disks());
+    std::vector<Expectation> expected = expectations(GetParam());
+    std::vector<Expectation> found;
+    for (const store::Finding& finding : log.findings) {
+        found.push_back({finding.rule, finding.bdf ? bdf_text(*finding.bdf) : "-",
+                         finding.address ? fmt::format("{:#x}", *finding.address) : "-",
+                         finding.length ? fmt::format("{}", *finding.length) : "-",
+                         log.lines.at(static_cast<std::size_t>(finding.sequence - 1))});
+        // What a log does not say is not compared.
+        const auto same = std::ranges::find_if(expected, [&](const Expectation& e) {
+            return e.rule == finding.rule && e.line == found.back().line;
+        });
+        if (same != expected.end()) {
+            same->address = same->address == "-" ? found.back().address : same->address;
+            same->length = same->length == "-" ? found.back().length : same->length;
+        }
+        EXPECT_FALSE(finding.events.empty()) << finding.title;
+        EXPECT_FALSE(finding.title.empty());
+        EXPECT_NE(finding.detail.find("reproduce: "), std::string::npos);
+    }
+    const auto by_line = [](const Expectation& e) { return std::pair(e.line, e.rule); };
+    std::ranges::sort(expected, {}, by_line);
+    std::ranges::sort(found, {}, by_line);
+    EXPECT_EQ(found, expected);
+    EXPECT_EQ(log.statistics.not_understood, 0U);
+
+    const bool breaks = GetParam().filename().string().starts_with("breaks");
+    EXPECT_EQ(breaks, !expected.empty()) << "a log called breaks-* expects something, another one nothing";
+    const std::string rule = GetParam().parent_path().filename();
+    for (const store::RuleResult& result : log.rules) {
+        const bool broken =
+            std::ranges::any_of(expected, [&](const auto& e) { return e.rule == result.rule; });
+        if (broken) {
+            EXPECT_EQ(result.outcome, store::Outcome::broken) << result.rule;
+        }
+        if (result.rule == rule && !broken) {
+            EXPECT_EQ(result.outcome, store::Outcome::held) << result.rule << ": " << result.note;
+        }
+    }
+    EXPECT_EQ(log.verdict.verdict == store::VerdictKind::fail, breaks) << log.verdict.reason;
+}
+
+TEST_P(Golden, EachRunWithMarkersIsJudgedByEveryRule) {
+    const std::string name = GetParam().filename();
+    if (name.find("debian") != std::string::npos) {
+        GTEST_SKIP() << "no markers";
+    }
+    if (name.find("no-cache") != std::string::npos || name.find("never-kicked") != std::string::npos) {
+        GTEST_SKIP() << "one disk";
+    }
+    for (const store::RuleResult& result : judged(two_disks()).rules) {
+        EXPECT_NE(result.outcome, store::Outcome::not_observed) << result.rule << ": " << result.note;
+        EXPECT_GT(result.observed, 0U) << result.rule;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Logs, Golden, ::testing::ValuesIn(logs()), [](const auto& parameter) {
+    std::string name =
+        parameter.param.parent_path().filename().string() + "_" + parameter.param.stem().string();
+    std::ranges::replace_if(
+        name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+    return name;
+});
+
+}  // namespace
+}  // namespace pv::checks::test
