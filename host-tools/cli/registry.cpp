@@ -9,6 +9,7 @@ namespace pv::cli {
 std::span<const Subcommand* const> subcommands() {
     static const std::array all = {
         &run_subcommand(),
+        &analyze_subcommand(),
         &query_subcommand(),
         &report_subcommand(),
         &domain_xml_subcommand(),

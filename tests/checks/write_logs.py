@@ -477,6 +477,20 @@ def _(about="a second command is submitted under an id that is outstanding; both
     return run(about, body)
 
 
+@case("cmd-duplicate", "breaks-id-unnoticed")
+def _(about="a second command under an outstanding id, whose completion nobody notices: not also lost"):
+    def body(log):
+        log.submit(NVME, 5, FLUSH)
+        log.expect("cmd-duplicate", NVME)
+        log.submit(NVME, 5, FLUSH)
+        log.ring(1, by=2)
+        for _ in range(2):
+            log.fetch_nvme(5, FLUSH, [])
+        log.complete_nvme(5)
+        log.complete_nvme(5, markers=False)
+    return run(about, body)
+
+
 @case("cmd-duplicate", "breaks-stray")
 def _(about="a completion for an id that is not outstanding; the driver refuses it: one finding"):
     def body(log):

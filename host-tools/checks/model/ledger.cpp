@@ -134,6 +134,13 @@ void Ledger::submit(const trace::Event& event) {
         static_cast<std::uint32_t>(trace::get<Kind::marker_command_submit, "operation">(event));
     command.deadline = trace::get<Kind::marker_command_submit, "deadline">(event);
     command.submitted = place_of(event);
+    oldest({command.bdf, command.queue, command.id}, [&](Command& earlier) {
+        if (earlier.outstanding()) {
+            earlier.shares_id = true;
+            command.shares_id = true;
+        }
+        return false;
+    });
     const Command& added = add(std::move(command));
     not_taken_[{added.bdf, added.queue}].push_back(added.serial);
     signals_.submitted(added);

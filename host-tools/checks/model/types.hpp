@@ -81,7 +81,9 @@ struct Command {
     Place reset;                       ///< the device was reset before it finished
     std::uint64_t deadline = 0;        ///< nanoseconds from submission as stated; 0: none
     std::uint64_t status = 0;          ///< the device's; 0: success
-    bool ambiguous = false;            ///< another controller may have been meant
+    bool shares_id =
+        false;  ///< announced while an earlier one of its id was outstanding: its end is nobody's to tell
+    bool ambiguous = false;  ///< another controller may have been meant
 
     /// First sign of it.
     [[nodiscard]] const Place& begun() const { return submitted ? submitted : taken; }
