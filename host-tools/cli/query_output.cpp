@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -175,7 +176,9 @@ Result<> write_rows(store::Statement& statement, const QueryOutput& options, std
     if (options.format == QueryFormat::json) {
         // An object cannot hold two members of one name.
         for (std::size_t i = 0; i < columns.size(); ++i) {
-            for (int suffix = 2; std::ranges::count(columns, columns[i].name, &Column::name) > 1; ++suffix) {
+            for (int suffix = 2;
+                 std::ranges::count(std::span(columns).first(i), columns[i].name, &Column::name) > 0;
+                 ++suffix) {
                 columns[i].name = fmt::format(
                     "{}_{}", sqlite3_column_name(statement.handle(), static_cast<int>(i)), suffix);
             }
