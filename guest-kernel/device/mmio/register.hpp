@@ -14,7 +14,7 @@ enum class Access : std::uint8_t { read_only, write_only, read_write };
 /// Widths a register access may have; anything else is no single access on the bus.
 template <class T>
 concept RegisterValue = std::same_as<T, std::uint8_t> || std::same_as<T, std::uint16_t> ||
-    std::same_as<T, std::uint32_t> || std::same_as<T, std::uint64_t>;
+                        std::same_as<T, std::uint32_t> || std::same_as<T, std::uint64_t>;
 
 /// One register: `offset` bytes into the device's window, naturally aligned.
 template <RegisterValue T, Access access = Access::read_write>

@@ -40,14 +40,16 @@ class Window {
 
     template <class T, Access access>
 
-    requires(access != Access::write_only) [[nodiscard]] T read(Register<T, access> where) const {
+        requires(access != Access::write_only)
+    [[nodiscard]] T read(Register<T, access> where) const {
         check(where.offset, sizeof(T), "read");
         return *reinterpret_cast<const volatile T*>(base_ + where.offset);
     }
 
     template <class T, Access access>
 
-    requires(access != Access::read_only) void write(Register<T, access> where, T value) const {
+        requires(access != Access::read_only)
+    void write(Register<T, access> where, T value) const {
         check(where.offset, sizeof(T), "write");
         *reinterpret_cast<volatile T*>(base_ + where.offset) = value;
     }

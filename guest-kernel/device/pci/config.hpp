@@ -36,15 +36,15 @@ class Function {
 
     template <class T, mmio::Access access>
 
-    requires(access != mmio::Access::write_only && sizeof(T) <= 4) [[nodiscard]] T
-        read(mmio::Register<T, access> where) const {
+        requires(access != mmio::Access::write_only && sizeof(T) <= 4)
+    [[nodiscard]] T read(mmio::Register<T, access> where) const {
         return static_cast<T>(space_->read(address_, where.offset, sizeof(T)));
     }
 
     template <class T, mmio::Access access>
 
-    requires(access != mmio::Access::read_only && sizeof(T) <= 4) void write(mmio::Register<T, access> where,
-                                                                             T value) const {
+        requires(access != mmio::Access::read_only && sizeof(T) <= 4)
+    void write(mmio::Register<T, access> where, T value) const {
         space_->write(address_, where.offset, sizeof(T), value);
     }
 

@@ -19,7 +19,7 @@ struct Registers {
     static constexpr ReadOnly<std::uint16_t> device{0x02};
     static constexpr ReadWrite<std::uint16_t> command{0x04};
     static constexpr ReadOnly<std::uint16_t> status{0x06};
-    static constexpr ReadOnly<std::uint8_t> interface { 0x09 };
+    static constexpr ReadOnly<std::uint8_t> interface{0x09};
     static constexpr ReadOnly<std::uint8_t> subclass{0x0a};
     static constexpr ReadOnly<std::uint8_t> base_class{0x0b};
     static constexpr ReadOnly<std::uint8_t> header{0x0e};

@@ -3,7 +3,7 @@
 # cannot pass a list as a property's value.)
 foreach(test IN LISTS kernel-block-test_TESTS kernel-device-test_TESTS)
   if(test MATCHES "^(SlotTable.Million|Splitter|CommandTableTest.Memory|CommandTableTest.Reset|CommandQueueTest.Timeout)"
-     OR test MATCHES "^(Scan|Window|MappingTest|QueuePairTest.Million|Geometry|SplitRingTest.Indexes)")
+     OR test MATCHES "^(Scan|Window|MappingTest|QueuePairTest.Million|Geometry|VirtioGeometry|BlockDeviceTest.Splits|SplitRingTest.Indexes)")
     set_tests_properties("${test}" PROPERTIES LABELS "unit;ledger")
   endif()
 endforeach()
