@@ -53,7 +53,7 @@ TEST(Session, stores_everything_a_fast_writer_sends_through_a_fifo) {
     auto session = Session::start_fifo(folder / "fifo", writer, [&](const Progress&) { ++reports; });
     ASSERT_TRUE(session) << session.error().message;
 
-    struct stat status {};
+    struct stat status{};
 
     ASSERT_EQ(::stat((folder / "fifo").c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0600U);

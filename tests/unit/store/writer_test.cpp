@@ -180,7 +180,9 @@ TEST(Writer, commits_when_time_has_passed) {
 
 TEST(Writer, refuses_to_overwrite_what_is_there) {
     const test::TemporaryFolder folder;
-    { ASSERT_TRUE(Writer::create(folder / "t.db")); }
+    {
+        ASSERT_TRUE(Writer::create(folder / "t.db"));
+    }
     const Result<Writer> again = Writer::create(folder / "t.db");
     ASSERT_FALSE(again);
     EXPECT_NE(again.error().message.find("exists"), std::string::npos);
