@@ -34,8 +34,8 @@ thread_local std::uint64_t spinning = 0;
 thread_local std::uint64_t sleeping = 0;
 std::atomic<std::size_t> threads{1};
 
-// Bounded pieces: a wait_until far in the future overflows some clocks, and spurious returns are allowed.
-constexpr std::chrono::milliseconds longest_nap{100};
+// Bounded: a wait until the end of time overflows some clocks. Long: a short nap would hide a lost wake-up.
+constexpr std::chrono::milliseconds longest_nap{3'600'000};
 
 void drop(ControlBlock* block) {
     if (--block->owners == 0) {

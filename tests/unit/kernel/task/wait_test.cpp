@@ -123,6 +123,35 @@ TEST(LedgerWaitQueue, LosesNoWakeUp) {
     }
 }
 
+// The race itself, made to happen: the waker picks a waiter between its last look and its leaving.
+TEST(LedgerWaitQueue, PassesOnAWakeUpItCannotUse) {
+    Tokens tokens;
+    auto second = Thread::create(
+        "second",
+        [](void* argument) {
+            auto& t = *static_cast<Tokens*>(argument);
+            sleep(50_ms);  // behind the first in the queue
+            const Instant begin = now();
+            EXPECT_TRUE(t.queue.wait(Deadline::after(10_s), [&] { return t.take(); }));
+            EXPECT_LT(now() - begin, 5_s) << "slept on although there was a token";
+        },
+        &tokens);
+    ASSERT_TRUE(second);
+    const Deadline deadline = Deadline::after(200_ms);
+    bool raced = false;
+    const auto first = tokens.queue.wait(deadline, [&] {
+        if (deadline.expired() && !raced) {
+            raced = true;
+            ++tokens.available;
+            tokens.queue.wake_one();
+        }
+        return false;
+    });
+    EXPECT_FALSE(first);
+    EXPECT_TRUE(raced);
+    EXPECT_TRUE(second->join(Deadline::after(20_s)));
+}
+
 TEST(Mutex, ExcludesAndTimesOut) {
     SleepGuarded<std::array<int, 2>, Rank::sleeping_leaf> pair;
     std::vector<Thread> threads;
