@@ -13,7 +13,16 @@ struct Pages::Block {
     memory::Frames frames;
     std::atomic<std::uint32_t> holders{1};
     std::atomic<std::uint32_t> quarantined{0};
+    std::atomic<bool> leaked{false};
+    Block* next = nullptr;  ///< once leaked
 };
+
+namespace {
+
+/// What was given to nobody: kept where a debugger, or a leak checker, finds it.
+constinit std::atomic<Pages::Block*> all_leaked{nullptr};
+
+}  // namespace
 
 Result<Pages> Pages::allocate(std::size_t length) {
     memory::Frames frames = PV_TRY(memory::Frames::allocate_zeroed(length));
@@ -39,6 +48,16 @@ Pages::~Pages() {
 
 std::span<std::byte> Pages::bytes() const {
     return block_ == nullptr ? std::span<std::byte>{} : block_->frames.bytes();
+}
+
+void Pages::leak() {
+    Block* block = std::exchange(block_, nullptr);
+    if (block == nullptr || block->leaked.exchange(true)) {
+        return;
+    }
+    block->next = all_leaked.load(std::memory_order_relaxed);
+    while (!all_leaked.compare_exchange_weak(block->next, block, std::memory_order_release)) {
+    }
 }
 
 PhysicalAddress Pages::physical() const {

@@ -51,7 +51,7 @@ class Pages {
     void leave_quarantine();
 
     /// Gives this reference to nobody: the frames are never freed.
-    void leak() { block_ = nullptr; }
+    void leak();
 
     /// What holds them, shared by all copies.
     struct Block;
