@@ -40,7 +40,7 @@ using Progress = std::function<bool(std::int64_t seen, std::int64_t all)>;
 
 /// Judges `trace` (opened for judging) and replaces the results in it: rule_result, finding, finding_event,
 /// command, timeline, verdict. Memory is bounded by what devices have in flight and by fixed histories
-/// (docs/rules/README.md, "Bounds"), not by the trace's length.
+/// (docs/rules/index.md, "Bounds"), not by the trace's length.
 /// Errors: an unknown rule (usage, with the nearest name as hint), a trace that cannot be read or written, a
 /// pass that was stopped (interrupted). After an error the old results stand.
 [[nodiscard]] Result<store::Verdict> judge(store::Trace& trace, const Options& options,

@@ -107,7 +107,7 @@ struct RuleInfo {
     std::string_view name;     ///< kebab case, stable
     std::string_view summary;  ///< what holds: "every byte a device reads or writes lies in ..."
     store::Severity severity;
-    std::string_view evidence;  ///< letters of docs/rules/README.md: "E M"
+    std::string_view evidence;  ///< letters of docs/rules/index.md: "E M"
     std::string_view unit;      ///< plural: "transfers"
     bool needs_markers;         ///< says nothing about a guest without them
     std::unique_ptr<Rule> (*create)(const RuleContext&);
