@@ -74,6 +74,9 @@ class GuestRun {
     /// Ends the guest if it runs. Idempotent; also when start() failed.
     void stop();
 
+    /// Ends the disks' servers, and with them their events. After wait(). Idempotent.
+    void stop_servers() { servers_.clear(); }
+
     /// Copies console, domain XML and the logs to `directory` (made if missing).
     Result<> keep(const std::filesystem::path& directory) const;
 

@@ -56,7 +56,8 @@ class Connection {
 /// libvirt's last error in this thread, as one line.
 std::string last_libvirt_error();
 
-/// libvirt's version as "9.0.0".
+/// libvirt's version as "9.0.0". Not before a connection was opened: libvirt settles where it logs at its
+/// first call.
 std::string libvirt_version();
 
 }  // namespace pv::domain

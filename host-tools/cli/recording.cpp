@@ -1,0 +1,192 @@
+// Guest, capture and store together.
+// SPDX-License-Identifier: MIT
+#include "cli/recording.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <ctime>
+#include <fstream>
+
+#include "base/size.hpp"
+#include "base/terminal.hpp"
+#include "capture/line.hpp"
+#include "capture/session.hpp"
+#include "capture/trace_events.hpp"
+#include "cli/interrupt.hpp"
+#include "domain/installation.hpp"
+#include "domain/kernel_file.hpp"
+#include "domain/symbols.hpp"
+#include "store/writer.hpp"
+
+namespace pv::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds default_limit = 120s;
+// QEMU is gone by then, so the FIFO ends by itself; what lies in it is at most a pipe's worth.
+constexpr std::chrono::milliseconds drain_limit = 60s;
+
+Result<> describe(store::Writer& writer, const Guest& guest, const domain::GuestSpec& spec,
+                  const std::string& reproduced) {
+    const std::time_t now = std::time(nullptr);
+    const std::pair<const char*, std::string> facts[] = {
+        {"guest", spec.kernel.filename().string()},
+        {"kernel", fs::absolute(spec.kernel).string()},
+        {"initrd", spec.initrd.empty() ? "" : fs::absolute(spec.initrd).string()},
+        {"command_line", spec.command_line},
+        {"cpus", fmt::format("{}", spec.cpus)},
+        {"memory", fmt::format("{}", spec.memory)},
+        {"accelerator", spec.accelerator == domain::Accelerator::kvm ? "kvm" : "tcg"},
+        {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now))},
+        {"outcome", "not finished"},
+        {"reproduce", reproduced}};
+    for (const auto& [key, value] : facts) {
+        PV_TRY(writer.set_meta(key, value));
+    }
+    for (std::size_t i = 0; i < guest.spec.disks.size(); ++i) {
+        const domain::Disk& disk = guest.spec.disks[i];
+        const auto* size = std::get_if<std::uint64_t>(&disk.backing);
+        PV_TRY(writer.add_device(
+            {.bdf = domain::disk_bdf(i),
+             .name = fmt::format("disk{}", i),
+             .kind = std::string(name(disk.kind)),
+             .detail = size != nullptr ? format_size(*size) : std::get<fs::path>(disk.backing).string()}));
+    }
+    return {};
+}
+
+Result<> add_symbols(store::Writer& writer, const Guest& guest) {
+    if (guest.symbols == guest.spec.kernel &&
+        PV_TRY(domain::inspect_kernel(guest.symbols)) == domain::KernelFormat::bz_image) {
+        return {};  // compressed: System.map or vmlinux have to be named
+    }
+    PV_TRY(domain::read_symbols(guest.symbols, [&](const domain::KernelSymbol& symbol) {
+        return writer.add_symbol({symbol.address, symbol.size, std::string(symbol.name)});
+    }));
+    return {};
+}
+
+Result<> watch(GuestRun& run) {
+    domain::Wiring& wiring = run.wiring();
+    wiring.log = run.folder() / "trace";
+    wiring.log_items = capture::qemu_log_items;
+    wiring.trace_events = run.folder() / "events";
+    std::ofstream events(wiring.trace_events);
+    for (const std::string& pattern : capture::qemu_trace_patterns()) {
+        events << pattern << '\n';
+    }
+    events.close();
+    if (!events) {
+        return fail(ExitStatus::unavailable,
+                    fmt::format("'{}' cannot be written", wiring.trace_events.string()),
+                    "is the disk full? TMPDIR chooses another folder");
+    }
+    // Under KVM no instruction is translated, and QEMU refuses the plugin.
+    if (run.spec().accelerator == domain::Accelerator::tcg) {
+        wiring.plugin = PV_TRY(domain::installed(domain::qemu_plugin_file));
+        wiring.plugin_options = {"probe=markers", "control=on", "rings=on"};
+    }
+    return {};
+}
+
+unsigned number_of(std::string_view disk) {
+    unsigned number = 0;
+    if (disk.starts_with("disk")) {
+        std::from_chars(disk.data() + 4, disk.data() + disk.size(), number);
+    }
+    return number;
+}
+
+// The word that judging takes for a guest that did what it was started for.
+std::string meta_outcome(const RunReport& run) {
+    return run.ending == domain::Ending::powered_off && !run.end.wedged() ? "finished" : run.outcome();
+}
+
+Result<> conclude(store::Writer& writer, const RunReport& run) {
+    PV_TRY(writer.set_meta("outcome", meta_outcome(run)));
+    PV_TRY(writer.set_meta("ending", run.outcome()));
+    PV_TRY(writer.set_meta("duration_us", fmt::format("{}", run.duration.count() * 1000)));
+    PV_TRY(writer.set_meta("qemu", run.qemu_version));
+    PV_TRY(writer.set_meta("libvirt", domain::libvirt_version()));
+    PV_TRY(writer.set_meta("console", run.console_tail));
+    return writer.finish();
+}
+
+}  // namespace
+
+void add_record_options(CLI::App& app, RecordOptions& options) {
+    add_guest_options(app, options.guest);
+    app.add_option("-o,--output", options.output, "The trace; an older trace of this name is replaced")
+        ->type_name("FILE")
+        ->capture_default_str();
+    app.add_option("--keep", options.keep, "Keep console, domain XML and logs in this folder")
+        ->type_name("DIR");
+    app.add_flag("-q,--quiet", options.quiet, "No progress; of a verdict, its line only");
+}
+
+Result<Recording> record(const RecordOptions& options, std::string_view subcommand, Progress& progress) {
+    catch_interrupts();
+    const Guest guest = PV_TRY(understand(options.guest));
+    const std::unique_ptr<GuestRun> run = PV_TRY(GuestRun::prepare(guest));
+    store::Writer writer = PV_TRY(store::Writer::create(options.output, store::Overwrite::yes));
+    PV_TRY(describe(writer, guest, run->spec(), reproduce(subcommand, options.guest)));
+    PV_TRY(add_symbols(writer, guest));
+    PV_TRY(watch(*run));
+    Recording recording;
+    recording.trace = options.output;
+    const std::unique_ptr<capture::Session> session =
+        PV_TRY(capture::Session::start_fifo(run->wiring().log, writer));
+    // The session ends before the run does, and a fault's last events may come while the run ends.
+    const auto on_fault = [&session = *session, &guest](const faults::FaultEvent& event) {
+        const std::size_t number = event.fault;
+        const std::string disk = number < guest.faults.size() ? guest.faults[number].disk : "disk0";
+        const std::string line = faults::trace_line(event, number_of(disk));
+        if (const std::size_t space = line.find(' '); space != std::string::npos) {
+            session.inject(line.substr(0, space), line.substr(space + 1));
+        }
+    };
+    session->inject("paravane_lifecycle", "state 'starting' detail ''");
+    if (Result<> started = run->start({}, on_fault); !started) {
+        run->stop();
+        return std::unexpected(std::move(started).error());
+    }
+    WaitOptions wait;
+    wait.limit = guest.limit.value_or(default_limit);
+    wait.failed = [&session] { return session->failed(); };
+    wait.tick = [&](std::chrono::milliseconds elapsed) {
+        progress.show(fmt::format("{} s, {} events", elapsed.count() / 1000, session->progress().events));
+    };
+    recording.run = run->wait(wait);
+    session->inject("paravane_lifecycle",
+                    fmt::format("state 'ended' detail {}", capture::quote(recording.run.outcome())));
+    progress.show("storing the trace");
+    run->stop_servers();
+    recording.statistics = PV_TRY(session->join(drain_limit));
+    PV_TRY(conclude(writer, recording.run));
+    if (!options.keep.empty()) {
+        PV_TRY(run->keep(options.keep));
+    }
+    progress.clear();
+    return recording;
+}
+
+std::string complaint(const Recording& recording) {
+    if (recording.run.facts.no_space) {
+        return "the host's disk became full: disks of the guest could not be written";
+    }
+    if (!recording.statistics.is_complete()) {
+        const std::string sample = recording.statistics.samples.empty()
+                                       ? std::string()
+                                       : ", first: " + recording.statistics.samples.front();
+        return fmt::format("{} lines of the log were lost, {} not understood{}", recording.statistics.lost,
+                           recording.statistics.not_understood, sample);
+    }
+    return {};
+}
+
+}  // namespace pv::cli
