@@ -62,7 +62,7 @@ checks::HostFacts facts_of(const Recording& recording) {
 }
 
 Result<ExitStatus> check(const Options& options) {
-    PV_TRY(checks::select(options.rules));
+    PV_TRY(checks::select_rules(options.rules));
     Progress progress(!options.record.quiet);
     const Recording recording = PV_TRY(record(options.record, "check", progress));
     if (recording.run.interrupted) {
