@@ -15,7 +15,7 @@ class OurKernel(EndToEnd):
     def test_stalled_read_times_out_and_everything_ends(self):
         for disk, device in (("disk0", "nvme"), ("disk1", "virtio-blk")):
             with self.subTest(device):
-                result = self.check(f"stall {disk} read after 20 for 4s")
+                result = self.check(f"stall {disk} read after 5 for 4s")
                 outcome = self.outcome(result)
                 self.assertEqual(result.json["findings"], [], str(result))
                 self.assertEqual(outcome["cmd-deadline"], "held", str(result))

@@ -17,7 +17,6 @@ class Installed(EndToEnd):
         for name in ("libparavane-plugin.so", "nbdkit-paravane-plugin.so", "paravane-kernel.elf", "paravane-kernel-misbehave.elf"):
             self.assertTrue((library / name).is_file(), name)
         self.assertTrue(any((library / "report").iterdir()))
-        self.assertTrue((prefix / "share/man/man1/paravane.1").is_file())
         self.assertTrue((prefix / "include/paravane/marker.h").is_file())
         # Nothing of the build folder is used: neither by a name inside the command nor by the loader.
         for path in (command, library / "libparavane-plugin.so", library / "nbdkit-paravane-plugin.so"):
