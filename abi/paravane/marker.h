@@ -4,16 +4,17 @@
  * ENCODING. A marker is the eight-byte no-op `nopl disp32(%rax,%rax,1)`, bytes 0F 1F 84 00 followed by a
  * little-endian 32-bit constant (Intel SDM vol. 2B, "NOP"). The constant is PV_MARKER_MAGIC in its upper 16
  * bits and the marker's number in its lower 16. No memory is accessed: the address is never formed. Up to six
- * arguments stand in rdi, rsi, rdx, rcx, r8, r9 (in that order); arguments a marker does not list are not read.
+ * arguments stand in rdi, rsi, rdx, rcx, r8, r9 (in that order); arguments a marker does not list are not
+ * read.
  *
- * HANDSHAKE. The first marker a guest executes is `hello`. It carries PV_MARKER_VERSION: major in bits 31..16,
- * minor in bits 15..0. A watcher that does not know the major version must ignore every further marker and say
- * so. A minor version only adds numbers. Numbers are never reused.
+ * HANDSHAKE. The first marker a guest executes is `hello`. It carries PV_MARKER_VERSION: major in
+ * bits 31..16, minor in bits 15..0. A watcher that does not know the major version must ignore every further
+ * marker and say so. A minor version only adds numbers. Numbers are never reused.
  *
- * PLACE. A marker states a fact that holds from this instruction on, in the order of the CPU that executes it.
- * "Begin" and "submit" markers come before the store that makes the fact visible to a device (the doorbell);
- * "complete", "unmap" and "end" markers come after the last access. The macros are `volatile` with a memory
- * clobber, so a compiler keeps them in place among memory accesses.
+ * PLACE. A marker states a fact that holds from this instruction on, in the order of the CPU that executes
+ * it. "Begin" and "submit" markers come before the store that makes the fact visible to a device (the
+ * doorbell); "complete", "unmap" and "end" markers come after the last access. The macros are `volatile` with
+ * a memory clobber, so a compiler keeps them in place among memory accesses.
  *
  * DEVICES are named by their PCI address as one number: segment << 16 | bus << 8 | device << 3 | function.
  * TIMES are nanoseconds. ADDRESSES: "bus" is what the device uses, "physical" is a guest frame's.
@@ -29,8 +30,8 @@
 #define PV_MARKER_VERSION_MINOR 0u
 #define PV_MARKER_VERSION ((PV_MARKER_VERSION_MAJOR << 16) | PV_MARKER_VERSION_MINOR)
 
-/* Features: what a guest promises to mark without exception. A rule that needs a promise the guest did not make
- * is `not observed`. Bits of hello's `features`. */
+/* Features: what a guest promises to mark without exception. A rule that needs a promise the guest did not
+ * make is `not observed`. Bits of hello's `features`. */
 enum pv_marker_feature {
     PV_FEATURE_DMA = 1 << 0,        /* every dma_map and dma_unmap */
     PV_FEATURE_COMMANDS = 1 << 1,   /* every command_* */
@@ -84,16 +85,14 @@ enum pv_wait_result {
 
 /* PV_MARKERS(M): M(number, name, six argument names; `_` where there is none).
  *
- * hello           version; features (pv_marker_feature); slack = nanoseconds after a deadline within which the
- *                 guest promises to have acted; cpus = processors it will use
- * goodbye         status: 0 when the guest's work succeeded; the machine powers off next
- * device          a driver takes a device: kind (pv_device_kind); BAR address of the registers it drives, and
- *                 their length in bytes
- * device_release  the driver has let go: the device is quiet (reset, or bus mastering off)
- * device_reset    the driver starts a reset of the device; reason: 0 set-up, 1 recovery, 2 shutdown
- * dma_map         mapping: an id unique for the guest's life; the device may use [bus, bus+length) in
- *                 `direction` (pv_dma_direction); physical: first frame's address (mappings are contiguous)
- * dma_unmap       the same mapping ends: the device must not touch it from here on
+ * hello           version; features (pv_marker_feature); slack = nanoseconds after a deadline within which
+ * the guest promises to have acted; cpus = processors it will use goodbye         status: 0 when the guest's
+ * work succeeded; the machine powers off next device          a driver takes a device: kind (pv_device_kind);
+ * BAR address of the registers it drives, and their length in bytes device_release  the driver has let go:
+ * the device is quiet (reset, or bus mastering off) device_reset    the driver starts a reset of the device;
+ * reason: 0 set-up, 1 recovery, 2 shutdown dma_map         mapping: an id unique for the guest's life; the
+ * device may use [bus, bus+length) in `direction` (pv_dma_direction); physical: first frame's address
+ * (mappings are contiguous) dma_unmap       the same mapping ends: the device must not touch it from here on
  * dma_quarantine  the owner gave up on the memory, which stays mapped and is not reused
  * queue_create    kind (pv_queue_kind), queue = the device's number for it, entries, bus address of the ring
  *                 (a virtqueue's descriptor table). For a virtqueue, queue_areas comes first.
@@ -112,31 +111,33 @@ enum pv_wait_result {
  * wait_begin      wait = id; kind (pv_wait_kind); deadline = nanoseconds from now, UINT64_MAX = never; object
  * wait_end        result (pv_wait_result)
  */
-#define PV_MARKERS(M)                                                                \
-    M(0x0001, hello, version, features, slack, cpus, _, _)                           \
-    M(0x0002, goodbye, status, _, _, _, _, _)                                        \
-    M(0x0008, device, device, kind, registers, length, _, _)                         \
-    M(0x0009, device_release, device, _, _, _, _, _)                                 \
-    M(0x000a, device_reset, device, reason, _, _, _, _)                              \
-    M(0x0010, dma_map, device, mapping, bus, physical, length, direction)            \
-    M(0x0011, dma_unmap, device, mapping, bus, length, _, _)                         \
-    M(0x0012, dma_quarantine, device, mapping, bus, length, _, _)                    \
-    M(0x0020, queue_create, device, kind, queue, entries, ring, _)                   \
-    M(0x0021, queue_areas, device, queue, driver_area, device_area, _, _)            \
-    M(0x0022, queue_delete, device, kind, queue, _, _, _)                            \
-    M(0x0023, doorbell, device, kind, queue, value, _, _)                            \
-    M(0x0030, command_submit, device, queue, command, operation, deadline, request)  \
-    M(0x0031, command_complete, device, queue, command, status, _, _)                \
-    M(0x0032, command_timeout, device, queue, command, overdue, _, _)                \
-    M(0x0033, command_failed, device, queue, command, status, _, _)                  \
-    M(0x0034, command_refused, device, queue, command, _, _, _)                      \
-    M(0x0040, durable_begin, device, request, _, _, _, _)                            \
-    M(0x0041, durable_end, device, request, status, _, _, _)                         \
-    M(0x0050, wait_begin, wait, kind, deadline, object, _, _)                        \
+#define PV_MARKERS(M)                                                               \
+    M(0x0001, hello, version, features, slack, cpus, _, _)                          \
+    M(0x0002, goodbye, status, _, _, _, _, _)                                       \
+    M(0x0008, device, device, kind, registers, length, _, _)                        \
+    M(0x0009, device_release, device, _, _, _, _, _)                                \
+    M(0x000a, device_reset, device, reason, _, _, _, _)                             \
+    M(0x0010, dma_map, device, mapping, bus, physical, length, direction)           \
+    M(0x0011, dma_unmap, device, mapping, bus, length, _, _)                        \
+    M(0x0012, dma_quarantine, device, mapping, bus, length, _, _)                   \
+    M(0x0020, queue_create, device, kind, queue, entries, ring, _)                  \
+    M(0x0021, queue_areas, device, queue, driver_area, device_area, _, _)           \
+    M(0x0022, queue_delete, device, kind, queue, _, _, _)                           \
+    M(0x0023, doorbell, device, kind, queue, value, _, _)                           \
+    M(0x0030, command_submit, device, queue, command, operation, deadline, request) \
+    M(0x0031, command_complete, device, queue, command, status, _, _)               \
+    M(0x0032, command_timeout, device, queue, command, overdue, _, _)               \
+    M(0x0033, command_failed, device, queue, command, status, _, _)                 \
+    M(0x0034, command_refused, device, queue, command, _, _, _)                     \
+    M(0x0040, durable_begin, device, request, _, _, _, _)                           \
+    M(0x0041, durable_end, device, request, status, _, _, _)                        \
+    M(0x0050, wait_begin, wait, kind, deadline, object, _, _)                       \
     M(0x0051, wait_end, wait, result, _, _, _, _)
 
 #define PV_MARKER_ENUMERATOR(number, name, a0, a1, a2, a3, a4, a5) PV_MARKER_##name = (number),
+
 enum pv_marker_number { PV_MARKERS(PV_MARKER_ENUMERATOR) };
+
 #undef PV_MARKER_ENUMERATOR
 
 #if defined(__x86_64__)
@@ -150,19 +151,18 @@ enum pv_marker_number { PV_MARKERS(PV_MARKER_ENUMERATOR) };
  * zero, so that watcher and guest need not agree on the number of arguments. Each argument is evaluated once,
  * before any register is loaded (a call in an argument would clobber r8 and r9). */
 #define PV_MARK(name, a0, a1, a2, a3, a4, a5) PV_MARK_NUMBER(PV_MARKER_##name, a0, a1, a2, a3, a4, a5)
-#define PV_MARK_NUMBER(number, a0, a1, a2, a3, a4, a5)                                      \
-    do {                                                                                    \
-        const uint64_t pv_mark_0 = PV_MARK_U64(a0), pv_mark_1 = PV_MARK_U64(a1);            \
-        const uint64_t pv_mark_2 = PV_MARK_U64(a2), pv_mark_3 = PV_MARK_U64(a3);            \
-        const uint64_t pv_mark_4 = PV_MARK_U64(a4), pv_mark_5 = PV_MARK_U64(a5);            \
-        register uint64_t pv_mark_r8 __asm__("r8") = pv_mark_4;                             \
-        register uint64_t pv_mark_r9 __asm__("r9") = pv_mark_5;                             \
-        __asm__ volatile("nopl %c[pv_constant](%%rax,%%rax,1)"                              \
-                         :                                                                  \
-                         : [pv_constant] "i"((PV_MARKER_MAGIC << 16) | (number)),           \
-                           "D"(pv_mark_0), "S"(pv_mark_1), "d"(pv_mark_2), "c"(pv_mark_3),  \
-                           "r"(pv_mark_r8), "r"(pv_mark_r9)                                 \
-                         : "memory");                                                       \
+#define PV_MARK_NUMBER(number, a0, a1, a2, a3, a4, a5)                                                      \
+    do {                                                                                                    \
+        const uint64_t pv_mark_0 = PV_MARK_U64(a0), pv_mark_1 = PV_MARK_U64(a1);                            \
+        const uint64_t pv_mark_2 = PV_MARK_U64(a2), pv_mark_3 = PV_MARK_U64(a3);                            \
+        const uint64_t pv_mark_4 = PV_MARK_U64(a4), pv_mark_5 = PV_MARK_U64(a5);                            \
+        register uint64_t pv_mark_r8 __asm__("r8") = pv_mark_4;                                             \
+        register uint64_t pv_mark_r9 __asm__("r9") = pv_mark_5;                                             \
+        __asm__ volatile("nopl %c[pv_constant](%%rax,%%rax,1)"                                              \
+                         :                                                                                  \
+                         : [pv_constant] "i"((PV_MARKER_MAGIC << 16) | (number)), "D"(pv_mark_0),           \
+                           "S"(pv_mark_1), "d"(pv_mark_2), "c"(pv_mark_3), "r"(pv_mark_r8), "r"(pv_mark_r9) \
+                         : "memory");                                                                       \
     } while (0)
 #endif
 

@@ -23,84 +23,84 @@ inline constexpr int schema_minor = 0;
 /// writes in the same form ("PID@SECONDS.MICROSECONDS:log_name ..."). Arguments named `*_text` are ids of
 /// interned strings; all others are integers. `bdf` is segment << 16 | bus << 8 | device << 3 | function.
 /// Numbers 4096 and up are markers: 4096 + the marker's number, arguments as in PV_MARKERS.
-#define PV_TRACE_EVENTS(E)                                                                                   \
-    /* Registers: memory-mapped and port I/O. region = QEMU's object, distinguishes devices of one sort. */  \
-    E(1, mmio_read, "memory_region_ops_read", address, value, size, region, region_text, _)                  \
-    E(2, mmio_write, "memory_region_ops_write", address, value, size, region, region_text, _)                \
-    /* An access no device claims, or of a width it rejects (-d invalid_mem); write: 1 or 0. address counts  \
-       from the region's start; from 0 of the address space where no device claims it (region "(null)") */   \
-    E(3, invalid_access, "guest_error", address, size, write, region_text, reason_text, _)                   \
-    E(4, guest_error, "guest_error", line_text, _, _, _, _, _)                                               \
-    /* DMA through the generic layer; space = one per device; device_writes: 1 or 0 */                       \
-    E(10, dma_access, "address_space_map", space, address, length, device_writes, _, _)                      \
-    /* PCI */                                                                                                \
-    E(20, pci_config_read, "pci_cfg_read", bdf, offset, value, device_text, _, _)                            \
-    E(21, pci_config_write, "pci_cfg_write", bdf, offset, value, device_text, _, _)                          \
-    E(22, pci_bar_map, "pci_update_mappings_add", bdf, bar, address, size, device_text, _)                   \
-    E(23, pci_bar_unmap, "pci_update_mappings_del", bdf, bar, address, size, device_text, _)                 \
-    /* NVMe. QEMU does not say which controller: see docs/trace.md for how events are attributed. */         \
-    E(30, nvme_admin_command, "pci_nvme_admin_cmd", command, queue, opcode, _, _, _)                         \
-    E(31, nvme_io_command, "pci_nvme_io_cmd", command, queue, opcode, nsid, _, _)                            \
-    E(32, nvme_map_prp, "pci_nvme_map_prp", transfer_length, length, prp1, prp2, prps, _)                    \
-    E(33, nvme_map_address, "pci_nvme_map_addr", address, length, _, _, _, _)                                \
-    E(34, nvme_completion, "pci_nvme_enqueue_req_completion", command, queue, status, dw0, dw1, _)           \
-    E(35, nvme_create_sq, "pci_nvme_create_sq", address, queue, completion_queue, last_entry, flags, _)      \
-    E(36, nvme_create_cq, "pci_nvme_create_cq", address, queue, vector, last_entry, flags, interrupts)       \
-    E(37, nvme_delete_sq, "pci_nvme_del_sq", queue, _, _, _, _, _)                                           \
-    E(38, nvme_delete_cq, "pci_nvme_del_cq", queue, _, _, _, _, _)                                           \
-    E(39, nvme_doorbell_sq, "pci_nvme_mmio_doorbell_sq", queue, tail, _, _, _, _)                            \
-    E(40, nvme_doorbell_cq, "pci_nvme_mmio_doorbell_cq", queue, head, _, _, _, _)                            \
-    E(41, nvme_shadow_sq, "pci_nvme_update_sq_tail", queue, tail, _, _, _, _)                                \
-    E(42, nvme_shadow_cq, "pci_nvme_update_cq_head", queue, head, _, _, _, _)                                \
-    E(43, nvme_shadow_config, "pci_nvme_dbbuf_config", doorbells, event_indexes, _, _, _, _)                 \
-    E(44, nvme_read, "pci_nvme_read", command, nsid, blocks, bytes, lba, _)                                  \
-    E(45, nvme_write, "pci_nvme_write", command, nsid, blocks, bytes, lba, operation_text)                   \
-    E(46, nvme_flush, "pci_nvme_flush_ns", nsid, _, _, _, _, _)                                              \
-    E(47, nvme_configure, "pci_nvme_mmio_cfg", value, _, _, _, _, _)                                         \
-    E(48, nvme_enabled, "pci_nvme_mmio_start_success", _, _, _, _, _, _)                                     \
-    E(49, nvme_disabled, "pci_nvme_mmio_stopped", _, _, _, _, _, _)                                          \
-    E(50, nvme_shutdown, "pci_nvme_mmio_shutdown_set", _, _, _, _, _, _)                                     \
-    E(51, nvme_admin_queue_sizes, "pci_nvme_mmio_aqattr", value, _, _, _, _, _)                              \
-    E(52, nvme_admin_sq_address, "pci_nvme_mmio_asqaddr", value, _, _, _, _, _)                              \
-    E(53, nvme_admin_cq_address, "pci_nvme_mmio_acqaddr", value, _, _, _, _, _)                              \
-    E(54, nvme_reset, "pci_nvme_pci_reset", _, _, _, _, _, _)                                                \
-    /* QEMU's own complaints: pci_nvme_err_* (a request refused) and pci_nvme_ub_* (a driver's misuse) */    \
-    E(55, nvme_error, "pci_nvme_err_", name_text, line_text, _, _, _, _)                                     \
-    E(56, nvme_misuse, "pci_nvme_ub_", name_text, line_text, _, _, _, _)                                     \
-    /* virtio; device, queue and element are QEMU's objects */                                               \
-    E(70, virtio_status, "virtio_set_status", device, value, _, _, _, _)                                     \
-    E(71, virtio_kick, "virtio_queue_notify", device, index, queue, _, _, _)                                 \
-    E(72, virtio_interrupt, "virtio_notify", device, queue, _, _, _, _)                                      \
-    E(73, virtqueue_pop, "virtqueue_pop", queue, element, in_count, out_count, _, _)                         \
-    E(74, virtqueue_fill, "virtqueue_fill", queue, element, length, index, _, _)                             \
-    E(75, virtqueue_flush, "virtqueue_flush", queue, count, _, _, _, _)                                      \
-    E(76, virtio_blk_read, "virtio_blk_handle_read", device, element, sector, sectors, _, _)                 \
-    E(77, virtio_blk_write, "virtio_blk_handle_write", device, element, sector, sectors, _, _)               \
-    E(78, virtio_blk_complete, "virtio_blk_req_complete", device, element, status, _, _, _)                  \
-    /* Block layer and its NBD client */                                                                     \
-    E(90, block_read, "blk_co_preadv", backend, node, offset, bytes, flags, _)                               \
-    E(91, block_write, "blk_co_pwritev", backend, node, offset, bytes, flags, _)                             \
-    E(92, nbd_request, "nbd_send_request", offset, length, cookie, flags, type, _)                           \
-    /* The plugin. pc of the instruction is in the event's own column. */                                    \
-    E(120, plugin_hello, "paravane_plugin", api_version, marker_version, cpus, _, _, _)                      \
-    E(121, cpu_start, "paravane_cpu_start", _, _, _, _, _, _)                                                \
-    E(122, control_register, "paravane_control_register", number, value, _, _, _, _)                         \
-    E(123, invlpg, "paravane_invlpg", address, _, _, _, _, _)                                                \
-    E(124, marker_refused, "paravane_marker_refused", version, _, _, _, _, _)                                \
-    E(125, plugin_goodbye, "paravane_plugin_end", markers, lost, _, _, _, _)                                 \
-    /* Rings as the plugin decoded them from guest memory at a doorbell marker. chain = head descriptor;     \
-       position counts from 0; flags as in the descriptor; device_writes: 1 or 0. indirect: address and      \
-       length of the table. fault: why a chain could not be followed (RingFault), value = the bad number.    \
-       unseen: why a queue's chains were not decoded from here on (RingUnseen). */                           \
-    E(130, ring_descriptor, "paravane_ring_descriptor", bdf, queue, chain, address, length, device_writes)   \
-    E(131, ring_indirect, "paravane_ring_indirect", bdf, queue, chain, address, length, _)                   \
-    E(132, ring_request, "paravane_ring_request", bdf, queue, chain, operation, sector, descriptors)         \
-    E(133, ring_fault, "paravane_ring_fault", bdf, queue, chain, fault, value, _)                            \
-    E(134, ring_unseen, "paravane_ring_unseen", bdf, queue, reason, _, _, _)                                 \
-    /* The tool itself: injected faults as they begin and end, the guest's life, what was lost */            \
-    E(150, fault_begin, "paravane_fault_begin", disk, operation, offset, length, detail_text, _)             \
-    E(151, fault_end, "paravane_fault_end", disk, operation, offset, length, detail_text, _)                 \
-    E(152, lifecycle, "paravane_lifecycle", state_text, detail_text, _, _, _, _)                             \
+#define PV_TRACE_EVENTS(E)                                                                                  \
+    /* Registers: memory-mapped and port I/O. region = QEMU's object, distinguishes devices of one sort. */ \
+    E(1, mmio_read, "memory_region_ops_read", address, value, size, region, region_text, _)                 \
+    E(2, mmio_write, "memory_region_ops_write", address, value, size, region, region_text, _)               \
+    /* An access no device claims, or of a width it rejects (-d invalid_mem); write: 1 or 0. address counts \
+       from the region's start; from 0 of the address space where no device claims it (region "(null)") */  \
+    E(3, invalid_access, "guest_error", address, size, write, region_text, reason_text, _)                  \
+    E(4, guest_error, "guest_error", line_text, _, _, _, _, _)                                              \
+    /* DMA through the generic layer; space = one per device; device_writes: 1 or 0 */                      \
+    E(10, dma_access, "address_space_map", space, address, length, device_writes, _, _)                     \
+    /* PCI */                                                                                               \
+    E(20, pci_config_read, "pci_cfg_read", bdf, offset, value, device_text, _, _)                           \
+    E(21, pci_config_write, "pci_cfg_write", bdf, offset, value, device_text, _, _)                         \
+    E(22, pci_bar_map, "pci_update_mappings_add", bdf, bar, address, size, device_text, _)                  \
+    E(23, pci_bar_unmap, "pci_update_mappings_del", bdf, bar, address, size, device_text, _)                \
+    /* NVMe. QEMU does not say which controller: see docs/trace.md for how events are attributed. */        \
+    E(30, nvme_admin_command, "pci_nvme_admin_cmd", command, queue, opcode, _, _, _)                        \
+    E(31, nvme_io_command, "pci_nvme_io_cmd", command, queue, opcode, nsid, _, _)                           \
+    E(32, nvme_map_prp, "pci_nvme_map_prp", transfer_length, length, prp1, prp2, prps, _)                   \
+    E(33, nvme_map_address, "pci_nvme_map_addr", address, length, _, _, _, _)                               \
+    E(34, nvme_completion, "pci_nvme_enqueue_req_completion", command, queue, status, dw0, dw1, _)          \
+    E(35, nvme_create_sq, "pci_nvme_create_sq", address, queue, completion_queue, last_entry, flags, _)     \
+    E(36, nvme_create_cq, "pci_nvme_create_cq", address, queue, vector, last_entry, flags, interrupts)      \
+    E(37, nvme_delete_sq, "pci_nvme_del_sq", queue, _, _, _, _, _)                                          \
+    E(38, nvme_delete_cq, "pci_nvme_del_cq", queue, _, _, _, _, _)                                          \
+    E(39, nvme_doorbell_sq, "pci_nvme_mmio_doorbell_sq", queue, tail, _, _, _, _)                           \
+    E(40, nvme_doorbell_cq, "pci_nvme_mmio_doorbell_cq", queue, head, _, _, _, _)                           \
+    E(41, nvme_shadow_sq, "pci_nvme_update_sq_tail", queue, tail, _, _, _, _)                               \
+    E(42, nvme_shadow_cq, "pci_nvme_update_cq_head", queue, head, _, _, _, _)                               \
+    E(43, nvme_shadow_config, "pci_nvme_dbbuf_config", doorbells, event_indexes, _, _, _, _)                \
+    E(44, nvme_read, "pci_nvme_read", command, nsid, blocks, bytes, lba, _)                                 \
+    E(45, nvme_write, "pci_nvme_write", command, nsid, blocks, bytes, lba, operation_text)                  \
+    E(46, nvme_flush, "pci_nvme_flush_ns", nsid, _, _, _, _, _)                                             \
+    E(47, nvme_configure, "pci_nvme_mmio_cfg", value, _, _, _, _, _)                                        \
+    E(48, nvme_enabled, "pci_nvme_mmio_start_success", _, _, _, _, _, _)                                    \
+    E(49, nvme_disabled, "pci_nvme_mmio_stopped", _, _, _, _, _, _)                                         \
+    E(50, nvme_shutdown, "pci_nvme_mmio_shutdown_set", _, _, _, _, _, _)                                    \
+    E(51, nvme_admin_queue_sizes, "pci_nvme_mmio_aqattr", value, _, _, _, _, _)                             \
+    E(52, nvme_admin_sq_address, "pci_nvme_mmio_asqaddr", value, _, _, _, _, _)                             \
+    E(53, nvme_admin_cq_address, "pci_nvme_mmio_acqaddr", value, _, _, _, _, _)                             \
+    E(54, nvme_reset, "pci_nvme_pci_reset", _, _, _, _, _, _)                                               \
+    /* QEMU's own complaints: pci_nvme_err_* (a request refused) and pci_nvme_ub_* (a driver's misuse) */   \
+    E(55, nvme_error, "pci_nvme_err_", name_text, line_text, _, _, _, _)                                    \
+    E(56, nvme_misuse, "pci_nvme_ub_", name_text, line_text, _, _, _, _)                                    \
+    /* virtio; device, queue and element are QEMU's objects */                                              \
+    E(70, virtio_status, "virtio_set_status", device, value, _, _, _, _)                                    \
+    E(71, virtio_kick, "virtio_queue_notify", device, index, queue, _, _, _)                                \
+    E(72, virtio_interrupt, "virtio_notify", device, queue, _, _, _, _)                                     \
+    E(73, virtqueue_pop, "virtqueue_pop", queue, element, in_count, out_count, _, _)                        \
+    E(74, virtqueue_fill, "virtqueue_fill", queue, element, length, index, _, _)                            \
+    E(75, virtqueue_flush, "virtqueue_flush", queue, count, _, _, _, _)                                     \
+    E(76, virtio_blk_read, "virtio_blk_handle_read", device, element, sector, sectors, _, _)                \
+    E(77, virtio_blk_write, "virtio_blk_handle_write", device, element, sector, sectors, _, _)              \
+    E(78, virtio_blk_complete, "virtio_blk_req_complete", device, element, status, _, _, _)                 \
+    /* Block layer and its NBD client */                                                                    \
+    E(90, block_read, "blk_co_preadv", backend, node, offset, bytes, flags, _)                              \
+    E(91, block_write, "blk_co_pwritev", backend, node, offset, bytes, flags, _)                            \
+    E(92, nbd_request, "nbd_send_request", offset, length, cookie, flags, type, _)                          \
+    /* The plugin. pc of the instruction is in the event's own column. */                                   \
+    E(120, plugin_hello, "paravane_plugin", api_version, marker_version, cpus, _, _, _)                     \
+    E(121, cpu_start, "paravane_cpu_start", _, _, _, _, _, _)                                               \
+    E(122, control_register, "paravane_control_register", number, value, _, _, _, _)                        \
+    E(123, invlpg, "paravane_invlpg", address, _, _, _, _, _)                                               \
+    E(124, marker_refused, "paravane_marker_refused", version, _, _, _, _, _)                               \
+    E(125, plugin_goodbye, "paravane_plugin_end", markers, lost, _, _, _, _)                                \
+    /* Rings as the plugin decoded them from guest memory at a doorbell marker. chain = head descriptor;    \
+       position counts from 0; flags as in the descriptor; device_writes: 1 or 0. indirect: address and     \
+       length of the table. fault: why a chain could not be followed (RingFault), value = the bad number.   \
+       unseen: why a queue's chains were not decoded from here on (RingUnseen). */                          \
+    E(130, ring_descriptor, "paravane_ring_descriptor", bdf, queue, chain, address, length, device_writes)  \
+    E(131, ring_indirect, "paravane_ring_indirect", bdf, queue, chain, address, length, _)                  \
+    E(132, ring_request, "paravane_ring_request", bdf, queue, chain, operation, sector, descriptors)        \
+    E(133, ring_fault, "paravane_ring_fault", bdf, queue, chain, fault, value, _)                           \
+    E(134, ring_unseen, "paravane_ring_unseen", bdf, queue, reason, _, _, _)                                \
+    /* The tool itself: injected faults as they begin and end, the guest's life, what was lost */           \
+    E(150, fault_begin, "paravane_fault_begin", disk, operation, offset, length, detail_text, _)            \
+    E(151, fault_end, "paravane_fault_end", disk, operation, offset, length, detail_text, _)                \
+    E(152, lifecycle, "paravane_lifecycle", state_text, detail_text, _, _, _, _)                            \
     E(153, lost, "paravane_lost", lines, bytes, reason_text, _, _, _)
 
 /// Why the plugin stopped following a descriptor chain (ring_fault.fault).
@@ -116,8 +116,8 @@ enum class RingFault : std::uint8_t {
         7,  ///< device-readable descriptor after a device-writable one; value = the head
 };
 
-/// Why the plugin did not decode a queue (ring_unseen.reason). Said once a queue; no rule may take the silence
-/// that follows for good behaviour.
+/// Why the plugin did not decode a queue (ring_unseen.reason). Said once a queue; no rule may take the
+/// silence that follows for good behaviour.
 enum class RingUnseen : std::uint8_t {
     none = 0,
     no_memory = 1,        ///< guest memory was not found: the machine has no shared memfd backend

@@ -74,7 +74,7 @@ static_assert(sizeof(le16) == 2 && sizeof(le32) == 4 && sizeof(le64) == 8 && ali
 
 /// Copies a plain structure out of `bytes` at `offset`; nothing when it does not lie inside entirely.
 template <class T>
-requires std::is_trivially_copyable_v<T>
+    requires std::is_trivially_copyable_v<T>
 
 [[nodiscard]] std::optional<T> read_at(std::span<const std::byte> bytes, std::size_t offset) {
     if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) {

@@ -17,10 +17,9 @@ class FunctionRef<R(Args...)> {
   public:
     template <class F>
 
-    requires(
-        !std::same_as<std::remove_cvref_t<F>, FunctionRef> &&
-        std::is_invocable_r_v<R, F&, Args...>) constexpr FunctionRef(F&& function)  // NOLINT(google-explicit-constructor):
-                                                                                    // a view of its argument
+        requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, Args...>)
+    constexpr FunctionRef(F&& function)  // NOLINT(google-explicit-constructor):
+                                         // a view of its argument
         : object_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))),
           call_([](void* object, Args... args) -> R {
               return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<Args>(args)...);

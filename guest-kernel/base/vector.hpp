@@ -16,7 +16,7 @@ namespace pv {
 
 /// Move-only, owns its elements; elements move without failing. Not for interrupt context (it allocates).
 template <class T>
-requires std::is_nothrow_move_constructible_v<T>
+    requires std::is_nothrow_move_constructible_v<T>
 
 class Vector {
   public:
@@ -39,7 +39,7 @@ class Vector {
 
     ~Vector() {
         clear();
-        ::operator delete (data_, std::align_val_t{alignof(T)});
+        ::operator delete(data_, std::align_val_t{alignof(T)});
     }
 
     /// Error: out_of_memory; the vector is then as it was.
@@ -61,7 +61,7 @@ class Vector {
         if (__builtin_mul_overflow(capacity, sizeof(T), &bytes)) {
             return fail(Error::out_of_memory);
         }
-        void* memory = ::operator new (bytes, std::align_val_t{alignof(T)}, std::nothrow);
+        void* memory = ::operator new(bytes, std::align_val_t{alignof(T)}, std::nothrow);
         if (memory == nullptr) {
             return fail(Error::out_of_memory);
         }
@@ -70,7 +70,7 @@ class Vector {
             std::construct_at(data + i, std::move(data_[i]));
             std::destroy_at(data_ + i);
         }
-        ::operator delete (data_, std::align_val_t{alignof(T)});
+        ::operator delete(data_, std::align_val_t{alignof(T)});
         data_ = data;
         capacity_ = capacity;
         return {};

@@ -12,9 +12,9 @@ namespace pv::exercise {
 
 /// docs/exercise.md says what each is for.
 struct Plan {
-    std::uint64_t threads = 4;   ///< a disk, 1 to 64
-    std::uint64_t blocks = 1024; ///< written and read by each thread in a round
-    std::uint64_t size = 16384;  ///< bytes of a middling request
+    std::uint64_t threads = 4;    ///< a disk, 1 to 64
+    std::uint64_t blocks = 1024;  ///< written and read by each thread in a round
+    std::uint64_t size = 16384;   ///< bytes of a middling request
     std::uint64_t rounds = 1;
     std::uint64_t commands = 0;  ///< one-block reads of each disk on top
     std::uint64_t seed = 1;

@@ -71,8 +71,8 @@ class Guarded {
 
     template <Rank Outer, class F>
 
-    requires(Outer < R)  // locks are taken in the order of their ranks (task/lock_rank.hpp)
-        decltype(auto) with(const Held<Outer>&, F&& function) {
+        requires(Outer < R)  // locks are taken in the order of their ranks (task/lock_rank.hpp)
+    decltype(auto) with(const Held<Outer>&, F&& function) {
         return with(std::forward<F>(function));
     }
 

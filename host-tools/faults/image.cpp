@@ -18,7 +18,7 @@ namespace {
 constexpr off_t used_read = 100, used_write = 101, unshared_write = 201;
 
 bool lock(int descriptor, off_t byte) {
-    struct flock wanted {};
+    struct flock wanted{};
 
     wanted.l_type = F_RDLCK;
     wanted.l_whence = SEEK_SET;
@@ -29,7 +29,7 @@ bool lock(int descriptor, off_t byte) {
 
 /// Whether another open file description holds a lock on that byte.
 bool held_elsewhere(int descriptor, off_t byte) {
-    struct flock asked {};
+    struct flock asked{};
 
     asked.l_type = F_WRLCK;
     asked.l_whence = SEEK_SET;
@@ -76,7 +76,7 @@ Result<Image> Image::open(const std::filesystem::path& path, bool read_only) {
     }
     Image image{descriptor, 0, false};
 
-    struct stat status {};
+    struct stat status{};
 
     if (fstat(descriptor, &status) != 0) {
         return refused(path, errno);

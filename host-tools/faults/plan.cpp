@@ -59,8 +59,7 @@ const T* lookup(const std::array<Named<T>, N>& table, std::string_view word) {
 /// A word as it may be shown: what a terminal would act on is replaced.
 std::string printable(std::string_view word) {
     std::string shown{word.substr(0, 60)};
-    std::ranges::replace_if(
-        shown, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+    std::ranges::replace_if(shown, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
     return word.size() > 60 ? shown + "..." : shown;
 }
 

@@ -38,8 +38,7 @@ constexpr std::string_view threads = "64";
 
 std::string printable(std::string_view text, std::size_t most = 200) {
     std::string shown{text.substr(0, most)};
-    std::ranges::replace_if(
-        shown, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+    std::ranges::replace_if(shown, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
     return shown;
 }
 

@@ -13,7 +13,7 @@ constexpr std::string_view expected_form = "expected probe=NAME[,NAME...], NAME:
 
 struct Probe {
     std::string_view name;
-    bool Options::*member;
+    bool Options::* member;
 };
 
 constexpr std::array<Probe, 3> probes{

@@ -137,8 +137,7 @@ PV_GUEST_TEST(frames_use_all_memory) {
 PV_GUEST_TEST(out_of_memory_leaks_nothing) {
     // Warm: a cached stack, a slab of each class used below.
     {
-        auto thread = task::Thread::create(
-            "warm", [](void*) {}, nullptr);
+        auto thread = task::Thread::create("warm", [](void*) {}, nullptr);
         PV_EXPECT(thread.has_value() && thread->join(Deadline::after(5_s)).has_value());
     }
     memory::drain_heap();
@@ -148,8 +147,7 @@ PV_GUEST_TEST(out_of_memory_leaks_nothing) {
     std::array<task::Thread, 64> running;
     // With no frame left only what is cached can be had; then creation fails, again and again alike.
     while (threads < 64) {
-        auto thread = task::Thread::create(
-            "last", [](void*) {}, nullptr);
+        auto thread = task::Thread::create("last", [](void*) {}, nullptr);
         if (!thread) {
             PV_EXPECT(thread.error() == Error::out_of_memory);
             break;
@@ -158,9 +156,7 @@ PV_GUEST_TEST(out_of_memory_leaks_nothing) {
     }
     PV_EXPECT(threads < 64);
     for (int i = 0; i < 1000; ++i) {
-        PV_EXPECT(!task::Thread::create(
-                       "none", [](void*) {}, nullptr)
-                       .has_value());
+        PV_EXPECT(!task::Thread::create("none", [](void*) {}, nullptr).has_value());
         PV_EXPECT(::operator new(100'000, std::nothrow) == nullptr);
     }
     for (int i = 0; i < threads; ++i) {
@@ -168,8 +164,7 @@ PV_GUEST_TEST(out_of_memory_leaks_nothing) {
     }
     PV_EXPECT(give_back(chain));
     PV_EXPECT(memory::heap_statistics().objects == objects);
-    auto thread = task::Thread::create(
-        "again", [](void*) {}, nullptr);
+    auto thread = task::Thread::create("again", [](void*) {}, nullptr);
     PV_EXPECT(thread.has_value() && thread->join(Deadline::after(5_s)).has_value());
 }
 

@@ -161,8 +161,8 @@ void take_in_a_hurry(void* argument) {
 // LEDGER R21.
 PV_GUEST_TEST(wait_queue_stress) {
     Market market;
-    auto vector = interrupt::Vector::allocate(
-        "test", [](void* m) { static_cast<Market*>(m)->make(); }, &market);
+    auto vector =
+        interrupt::Vector::allocate("test", [](void* m) { static_cast<Market*>(m)->make(); }, &market);
     PV_EXPECT(vector.has_value());
     std::array takers{start("patient", take_patiently, &market), start("patient", take_patiently, &market),
                       start("hurried", take_in_a_hurry, &market), start("hurried", take_in_a_hurry, &market)};
@@ -265,8 +265,8 @@ PV_GUEST_TEST(threads_come_and_go) {
     for (int round = 0; round < 40; ++round) {
         std::array<task::Thread, 50> threads;
         for (task::Thread& thread : threads) {
-            thread = start(
-                "brief", [](void* count) { ++*static_cast<std::atomic<std::uint32_t>*>(count); }, &ran);
+            thread =
+                start("brief", [](void* count) { ++*static_cast<std::atomic<std::uint32_t>*>(count); }, &ran);
         }
         for (task::Thread& thread : threads) {
             join(thread);
@@ -355,8 +355,7 @@ PV_GUEST_TEST(vectors_run_out_politely) {
     std::array<interrupt::Vector, 256> vectors;
     std::size_t count = 0;
     while (count < vectors.size()) {
-        auto vector = interrupt::Vector::allocate(
-            "test", [](void*) {}, nullptr);
+        auto vector = interrupt::Vector::allocate("test", [](void*) {}, nullptr);
         if (!vector) {
             PV_EXPECT(vector.error() == Error::no_space);
             break;
@@ -372,9 +371,7 @@ PV_GUEST_TEST(vectors_run_out_politely) {
     arch::LocalApic::interrupt_self(number);
     task::sleep(1_ms);
     PV_EXPECT(interrupt::spurious_count() == before + 1);
-    PV_EXPECT(interrupt::Vector::allocate(
-                  "test", [](void*) {}, nullptr)
-                  .has_value());
+    PV_EXPECT(interrupt::Vector::allocate("test", [](void*) {}, nullptr).has_value());
 }
 
 PV_GUEST_TEST(serial_flood) {

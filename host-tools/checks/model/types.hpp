@@ -39,7 +39,7 @@ struct Transfer {
     std::uint64_t length = 0;   ///< bytes, not 0
     bool device_writes = false;
     std::uint64_t command = 0;  ///< Command::serial; 0 where none is known
-    bool doubtful = false;  ///< its end may have been missed: see docs/rules/index.md, "Which controller"
+    bool doubtful = false;      ///< its end may have been missed: see docs/rules/index.md, "Which controller"
 };
 
 /// The guest let a device use memory (marker dma_map).

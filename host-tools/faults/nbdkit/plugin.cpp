@@ -327,7 +327,7 @@ constexpr const char* help =
     "control-fd=N      connected socket of the process that started nbdkit; when it closes, nbdkit ends";
 
 struct nbdkit_plugin make_plugin() {
-    struct nbdkit_plugin p {};
+    struct nbdkit_plugin p{};
 
     p.name = "paravane";
     p.longname = "disk with injected faults";

@@ -83,9 +83,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ram.fill(std::byte{});
     std::memcpy(ram.data(), data, filled);
     Input input{{data + filled, size - filled}};
-    Queues queues{[] {
-        return GuestMemory::Found{pv::trace::RingUnseen::none, {ram.data(), ram.size(), ram.size()}};
-    }};
+    Queues queues{
+        [] { return GuestMemory::Found{pv::trace::RingUnseen::none, {ram.data(), ram.size(), ram.size()}}; }};
     Counter sink;
     constexpr std::array<std::uint16_t, 8> markers{
         PV_MARKER_device,       PV_MARKER_dma_map,  PV_MARKER_queue_areas, PV_MARKER_queue_create,

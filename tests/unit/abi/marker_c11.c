@@ -4,4 +4,6 @@
 
 void marker_from_c11(uint64_t device);
 
-void marker_from_c11(uint64_t device) { PV_MARK(dma_map, device, 2, 3, 4, 5, PV_DMA_TO_DEVICE); }
+void marker_from_c11(uint64_t device) {
+    PV_MARK(dma_map, device, 2, 3, 4, 5, PV_DMA_TO_DEVICE);
+}

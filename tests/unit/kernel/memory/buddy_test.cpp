@@ -16,7 +16,7 @@ namespace {
 class Machine {
   public:
     Machine(std::uint64_t first, std::uint64_t count)
-        : memory_(new (std::align_val_t{page_size}) std::byte[count * page_size]),
+        : memory_(new(std::align_val_t{page_size}) std::byte[count * page_size]),
           states_(count),
           buddy_(first, states_, reinterpret_cast<std::uintptr_t>(memory_.get()) - first * page_size) {}
 

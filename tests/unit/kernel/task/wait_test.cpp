@@ -203,9 +203,7 @@ TEST(LedgerLockRank, OutOfOrderPanics) {
 
 // The same in types: taking queue under frames does not compile, frames under queue does.
 template <class Lock, Rank Outer>
-concept MayNest = requires(Lock& lock, const Held<Outer>& held) {
-    lock.with(held, [](int&) {});
-};
+concept MayNest = requires(Lock& lock, const Held<Outer>& held) { lock.with(held, [](int&) {}); };
 
 static_assert(MayNest<Guarded<int, Rank::frames>, Rank::queue>);
 static_assert(!MayNest<Guarded<int, Rank::queue>, Rank::frames>);
@@ -234,8 +232,7 @@ TEST(Vector, RaisesItsHandlerUntilItGoes) {
     int raised = 0;
     interrupt::Message message;
     {
-        auto vector = interrupt::Vector::allocate(
-            "test", [](void* n) { ++*static_cast<int*>(n); }, &raised);
+        auto vector = interrupt::Vector::allocate("test", [](void* n) { ++*static_cast<int*>(n); }, &raised);
         ASSERT_TRUE(vector);
         message = vector->message();
         hosted::raise(message);
