@@ -82,9 +82,6 @@ std::vector<store::Finding> Findings::take() {
         }
     }
     for (store::Finding& finding : kept_) {
-        if (!world_.context().reproduce.empty()) {
-            finding.detail += fmt::format("\nreproduce: {}", world_.context().reproduce);
-        }
         // The table's key is (finding, event, role): each pair once, in order.
         std::ranges::sort(finding.events, {}, [](const store::FindingEvent& event) {
             return std::pair(event.sequence, event.role);

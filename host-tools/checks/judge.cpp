@@ -27,7 +27,6 @@ Context context_of(store::Trace& trace, std::map<std::string, std::string>& meta
         return fmt::format("{}+{:#x}", (*symbol)->name, address - (*symbol)->address);
     };
     context.devices = std::move(devices);
-    context.reproduce = meta["reproduce"];
     return context;
 }
 

@@ -2,14 +2,17 @@
 // SPDX-License-Identifier: MIT
 #include "domain/symbols.hpp"
 
+#include <cxxabi.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gelf.h>
 #include <libelf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -22,6 +25,38 @@ namespace {
 struct ElfEnd {
     void operator()(Elf* elf) const { elf_end(elf); }
 };
+
+struct Freed {
+    void operator()(char* text) const { std::free(text); }
+};
+
+/// A C++ symbol as a person names it: demangled, without the parameters, which only push the name off the
+/// line. Anything else as it is. Length bounded: a hostile file may hold a name that unfolds without end.
+std::string readable(const char* symbol) {
+    constexpr std::size_t longest = 512;
+    const std::string_view mangled(symbol);
+    if (!mangled.starts_with("_Z") || mangled.size() > longest) {
+        return std::string(mangled.substr(0, longest));
+    }
+    int status = 0;
+    const std::unique_ptr<char, Freed> demangled(abi::__cxa_demangle(symbol, nullptr, nullptr, &status));
+    if (status != 0 || demangled == nullptr) {
+        return std::string(mangled);
+    }
+    std::string name(demangled.get());
+    // The parameter list is what the last closing parenthesis closes (` const` and clones may follow it).
+    std::size_t depth = 0;
+    for (std::size_t i = name.rfind(')'); i != std::string::npos && i > 0; --i) {
+        depth += name[i] == ')' ? 1U : 0U;
+        depth -= name[i] == '(' ? 1U : 0U;
+        if (depth == 0) {
+            name.resize(i);
+            break;
+        }
+    }
+    name.resize(std::min(name.size(), longest));
+    return name;
+}
 
 Result<std::size_t> read_elf(int descriptor, const std::function<Result<>(const KernelSymbol&)>& take) {
     elf_version(EV_CURRENT);
@@ -45,7 +80,7 @@ Result<std::size_t> read_elf(int descriptor, const std::function<Result<>(const 
             const char* name = elf_strptr(elf.get(), header.sh_link, symbol.st_name);
             if ((type == STT_FUNC || type == STT_OBJECT) && symbol.st_value != 0 && name != nullptr &&
                 *name != '\0') {
-                PV_TRY(take({symbol.st_value, symbol.st_size, name}));
+                PV_TRY(take({symbol.st_value, symbol.st_size, readable(name)}));
                 ++taken;
             }
         }

@@ -16,7 +16,6 @@ struct Context {
     std::function<std::string(std::uint64_t)> text;    ///< an interned text; "" when there is none
     std::function<std::string(std::uint64_t)> symbol;  ///< "nvme_submit+0x1c"; "" when not known
     std::vector<store::Device> devices;
-    std::string reproduce;  ///< the command that repeats the run; "" when not known
 };
 
 }  // namespace pv::checks
