@@ -14,8 +14,7 @@
 namespace pv::checks {
 namespace {
 
-Context context_of(store::Trace& trace, std::map<std::string, std::string>& meta,
-                   std::vector<store::Device> devices) {
+Context context_of(store::Trace& trace, std::vector<store::Device> devices) {
     Context context;
     // A text or symbol that cannot be read makes a finding poorer, not wrong.
     context.text = [&trace](std::uint64_t id) { return trace.text(id).value_or(std::string()); };
@@ -48,8 +47,7 @@ Result<store::Verdict> judge(store::Trace& trace, const Options& options, const 
     sink.command = [&](const store::Command& command) { keep_error(writer.add(command)); };
     sink.timeline = [&](const store::TimelineEntry& entry) { keep_error(writer.add(entry)); };
 
-    Analysis analysis(selected, options.limits, context_of(trace, meta, PV_TRY(trace.devices())),
-                      std::move(sink));
+    Analysis analysis(selected, options.limits, context_of(trace, PV_TRY(trace.devices())), std::move(sink));
     const std::int64_t all = trace.event_count();
     const auto see = [&](const trace::Event& event) -> Result<> {
         analysis.see(event);
