@@ -207,8 +207,8 @@ constexpr bool is_marker(Kind kind) {
 /// Position of the argument called `name` in `kind`, for `event.args[argument(Kind::x, "y")]`. Compile time
 /// only: a name that does not exist does not compile.
 consteval std::size_t argument(Kind kind, std::string_view name) {
-    // By value: under -fsanitize=undefined GCC takes no comparison of pointers for a constant expression.
-    for (const KindInfo info : kinds) {
+    // Not through find(): under -fsanitize=undefined GCC takes no comparison of pointers for a constant.
+    for (const KindInfo& info : kinds) {
         for (std::size_t i = 0; info.kind == kind && i < info.args.size(); ++i) {
             if (info.args[i] == name) {
                 return i;
