@@ -12,7 +12,7 @@ namespace {
 /// Writes between two flushes.
 constexpr std::uint64_t writes_per_flush = 8;
 constexpr std::uint64_t mismatch_log_limit = 4;
-/// The longest request tried, whatever a device takes in one command.
+/// The longest request tried unless the plan asks for more, whatever a device takes in one command.
 constexpr std::uint64_t largest_request = std::uint64_t{4} << 20;
 
 }  // namespace
@@ -80,7 +80,8 @@ bool Worker::round(std::uint64_t number) {
 
 bool Worker::large(const Pattern& pattern) {
     const block::Geometry& shape = disk_.geometry();
-    const std::uint64_t wanted = std::min(shape.command_blocks * 2 + 3, largest_request / shape.block_size);
+    const std::uint64_t usual = std::min(shape.command_blocks * 2 + 3, largest_request / shape.block_size);
+    const std::uint64_t wanted = plan_.large == 0 ? usual : plan_.large / shape.block_size;
     const std::uint64_t blocks = std::min(wanted, share_.room);
     if (blocks <= shape.command_blocks) {
         return true;  // the disk has no room for one: the summary of a tiny disk shows fewer requests
@@ -176,7 +177,9 @@ bool Worker::writes_to_come() {
 
 // Memory for the next request, at an offset in its page that varies.
 bool Worker::prepare(std::size_t length) {
-    const std::size_t needed = length + page_size;
+    // A request as long as the largest block of frames leaves no room to move in.
+    const std::size_t slack = length <= largest_request ? page_size : 0;
+    const std::size_t needed = length + slack;
     // What a device may still touch is left to it.
     if (!pages_ || pages_.quarantined() || pages_.bytes().size() < needed) {
         auto fresh = dma::Pages::allocate(needed);
@@ -188,7 +191,7 @@ bool Worker::prepare(std::size_t length) {
         pages_ = std::move(*fresh);
     }
     const std::size_t step = std::max<std::size_t>(disk_.geometry().alignment, 8);
-    offset_ = random(2) == 0 ? 0 : random(page_size / step) * step;
+    offset_ = slack == 0 || random(2) == 0 ? 0 : random(page_size / step) * step;
     return true;
 }
 

@@ -3,7 +3,9 @@
 """Boots a kernel straight under QEMU and judges its console: the status it powers off with and lines it must say.
 
 usage: run_guest.py --kernel ELF --append TEXT [--status N] [--expect REGEX]... [--forbid REGEX]... [--memory M]
-                    [--deadline SECONDS] [--stuck-console] [-- QEMU ARGUMENTS]
+                    [--deadline SECONDS] [--stuck-console] [--disk SIZE]... [-- QEMU ARGUMENTS]
+
+Each --disk is a sparse file; {disk0}, {disk1}, ... in QEMU's arguments are their names.
 """
 import argparse
 import ctypes
@@ -36,7 +38,12 @@ def boot(options, folder):
         command += ["-chardev", f"pipe,id=console,path={console}", "-serial", "chardev:console"]
     else:
         command += ["-serial", f"file:{console}"]
-    process = subprocess.Popen(command + options.arguments, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    disks = {}
+    for number, size in enumerate(options.disk):
+        disks[f"disk{number}"] = os.path.join(folder, f"disk{number}")
+        subprocess.run(["truncate", "-s", size, disks[f"disk{number}"]], check=True)
+    arguments = [re.sub(r"\{(disk\d+)\}", lambda name: disks[name.group(1)], text) for text in options.arguments]
+    process = subprocess.Popen(command + arguments, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         process.wait(options.deadline)
         ended = True
@@ -88,6 +95,7 @@ def main():
     parser.add_argument("--forbid", action="append", default=[])
     parser.add_argument("--memory", default="256M")
     parser.add_argument("--deadline", type=float, default=60)
+    parser.add_argument("--disk", action="append", default=[])
     parser.add_argument("--stuck-console", action="store_true")
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()

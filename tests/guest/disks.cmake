@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+# Disks of unusual shapes and places: the exercise writes, reads back and compares on each.
+set(exercised "0 mismatches, 0 errors, 0 timeouts")
+
+function(pv_disk_test name)
+  cmake_parse_arguments(arg "NIGHTLY" "APPEND;MEMORY" "DISKS;EXPECT;OPTIONS;QEMU" ${ARGN})
+  set(append "exercise")
+  if(arg_APPEND)
+    set(append "${arg_APPEND}")
+  endif()
+  set(options ${arg_OPTIONS})
+  set(drives)
+  set(number 0)
+  foreach(size IN LISTS arg_DISKS)
+    list(APPEND options --disk ${size})
+    list(APPEND drives -drive if=none,id=disk${number},file={disk${number}},format=raw,discard=unmap)
+    math(EXPR number "${number} + 1")
+  endforeach()
+  set(flags LEDGER)
+  if(arg_NIGHTLY)
+    list(APPEND flags NIGHTLY)
+  endif()
+  if(arg_MEMORY)
+    list(APPEND flags MEMORY ${arg_MEMORY})
+  endif()
+  pv_guest_test(${name} ${flags} KERNEL paravane-kernel APPEND "${append}" EXPECT ${arg_EXPECT} "${exercised}"
+    OPTIONS ${options} QEMU ${drives} ${arg_QEMU})
+endfunction()
+
+# Geometry comes from the device (C15).
+pv_disk_test(disk_of_1_mib DISKS 1M EXPECT "nvme0n1: 2048 blocks of 512 bytes \\(1 MiB\\)"
+  QEMU -device nvme,drive=disk0,serial=disk0)
+pv_disk_test(disk_of_8_tib DISKS 8T EXPECT "nvme0n1: 17179869184 blocks of 512 bytes \\(8388608 MiB\\)"
+  QEMU -device nvme,drive=disk0,serial=disk0)
+pv_disk_test(disk_of_4_kib_sectors DISKS 64M EXPECT "nvme0n1: 16384 blocks of 4096 bytes \\(64 MiB\\)"
+  QEMU -device nvme,drive=disk0,serial=disk0,logical_block_size=4096,physical_block_size=4096)
+pv_disk_test(virtio_disk_of_1_mib DISKS 1M EXPECT "2048 blocks of 512 bytes \\(1 MiB\\)"
+  QEMU -device virtio-blk-pci,drive=disk0)
+pv_disk_test(virtio_disk_of_8_tib DISKS 8T EXPECT "17179869184 blocks of 512 bytes \\(8388608 MiB\\)"
+  QEMU -device virtio-blk-pci,drive=disk0)
+
+# Where on the bus it sits does not matter (H9).
+pv_disk_test(disk_behind_a_root_port DISKS 64M EXPECT "pci: [0-9]+ functions on [2-9] buses" "nvme0n1: 131072 blocks"
+  QEMU -device pcie-root-port,id=port0,chassis=1,slot=1 -device nvme,drive=disk0,serial=disk0,bus=port0)
+pv_disk_test(disk_as_function_1 DISKS 64M EXPECT "nvme0n1: 131072 blocks"
+  QEMU -device virtio-rng-pci,addr=0x5.0x0,multifunction=on -device nvme,drive=disk0,serial=disk0,addr=0x5.0x1)
+
+# One call, any length (H3); one queue, any number of commands (C15b).
+pv_disk_test(one_request_of_1_gib MEMORY 4G DISKS 2G APPEND "exercise=threads:1,blocks:8,large:1G,deadline:120s"
+  EXPECT "1 threads, [0-9]+ writes, [0-9]+ reads, [0-9]+ flushes, (20971[0-9][0-9]|209[7-9][0-9][0-9][0-9]) KiB in"
+  OPTIONS --deadline 110 QEMU -device nvme,drive=disk0,serial=disk0)
+pv_disk_test(million_commands NIGHTLY MEMORY 512M DISKS 64M APPEND "exercise=commands:1000000,limit:1200s"
+  EXPECT " (1[0-9][0-9][0-9][0-9][0-9][0-9]) reads," OPTIONS --deadline 1500
+  QEMU -device nvme,drive=disk0,serial=disk0)
