@@ -18,8 +18,8 @@ struct KernelSymbol {
 };
 
 /// Gives each code and data symbol of an ELF file's symbol table, or of a System.map (`nm` form: address,
-/// type, name), to `take`, C++ names demangled and without parameters; what it returns as an error ends the reading. A file without symbols gives none.
-/// Errors: usage: not readable, neither ELF nor System.map.
+/// type, name), to `take`, C++ names demangled and without parameters; what it returns as an error ends the
+/// reading. A file without symbols gives none. Errors: usage: not readable, neither ELF nor System.map.
 Result<std::size_t> read_symbols(const std::filesystem::path& path,
                                  const std::function<Result<>(const KernelSymbol&)>& take);
 
