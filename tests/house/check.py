@@ -107,7 +107,7 @@ def main(arguments):
     elif what == "documents":
         # Tests that exist under sanitizers only are in the tree beside this one, as ci/test makes both.
         tests = ctest_names(arguments[1])
-        sanitized = Path(arguments[1]).resolve().parent / "asan"
+        sanitized = pathlib.Path(arguments[1]).resolve().parent / "asan"
         if sanitized.is_dir():
             tests |= ctest_names(sanitized)
         found = list(rules.named_tests(read(), tests))
