@@ -78,7 +78,7 @@ struct Session::State {
     void store_lost(std::uint64_t lines, std::uint64_t bytes, std::string_view reason);
     void append(const trace::Event& event);
     void note_failure(Result<> result);
-    void store_injected(std::vector<std::string> lines);
+    void store_injected(const std::vector<std::string>& lines);
     void report(bool always);
     void wait(bool input_ended);
     Result<> note_counts();
@@ -180,7 +180,7 @@ Session::State::Input Session::State::read_available() {
     return Input::more;
 }
 
-void Session::State::store_injected(std::vector<std::string> own_lines) {
+void Session::State::store_injected(const std::vector<std::string>& own_lines) {
     for (const std::string& line : own_lines) {
         ++parser.statistics().injected;
         store_line(line);
@@ -220,7 +220,7 @@ void Session::State::run() {
         }
         // What QEMU wrote before a line was injected takes its place before it.
         const Input state = read_available();
-        store_injected(std::move(own_lines));
+        store_injected(own_lines);
         if (!failure) {
             note_failure(writer.checkpoint());
         }
@@ -349,7 +349,7 @@ Result<Statistics> Session::join(std::chrono::milliseconds limit) {
     // From here on this thread is the writer's only user.
     std::vector<std::string> own_lines;
     own_lines.swap(state.injected);
-    state.store_injected(std::move(own_lines));
+    state.store_injected(own_lines);
     if (!in_time) {
         ++state.parser.statistics().lost;
         if (!state.failure) {

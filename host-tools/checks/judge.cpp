@@ -38,7 +38,7 @@ Result<store::Verdict> judge(store::Trace& trace, const Options& options, const 
     const HostFacts facts = complete_facts(options.facts, meta, trace.is_whole());
     store::ResultsWriter writer = PV_TRY(trace.replace_results());
     Result<> written;
-    const auto keep_error = [&](auto&& result) {
+    const auto keep_error = [&](auto result) {
         if (!result.has_value() && written.has_value()) {
             written = std::unexpected(std::move(result).error());
         }

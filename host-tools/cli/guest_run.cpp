@@ -118,7 +118,7 @@ Result<> GuestRun::make_images(const Guest& guest) {
     return {};
 }
 
-Result<> GuestRun::start_disk_servers(faults::EventCallback on_fault) {
+Result<> GuestRun::start_disk_servers(const faults::EventCallback& on_fault) {
     for (std::size_t i = 0; i < spec_.disks.size(); ++i) {
         const std::string disk = fmt::format("disk{}", i);
         const bool faulty = std::any_of(faults_.begin(), faults_.end(),
@@ -141,10 +141,10 @@ Result<> GuestRun::start_disk_servers(faults::EventCallback on_fault) {
     return {};
 }
 
-Result<> GuestRun::start(domain::Console::OnOutput on_output, faults::EventCallback on_fault) {
+Result<> GuestRun::start(domain::Console::OnOutput on_output, const faults::EventCallback& on_fault) {
     console_ =
         PV_TRY(domain::Console::listen(wiring_.console, folder() / "console.txt", std::move(on_output)));
-    PV_TRY(start_disk_servers(std::move(on_fault)));
+    PV_TRY(start_disk_servers(on_fault));
     if (connect_.empty()) {
         connection_ = PV_TRY(domain::Connection::open_embedded(folder()));
     } else {

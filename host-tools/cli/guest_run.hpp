@@ -65,7 +65,7 @@ class GuestRun {
     domain::Wiring& wiring() { return wiring_; }
 
     /// Starts console, fault servers and the domain.
-    Result<> start(domain::Console::OnOutput on_output, faults::EventCallback on_fault);
+    Result<> start(domain::Console::OnOutput on_output, const faults::EventCallback& on_fault);
 
     /// Waits for the guest's end, and ends it when time, user or `failed` say so. In every case the guest is
     /// gone when it returns.
@@ -83,7 +83,7 @@ class GuestRun {
   private:
     GuestRun() = default;
     Result<> make_images(const Guest& guest);
-    Result<> start_disk_servers(faults::EventCallback on_fault);
+    Result<> start_disk_servers(const faults::EventCallback& on_fault);
 
     std::unique_ptr<domain::Scratch> scratch_;
     domain::GuestSpec spec_;

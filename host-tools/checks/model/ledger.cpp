@@ -78,7 +78,7 @@ Command& Ledger::add(Command command) {
         close(commands_.begin()->first);
     }
     by_id_[key].push_back(command.serial);
-    return commands_.emplace(command.serial, std::move(command)).first->second;
+    return commands_.emplace(command.serial, command).first->second;
 }
 
 void Ledger::see(const trace::Event& event) {
@@ -141,7 +141,7 @@ void Ledger::submit(const trace::Event& event) {
         }
         return false;
     });
-    const Command& added = add(std::move(command));
+    const Command& added = add(command);
     not_taken_[{added.bdf, added.queue}].push_back(added.serial);
     signals_.submitted(added);
 }
@@ -156,7 +156,7 @@ std::uint64_t Ledger::take(const Taken& taken, const Place& at) {
         unannounced.id = taken.id;
         unannounced.marker_id = taken.id;
         unannounced.operation = taken.operation;
-        command = &add(std::move(unannounced));
+        command = &add(unannounced);
     } else {
         std::erase(not_taken_[{taken.bdf, taken.queue}], command->serial);
     }
@@ -184,7 +184,7 @@ std::uint64_t Ledger::take_next(const Taken& taken, const Place& at) {
     unannounced.marker_id = taken.id;
     unannounced.operation = taken.operation;
     unannounced.taken = at;
-    const Command& added = add(std::move(unannounced));
+    const Command& added = add(unannounced);
     signals_.taken(added);
     return added.serial;
 }
@@ -357,7 +357,7 @@ void Ledger::close(std::uint64_t serial) {
     if (found == commands_.end()) {
         return;
     }
-    Command command = std::move(found->second);
+    Command command = found->second;
     commands_.erase(found);
     const auto serials = by_id_.find({command.bdf, command.queue, command.id});
     if (serials != by_id_.end()) {
