@@ -215,6 +215,9 @@ RunReport GuestRun::wait(const WaitOptions& options) {
             }
         }
     }
+    if (!machine_->ended() && options.ending) {
+        options.ending();
+    }
     report.duration = since(started_);
     report.end = machine_->end();
     console_->finish(2s);

@@ -46,8 +46,9 @@ struct WaitOptions {
     std::optional<std::chrono::milliseconds> limit;
     std::function<bool()> failed = {};  ///< asked four times a second: true ends the run
     std::function<void(std::chrono::milliseconds)> tick =
-        {};          ///< four times a second, with the time since start
-    int input = -1;  ///< a terminal or pipe whose bytes are typed at the guest; -1: none
+        {};                             ///< four times a second, with the time since start
+    std::function<void()> ending = {};  ///< called once, just before a guest that still runs is ended
+    int input = -1;                     ///< a terminal or pipe whose bytes are typed at the guest; -1: none
 };
 
 /// Members end in reverse order: guest, disk servers, console, connection, folder.

@@ -32,7 +32,4 @@ struct CommandLine {
 /// Builds the command line of every registered subcommand. Nothing is run.
 CommandLine make_command_line();
 
-/// The manual page, in roff's man macros: `paravane` itself when `bound` is null, else the subcommand's.
-std::string manual_page(const CommandLine& line, const Bound* bound);
-
 }  // namespace pv::cli

@@ -161,6 +161,7 @@ Result<Recording> record(const RecordOptions& options, std::string_view subcomma
     wait.tick = [&](std::chrono::milliseconds elapsed) {
         progress.show(fmt::format("{} s, {} events", elapsed.count() / 1000, session->progress().events));
     };
+    wait.ending = [&session] { session->inject("paravane_lifecycle", "state 'ending' detail ''"); };
     recording.run = run->wait(wait);
     session->inject("paravane_lifecycle",
                     fmt::format("state 'ended' detail {}", capture::quote(recording.run.outcome())));

@@ -423,6 +423,20 @@ def _(about="a deadline of 1 s passes and the driver does nothing for 3 s; anoth
     return run(about, body)
 
 
+@case("cmd-deadline", "clean-ended-by-the-host")
+def _(about="the host ends the guest while a flush is outstanding; its deadline passes with the processors standing still"):
+    def body(log):
+        log.map(VIRTIO, 0xA10000, 0x11, BOTH)
+        log.submit(VIRTIO, 5, FLUSH, SECOND)
+        log.take_virtio(FLUSH, [(0xA10000, 16, 0), (0xA10010, 1, 1)])
+        log.sleep(0.5)
+        log.line("paravane_lifecycle state 'ending' detail ''")
+        log.sleep(3)
+        log.complete_virtio(5)
+        log.unmap(VIRTIO, 0xA10000)
+    return run(about, body)
+
+
 @case("cmd-lost", "breaks-never-kicked")
 def _(about="a virtqueue's chain is made available, never fetched, and forgotten at power-off"):
     log = Log(about)

@@ -50,6 +50,12 @@ class CmdDeadline final : public Rule {
             due_.erase(due_.begin());
             judge(due);
         }
+        // From here on the host ends the guest: its processors stand still, and no driver can act any more.
+        if (event.kind == trace::Kind::lifecycle &&
+            world().context().text(trace::get<trace::Kind::lifecycle, "state_text">(event)) == "ending") {
+            ending_ = true;
+            due_.clear();
+        }
     }
 
     [[nodiscard]] Observed observed() const override {
@@ -76,7 +82,7 @@ class CmdDeadline final : public Rule {
     };
 
     void watch(const Command& command, std::int64_t time) {
-        if (due_.size() < limits().open_objects) {
+        if (!ending_ && due_.size() < limits().open_objects) {
             due_.insert({time, command.serial});
         }
     }
@@ -120,6 +126,7 @@ class CmdDeadline final : public Rule {
         return draft;
     }
 
+    bool ending_ = false;  ///< the host has begun to end the guest
     std::set<Due> due_;
     std::uint64_t stated_ = 0;
     std::uint64_t unstated_ = 0;
