@@ -105,11 +105,7 @@ def main(arguments):
         found = [f"{name}: {line}" for name, rule in rules.RULES.items() for line in rule(files)]
         print(f"{len(files)} files, {len(rules.RULES)} rules, {len(found)} complaints")
     elif what == "documents":
-        # Tests that exist under sanitizers only are in the tree beside this one, as ci/test makes both.
         tests = ctest_names(arguments[1])
-        sanitized = pathlib.Path(arguments[1]).resolve().parent / "asan"
-        if sanitized.is_dir():
-            tests |= ctest_names(sanitized)
         found = list(rules.named_tests(read(), tests))
         print(f"{len(tests)} tests, {len(found)} complaints")
     elif what == "format":
