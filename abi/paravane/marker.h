@@ -83,16 +83,19 @@ enum pv_wait_result {
     PV_WAIT_TIMED_OUT = 1,
 };
 
+/* clang-format off */
 /* PV_MARKERS(M): M(number, name, six argument names; `_` where there is none).
  *
- * hello           version; features (pv_marker_feature); slack = nanoseconds after a deadline within which
- * the guest promises to have acted; cpus = processors it will use goodbye         status: 0 when the guest's
- * work succeeded; the machine powers off next device          a driver takes a device: kind (pv_device_kind);
- * BAR address of the registers it drives, and their length in bytes device_release  the driver has let go:
- * the device is quiet (reset, or bus mastering off) device_reset    the driver starts a reset of the device;
- * reason: 0 set-up, 1 recovery, 2 shutdown dma_map         mapping: an id unique for the guest's life; the
- * device may use [bus, bus+length) in `direction` (pv_dma_direction); physical: first frame's address
- * (mappings are contiguous) dma_unmap       the same mapping ends: the device must not touch it from here on
+ * hello           version; features (pv_marker_feature); slack = nanoseconds after a deadline within which the
+ *                 guest promises to have acted; cpus = processors it will use
+ * goodbye         status: 0 when the guest's work succeeded; the machine powers off next
+ * device          a driver takes a device: kind (pv_device_kind); BAR address of the registers it drives, and
+ *                 their length in bytes
+ * device_release  the driver has let go: the device is quiet (reset, or bus mastering off)
+ * device_reset    the driver starts a reset of the device; reason: 0 set-up, 1 recovery, 2 shutdown
+ * dma_map         mapping: an id unique for the guest's life; the device may use [bus, bus+length) in
+ *                 `direction` (pv_dma_direction); physical: first frame's address (mappings are contiguous)
+ * dma_unmap       the same mapping ends: the device must not touch it from here on
  * dma_quarantine  the owner gave up on the memory, which stays mapped and is not reused
  * queue_create    kind (pv_queue_kind), queue = the device's number for it, entries, bus address of the ring
  *                 (a virtqueue's descriptor table). For a virtqueue, queue_areas comes first.
@@ -111,6 +114,7 @@ enum pv_wait_result {
  * wait_begin      wait = id; kind (pv_wait_kind); deadline = nanoseconds from now, UINT64_MAX = never; object
  * wait_end        result (pv_wait_result)
  */
+/* clang-format on */
 #define PV_MARKERS(M)                                                               \
     M(0x0001, hello, version, features, slack, cpus, _, _)                          \
     M(0x0002, goodbye, status, _, _, _, _, _)                                       \
