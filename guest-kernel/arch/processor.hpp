@@ -1,10 +1,21 @@
-// The few processor operations that code outside arch/ needs; nothing on a host.
+// The few processor operations that code outside arch/ needs; nearly nothing on a host.
 // SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstdint>
 
 namespace pv::arch {
+
+/// More than these are left unused, with a line on the console.
+inline constexpr unsigned cpus_max = 256;
+
+/// CPUs that run, numbered from 0 (the boot CPU) without gaps: constant once the main thread runs. Any
+/// context.
+[[nodiscard]] unsigned cpu_count();
+
+/// The CPU this runs on, below cpu_count(). A hint unless interrupts are off or the thread is pinned: the
+/// thread may move right after. Any context.
+[[nodiscard]] unsigned current_cpu();
 
 #if PV_HOSTED
 inline bool disable_interrupts() {

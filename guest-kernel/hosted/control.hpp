@@ -27,6 +27,11 @@ std::vector<Marker> take_markers();
 /// All log lines since the last call, without their time stamps.
 std::vector<std::string> take_log();
 
+/// How many CPUs arch::cpu_count() tells, 1 to arch::cpus_max; false when that cannot be.
+bool set_cpu_count(unsigned count);
+/// The CPU that arch::current_cpu() tells the calling thread from now on; 0 until told.
+void run_as_cpu(unsigned cpu);
+
 /// Delivers the interrupt a device would raise by this message, on the calling thread.
 void raise(const interrupt::Message& message);
 

@@ -1,22 +1,71 @@
-// Interrupt messages of a host: an address that only hosted::raise understands.
+// Interrupt messages of a host: an address that only hosted::raise understands. And its pretended CPUs.
 // SPDX-License-Identifier: MIT
+#include <atomic>
+
+#include "arch/processor.hpp"
 #include "hosted/control.hpp"
 #include "interrupt/delivery.hpp"
 
-namespace pv::interrupt {
+namespace pv {
+namespace {
 
-Message message_for(std::uint8_t number) {
-    return {0xfee0'0000, number};
+constexpr std::uint64_t message_base = 0xfee0'0000;
+constexpr unsigned cpu_shift = 12;
+
+std::atomic<unsigned> cpus{1};
+thread_local unsigned own_cpu = 0;
+
+}  // namespace
+
+namespace arch {
+
+unsigned cpu_count() {
+    return cpus;
 }
 
-}  // namespace pv::interrupt
+unsigned current_cpu() {
+    return own_cpu;
+}
 
-namespace pv::hosted {
+}  // namespace arch
+
+namespace interrupt {
+
+Message message_for(unsigned cpu, std::uint8_t number) {
+    return {message_base | std::uint64_t{cpu} << cpu_shift, number};
+}
+
+bool reachable_by_message(unsigned cpu) {
+    return cpu < arch::cpus_max;
+}
+
+}  // namespace interrupt
+
+namespace hosted {
+
+bool set_cpu_count(unsigned count) {
+    for (unsigned cpu = 0; cpu < count; ++cpu) {
+        if (!interrupt::add_cpu(cpu)) {
+            return false;
+        }
+    }
+    cpus = count;
+    return count > 0;
+}
+
+void run_as_cpu(unsigned cpu) {
+    own_cpu = cpu;
+}
 
 void raise(const interrupt::Message& message) {
-    if (message.address == 0xfee0'0000) {
-        interrupt::dispatch(static_cast<std::uint8_t>(message.data));
+    const std::uint64_t cpu = (message.address - message_base) >> cpu_shift;
+    if (message.address >= message_base && cpu < cpus) {
+        // The handler believes that it runs there.
+        const unsigned before = std::exchange(own_cpu, static_cast<unsigned>(cpu));
+        interrupt::dispatch(own_cpu, static_cast<std::uint8_t>(message.data));
+        own_cpu = before;
     }
 }
 
-}  // namespace pv::hosted
+}  // namespace hosted
+}  // namespace pv

@@ -10,6 +10,8 @@
 #include <string>
 #include <thread>
 
+#include "arch/processor.hpp"
+#include "hosted/control.hpp"
 #include "task/park.hpp"
 #include "task/spin_lock.hpp"
 #include "task/wait_queue.hpp"
@@ -77,7 +79,11 @@ void unpark(ControlBlock& thread) {
     thread.changed.notify_one();
 }
 
-Result<Thread> Thread::create(std::string_view name, void (*function)(void*), void* argument, Priority) {
+Result<Thread> Thread::create(std::string_view name, void (*function)(void*), void* argument, Priority,
+                              unsigned cpu) {
+    if (cpu != any_cpu && cpu >= arch::cpu_count()) {
+        return fail(Error::invalid_argument);
+    }
     auto* block = new (std::nothrow) ControlBlock;
     if (block == nullptr) {
         return fail(Error::out_of_memory);
@@ -85,8 +91,9 @@ Result<Thread> Thread::create(std::string_view name, void (*function)(void*), vo
     block->name = name.substr(0, name_max);
     block->owners = 2;
     ++threads;
-    std::thread([block, function, argument] {
+    std::thread([block, function, argument, cpu] {
         running = block;
+        hosted::run_as_cpu(cpu == any_cpu ? 0 : cpu);
         function(argument);
         --threads;
         block->ended = true;

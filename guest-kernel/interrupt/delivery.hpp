@@ -8,8 +8,19 @@
 
 namespace pv::interrupt {
 
-/// The message that raises vector `number` on the CPU device interrupts go to.
-[[nodiscard]] Message message_for(std::uint8_t number);
+/// The message that raises vector `number` on `cpu`.
+[[nodiscard]] Message message_for(unsigned cpu, std::uint8_t number);
+
+/// Whether a device can reach `cpu`: a message holds 8 bits of APIC id (Intel SDM vol. 3, 11.11.1).
+[[nodiscard]] bool reachable_by_message(unsigned cpu);
+
+/// Makes room for the vectors of `cpu`, before its first interrupt. Once a CPU; the boot CPU has it from the
+/// start. Error: out_of_memory.
+Result<> add_cpu(unsigned cpu);
+
+/// Runs the handler of `number` on `cpu`, the current one, and counts; interrupts are off. For arch, and for
+/// tests, as the device.
+void dispatch(unsigned cpu, std::uint8_t number);
 
 inline constexpr std::uint8_t first_device_vector = 0x30;
 inline constexpr std::uint8_t last_device_vector = 0xef;

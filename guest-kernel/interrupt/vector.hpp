@@ -21,18 +21,26 @@ struct Message {
 /// signalled after it returns, by the caller.
 using Handler = void (*)(void* context);
 
-/// Owns one vector. Destroying it waits for a running handler and lets go of `context`; the owner has masked
-/// the source before.
+/// For allocate: whichever CPU has the fewest vectors.
+inline constexpr unsigned any_cpu = ~0U;
+
+/// Owns one vector of one CPU: the pair, so that each CPU has all of its own. Destroying it waits, 10 s at
+/// most, for a handler that runs on another CPU, and lets go of `context`; the owner has masked the source
+/// before and is not the handler itself, nor holds a lock that the handler takes.
 class Vector {
   public:
-    /// `name` is for messages and must live as long. Error: no_space (the CPU's vectors are used up).
-    static Result<Vector> allocate(std::string_view name, Handler handler, void* context);
+    /// The handler runs on `cpu` (below arch::cpu_count(), or any_cpu). `name` is for messages and must live
+    /// as long. Errors: no_space (the CPU's vectors are used up), invalid_argument (no such CPU, or one that
+    /// devices cannot reach).
+    static Result<Vector> allocate(std::string_view name, Handler handler, void* context,
+                                   unsigned cpu = any_cpu);
 
     Vector() = default;
 
-    Vector(Vector&& other) noexcept : number_(std::exchange(other.number_, 0)) {}
+    Vector(Vector&& other) noexcept : cpu_(other.cpu_), number_(std::exchange(other.number_, 0)) {}
 
     Vector& operator=(Vector&& other) noexcept {
+        std::swap(cpu_, other.cpu_);
         std::swap(number_, other.number_);
         return *this;
     }
@@ -43,21 +51,23 @@ class Vector {
 
     [[nodiscard]] bool valid() const { return number_ != 0; }
 
+    /// What to program into the device. Valid vectors only.
     [[nodiscard]] Message message() const;
+
+    /// Where the handler runs.
+    [[nodiscard]] unsigned cpu() const { return cpu_; }
 
     /// How often it was raised.
     [[nodiscard]] std::uint64_t count() const;
 
   private:
-    explicit Vector(std::uint8_t number) : number_(number) {}
+    Vector(unsigned cpu, std::uint8_t number) : cpu_(cpu), number_(number) {}
 
+    unsigned cpu_ = 0;
     std::uint8_t number_ = 0;
 };
 
 /// Interrupts on vectors nobody owns: counted, logged once a vector.
 [[nodiscard]] std::uint64_t spurious_count();
-
-/// Runs the handler of `number` and counts; for arch (and for tests, as the device).
-void dispatch(std::uint8_t number);
 
 }  // namespace pv::interrupt

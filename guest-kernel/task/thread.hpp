@@ -16,6 +16,9 @@ struct ControlBlock;
 /// Higher runs first; equals share the CPU in turns.
 enum class Priority : std::uint8_t { low = 0, normal = 1, high = 2 };
 
+/// The CPU a thread stays on, or any of them.
+inline constexpr unsigned any_cpu = ~0U;
+
 inline constexpr std::size_t name_max = 31;
 
 /// The one owner of a thread's end. Destroying the handle of a thread that still runs lets it go on by
@@ -23,9 +26,10 @@ inline constexpr std::size_t name_max = 31;
 class Thread {
   public:
     /// Starts `function(argument)` on a stack of its own (16 KiB, a guard page below). `name` is copied and
-    /// cut to name_max. Threads only. Error: out_of_memory.
+    /// cut to name_max. It runs on `cpu` and nowhere else, or wherever there is room. Threads only. Errors:
+    /// out_of_memory, invalid_argument (no such CPU).
     static Result<Thread> create(std::string_view name, void (*function)(void*), void* argument,
-                                 Priority priority = Priority::normal);
+                                 Priority priority = Priority::normal, unsigned cpu = any_cpu);
 
     Thread() = default;
 

@@ -12,6 +12,18 @@ constinit Cpu first_cpu;
 
 }  // namespace
 
+unsigned cpu_count() {
+    return 1;
+}
+
+unsigned current_cpu() {
+    return this_cpu().index;
+}
+
+Cpu& cpu(unsigned) {
+    return first_cpu;
+}
+
 Cpu& boot_cpu() {
     return first_cpu;
 }

@@ -52,6 +52,9 @@ void adopt_cpu(Cpu& cpu, std::uint32_t index);
 /// The first processor's, which must be there before there is memory to give out.
 [[nodiscard]] Cpu& boot_cpu();
 
+/// The CPU with this index, below cpu_count().
+[[nodiscard]] Cpu& cpu(unsigned index);
+
 struct Protections {
     bool write_protect, no_execute, smep, smap, umip;
 };

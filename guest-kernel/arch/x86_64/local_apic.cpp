@@ -6,6 +6,7 @@
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/clock.hpp"
+#include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/trap.hpp"
 #include "interrupt/delivery.hpp"
@@ -187,10 +188,15 @@ void interrupt_self(std::uint8_t vector) {
 
 namespace pv::interrupt {
 
-// Fixed delivery, edge, physical destination: the boot CPU. With more CPUs a vector gets its CPU here.
-Message message_for(std::uint8_t number) {
+// Fixed delivery, edge, physical destination.
+Message message_for(unsigned cpu, std::uint8_t number) {
     constexpr std::uint64_t message_base = 0xfee0'0000;
-    return {message_base | std::uint64_t{arch::LocalApic::id() & 0xff} << 12, number};
+    return {message_base | std::uint64_t{arch::cpu(cpu).apic_id & 0xff} << 12, number};
+}
+
+bool reachable_by_message(unsigned cpu) {
+    constexpr std::uint32_t broadcast = 0xff;
+    return arch::cpu(cpu).apic_id < broadcast;
 }
 
 }  // namespace pv::interrupt

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <new>
 
+#include "arch/processor.hpp"
 #include "base/panic.hpp"
 #include "task/park.hpp"
 #include "task/scheduler.hpp"
@@ -61,7 +62,10 @@ extern "C" [[noreturn]] void pv_thread_main() {
 }
 
 Result<Thread> Thread::create(std::string_view name, void (*function)(void*), void* argument,
-                              Priority priority) {
+                              Priority priority, unsigned cpu) {
+    if (cpu != any_cpu && cpu >= arch::cpu_count()) {
+        return fail(Error::invalid_argument);
+    }
     const arch::Stack stack = PV_TRY(arch::allocate_stack());
     auto* block = new (std::nothrow) ControlBlock;
     if (block == nullptr) {

@@ -104,7 +104,7 @@ extern "C" void pv_trap(TrapFrame* frame) {
     if (frame->vector == vector_timer) {
         task::Scheduler::timer_interrupt();
     } else if (frame->vector != vector_reschedule && frame->vector != vector_spurious) {
-        interrupt::dispatch(static_cast<std::uint8_t>(frame->vector));
+        interrupt::dispatch(cpu.index, static_cast<std::uint8_t>(frame->vector));
     }
     // A spurious interrupt sets no bit in service; ending it would end another's (Intel SDM vol. 3, 11.9).
     if (frame->vector != vector_spurious && frame->vector > vector_legacy_first + 15) {
