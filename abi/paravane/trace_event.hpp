@@ -81,6 +81,26 @@ inline constexpr int schema_minor = 0;
     E(90, block_read, "blk_co_preadv", backend, node, offset, bytes, flags, _)                              \
     E(91, block_write, "blk_co_pwritev", backend, node, offset, bytes, flags, _)                            \
     E(92, nbd_request, "nbd_send_request", offset, length, cookie, flags, type, _)                          \
+    /* VT-d. iova: what the device asked for, page by page; address: what it got; mask: page size - 1.      \
+       iommu_cached: a translation the unit read from the tables and now keeps until an invalidation.       \
+       order: log2 of the number of pages; write: 1 or 0. On a fault reason is VT-d's (spec. table 7-1). */ \
+    E(100, iommu_translation, "vtd_dmar_translate", bdf, iova, address, mask, _, _)                         \
+    E(101, iommu_fault, "vtd_dmar_fault", bdf, reason, iova, write, _, _)                                   \
+    E(102, iommu_cached, "vtd_iotlb_page_update", bdf, iova, entry, domain, _, _)                           \
+    E(103, iommu_invalidate_pages, "vtd_inv_desc_iotlb_pages", domain, iova, order, _, _, _)                \
+    E(104, iommu_invalidate_domain, "vtd_inv_desc_iotlb_domain", domain, _, _, _, _, _)                     \
+    E(105, iommu_invalidate_all, "vtd_inv_desc_iotlb_global", _, _, _, _, _, _)                             \
+    E(106, iommu_cache_dropped, "vtd_iotlb_reset", reason_text, _, _, _, _, _)                              \
+    E(107, iommu_waited, "vtd_inv_desc_wait_sw", address, data, _, _, _, _)                                 \
+    E(108, iommu_enabled, "vtd_dmar_enable", on, _, _, _, _, _)                                             \
+    E(109, iommu_device_translated, "vtd_switch_address_space", bdf, on, _, _, _, _)                        \
+    E(110, interrupt_remapping_enabled, "vtd_ir_enable", on, _, _, _, _, _)                                 \
+    /* virtio-iommu. endpoint and stream are the bdf of a device; first..last: inclusive */                 \
+    E(111, viommu_attach, "virtio_iommu_attach", domain, endpoint, _, _, _, _)                              \
+    E(112, viommu_map, "virtio_iommu_map", domain, first, last, physical, flags, _)                         \
+    E(113, viommu_unmap, "virtio_iommu_unmap", domain, first, last, _, _, _)                                \
+    E(114, viommu_translation, "virtio_iommu_translate_out", iova, address, stream, _, _, _)                \
+    E(115, viommu_fault, "virtio_iommu_report_fault", reason, flags, endpoint, iova, _, _)                  \
     /* The plugin. pc of the instruction is in the event's own column. */                                   \
     E(120, plugin_hello, "paravane_plugin", api_version, marker_version, cpus, _, _, _)                     \
     E(121, cpu_start, "paravane_cpu_start", _, _, _, _, _, _)                                               \

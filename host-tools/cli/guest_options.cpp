@@ -116,6 +116,12 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
                    "tcg (default), or kvm: no plugin there, so no markers, rings or control registers")
         ->type_name("tcg|kvm")
         ->group(group);
+    app.add_option(
+           "--iommu", options.iommu,
+           "Unit between the devices and memory: intel (VT-d with interrupt remapping), virtio, or none "
+           "(default)")
+        ->type_name("none|intel|virtio")
+        ->group(group);
     app.add_option("--connect", options.connect,
                    "libvirt connection of this machine, e.g. qemu:///system (default: no daemon needed)")
         ->type_name("URI")
@@ -162,6 +168,7 @@ Result<Guest> understand(const GuestOptions& options) {
         return fail(ExitStatus::usage, fmt::format("'{}' is no accelerator", options.accelerator),
                     "--accel takes tcg or kvm");
     }
+    spec.iommu = PV_TRY(domain::parse_iommu(options.iommu));
     std::vector<std::string> disks = options.disks;
     if (disks.empty() && kernel.ours) {
         disks.assign(default_disks.begin(), default_disks.end());
@@ -211,6 +218,9 @@ std::string reproduce(std::string_view subcommand, const GuestOptions& options) 
     }
     if (options.accelerator != standard.accelerator) {
         add("--accel", options.accelerator);
+    }
+    if (options.iommu != standard.iommu) {
+        add("--iommu", options.iommu);
     }
     if (!options.connect.empty()) {
         add("--connect", options.connect);

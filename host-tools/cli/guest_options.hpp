@@ -28,6 +28,7 @@ struct GuestOptions {
     std::vector<std::string> disks;
     std::vector<std::string> faults;
     std::string accelerator = "tcg";
+    std::string iommu = "none";
     std::string connect;
     std::string symbols;
     std::string timeout;

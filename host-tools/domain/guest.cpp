@@ -121,6 +121,28 @@ std::string_view name(DiskKind kind) {
     return kind == DiskKind::nvme ? "nvme" : "virtio-blk";
 }
 
+std::string_view name(Iommu iommu) {
+    switch (iommu) {
+        case Iommu::none:
+            return "none";
+        case Iommu::intel:
+            return "intel";
+        case Iommu::virtio:
+            return "virtio";
+    }
+    return "?";
+}
+
+Result<Iommu> parse_iommu(std::string_view text) {
+    for (const Iommu iommu : {Iommu::none, Iommu::intel, Iommu::virtio}) {
+        if (text == name(iommu)) {
+            return iommu;
+        }
+    }
+    return fail(ExitStatus::usage, fmt::format("'{}' is no IOMMU", text),
+                "--iommu takes none, intel or virtio");
+}
+
 Result<Disk> parse_disk(std::string_view text) {
     const auto refuse = [&](const std::string& why) {
         return fail(ExitStatus::usage, fmt::format("disk '{}': {}", text, why), std::string(disk_hint));

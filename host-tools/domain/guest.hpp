@@ -39,6 +39,19 @@ enum class Accelerator : std::uint8_t {
     kvm,  ///< the processor runs the guest: QEMU's own trace events only
 };
 
+/// The unit between the guest's devices and its memory.
+enum class Iommu : std::uint8_t {
+    none,    ///< devices use physical addresses
+    intel,   ///< VT-d with interrupt remapping (QEMU's intel-iommu)
+    virtio,  ///< virtio-iommu, at PCI 00:1e.0
+};
+
+/// As `--iommu` writes it: none, intel, virtio.
+std::string_view name(Iommu iommu);
+
+/// Errors: usage, when `text` names none of them.
+Result<Iommu> parse_iommu(std::string_view text);
+
 struct GuestSpec {
     std::string name;  ///< the domain's name: letters, digits, '-'; unique for the run
     std::filesystem::path kernel;
@@ -47,11 +60,13 @@ struct GuestSpec {
     std::uint64_t memory = std::uint64_t{512} << 20;  ///< bytes
     unsigned cpus = 1;
     Accelerator accelerator = Accelerator::tcg;
+    Iommu iommu = Iommu::none;
     std::vector<Disk> disks;  ///< the n-th is disk<n>, at PCI 00:(0x10 + n).0
 };
 
 inline constexpr unsigned first_disk_slot = 0x10;
-inline constexpr std::size_t max_disks = 14;  ///< slots 0x10 to 0x1d; above are the chipset's
+inline constexpr std::size_t max_disks = 14;  ///< slots 0x10 to 0x1d
+inline constexpr unsigned iommu_slot = 0x1e;  ///< of a virtio-iommu; 0x1f is the chipset's
 
 /// Segment, bus, device and function as one number (abi/paravane/marker.h, DEVICES), for the n-th disk.
 constexpr std::uint32_t disk_bdf(std::size_t index) {

@@ -78,7 +78,30 @@ void add_nvme(Arguments& arguments, const Disk& disk, std::size_t index) {
                                        {"physical_block_size", disk.block_size}});
 }
 
-void add_virtio_blk(xml_node devices, const Disk& disk, std::size_t index) {
+void add_pci_address(xml_node device, unsigned slot) {
+    xml_node address = add(device, "address");
+    set(address, "type", "pci");
+    set(address, "domain", "0x0000");
+    set(address, "bus", "0x00");
+    set(address, "slot", fmt::format("{:#04x}", slot));
+    set(address, "function", "0x0");
+}
+
+// The NVMe controllers need nothing: whatever sits on the bus is behind the unit.
+void add_iommu(xml_node devices, Iommu iommu) {
+    if (iommu == Iommu::none) {
+        return;
+    }
+    xml_node node = add(devices, "iommu");
+    set(node, "model", std::string(name(iommu)));
+    if (iommu == Iommu::intel) {
+        set(add(node, "driver"), "intremap", "on");
+    } else {
+        add_pci_address(node, iommu_slot);
+    }
+}
+
+void add_virtio_blk(xml_node devices, const Disk& disk, std::size_t index, Iommu iommu) {
     const std::string id = fmt::format("disk{}", index);
     xml_node node = add(devices, "disk");
     const auto* path = std::get_if<std::filesystem::path>(&disk.backing);
@@ -93,6 +116,9 @@ void add_virtio_blk(xml_node devices, const Disk& disk, std::size_t index) {
     // The default stops the guest when the host's disk is full, and a stopped guest never ends.
     set(driver, "error_policy", "report");
     set(driver, "discard", "unmap");
+    if (iommu != Iommu::none) {
+        set(driver, "iommu", "on");
+    }
     xml_node source = add(node, "source");
     if (network) {
         set(source, "protocol", "nbd");
@@ -115,12 +141,7 @@ void add_virtio_blk(xml_node devices, const Disk& disk, std::size_t index) {
     }
     add_text(node, "serial", id);
     set(add(node, "alias"), "name", "ua-" + id);
-    xml_node address = add(node, "address");
-    set(address, "type", "pci");
-    set(address, "domain", "0x0000");
-    set(address, "bus", "0x00");
-    set(address, "slot", fmt::format("{:#04x}", first_disk_slot + index));
-    set(address, "function", "0x0");
+    add_pci_address(node, first_disk_slot + static_cast<unsigned>(index));
 }
 
 void add_serial(xml_node devices, const std::filesystem::path& socket) {
@@ -238,6 +259,10 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
     xml_node features = add(domain, "features");
     add(features, "acpi");
     add(features, "apic");
+    if (guest.iommu == Iommu::intel) {
+        // Interrupts that the unit remaps go through an I/O APIC in QEMU, not one in KVM.
+        set(add(features, "ioapic"), "driver", "qemu");
+    }
     set(add(domain, "cpu"), "mode", kvm ? "host-passthrough" : "maximum");
     set(add(domain, "clock"), "offset", "utc");
     for (const char* event : {"on_poweroff", "on_reboot", "on_crash"}) {
@@ -249,7 +274,7 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
     }
     for (std::size_t i = 0; i < guest.disks.size(); ++i) {
         if (guest.disks[i].kind == DiskKind::virtio_blk) {
-            add_virtio_blk(devices, guest.disks[i], i);
+            add_virtio_blk(devices, guest.disks[i], i, guest.iommu);
         }
     }
     xml_node usb = add(devices, "controller");
@@ -257,6 +282,7 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
     set(usb, "model", "none");
     add_serial(devices, wiring.console);
     set(add(devices, "memballoon"), "model", "none");
+    add_iommu(devices, guest.iommu);
     if (wiring.run_as.has_value()) {
         xml_node label = add(domain, "seclabel");
         set(label, "type", "static");

@@ -64,6 +64,37 @@ TEST(DomainXml, holds_what_a_run_needs) {
     EXPECT_NE(arguments.find("-trace\nevents=/x/events\n"), std::string::npos);
 }
 
+TEST(DomainXml, puts_every_device_behind_the_iommu_that_was_asked_for) {
+    GuestSpec spec = guest();
+    const auto parse = [&](pugi::xml_document& document) {
+        ASSERT_TRUE(document.load_string(domain_xml(spec, wiring()).value().c_str()));
+    };
+    pugi::xml_document none;
+    parse(none);
+    EXPECT_FALSE(none.child("domain").child("devices").child("iommu"));
+    EXPECT_FALSE(none.child("domain").child("devices").child("disk").child("driver").attribute("iommu"));
+
+    spec.iommu = Iommu::intel;
+    pugi::xml_document intel;
+    parse(intel);
+    const pugi::xml_node vtd = intel.child("domain").child("devices").child("iommu");
+    EXPECT_STREQ(vtd.attribute("model").value(), "intel");
+    EXPECT_STREQ(vtd.child("driver").attribute("intremap").value(), "on");
+    EXPECT_STREQ(intel.child("domain").child("features").child("ioapic").attribute("driver").value(), "qemu");
+
+    spec.iommu = Iommu::virtio;
+    pugi::xml_document virtio;
+    parse(virtio);
+    const pugi::xml_node unit = virtio.child("domain").child("devices").child("iommu");
+    EXPECT_STREQ(unit.attribute("model").value(), "virtio");
+    EXPECT_STREQ(unit.child("address").attribute("slot").value(), "0x1e");
+    for (const pugi::xml_document* document : {&intel, &virtio}) {
+        for (const pugi::xml_node disk : document->child("domain").child("devices").children("disk")) {
+            EXPECT_STREQ(disk.child("driver").attribute("iommu").value(), "on");
+        }
+    }
+}
+
 TEST(DomainXml, refuses_what_cannot_be_written) {
     GuestSpec control = guest();
     control.command_line = "a\x01";
@@ -80,12 +111,16 @@ TEST(DomainXml, refuses_what_cannot_be_written) {
 }
 
 // libvirt's own mock parses with libvirt's own parser; it knows no qemu: name space, which is left out here.
-TEST(DomainXml, libvirt_parses_it) {
+class DomainXmlParsed : public ::testing::TestWithParam<Iommu> {};
+
+TEST_P(DomainXmlParsed, libvirt_parses_it) {
     virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});
     const virConnectPtr connection = virConnectOpen("test:///default");
     ASSERT_NE(connection, nullptr);
     pugi::xml_document document;
-    document.load_string(domain_xml(guest(), wiring()).value().c_str());
+    GuestSpec spec = guest();
+    spec.iommu = GetParam();
+    document.load_string(domain_xml(spec, wiring()).value().c_str());
     pugi::xml_node domain = document.child("domain");
     domain.remove_child("qemu:commandline");
     domain.attribute("type").set_value("test");
@@ -105,6 +140,10 @@ TEST(DomainXml, libvirt_parses_it) {
     EXPECT_FALSE(accepted());
     virConnectClose(connection);
 }
+
+INSTANTIATE_TEST_SUITE_P(EveryIommu, DomainXmlParsed,
+                         ::testing::Values(Iommu::none, Iommu::intel, Iommu::virtio),
+                         [](const auto& tested) { return std::string(name(tested.param)); });
 
 }  // namespace
 }  // namespace pv::domain
