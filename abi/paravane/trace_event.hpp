@@ -108,6 +108,8 @@ inline constexpr int schema_minor = 0;
     E(123, invlpg, "paravane_invlpg", address, _, _, _, _, _)                                               \
     E(124, marker_refused, "paravane_marker_refused", version, _, _, _, _, _)                               \
     E(125, plugin_goodbye, "paravane_plugin_end", markers, lost, _, _, _, _)                                \
+    /* At the end, a vCPU: guest instructions in the blocks it began (probe `instructions`) */              \
+    E(126, instructions, "paravane_instructions", count, _, _, _, _, _)                                     \
     /* Rings as the plugin decoded them from guest memory at a doorbell marker. chain = head descriptor;    \
        position counts from 0; flags as in the descriptor; device_writes: 1 or 0. indirect: address and     \
        length of the table. fault: why a chain could not be followed (RingFault), value = the bad number.   \

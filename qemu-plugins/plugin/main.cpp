@@ -38,6 +38,7 @@ struct PerCpu {
     GByteArray* bytes;
     std::uint64_t markers;
     std::uint64_t lost;
+    std::uint64_t instructions;    ///< counted by generated code, a block at a time
     std::uint64_t control_site;    ///< the instruction, packed
     std::uint64_t control_source;  ///< what it writes
     std::uint64_t control_before;  ///< the register until then
@@ -51,6 +52,7 @@ struct Plugin {
     Queues queues{[] { return GuestMemory::find(); }};
     qemu_plugin_scoreboard* cpus = nullptr;
     qemu_plugin_u64 pending{};
+    qemu_plugin_u64 instructions{};
 };
 
 /// Made by qemu_plugin_install and kept until QEMU is gone: callbacks may run to the very end.
@@ -236,6 +238,10 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
                                                   QEMU_PLUGIN_COND_NE, plugin->pending, 0, site.userdata());
     }
     const std::size_t count = qemu_plugin_tb_n_insns(block);
+    if (plugin->options.instructions) {
+        qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(block, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                          plugin->instructions, count);
+    }
     for (std::size_t i = 0; i < count; ++i) {
         qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
         std::array<std::uint8_t, longest_instruction> bytes;
@@ -279,6 +285,10 @@ void on_exit(qemu_plugin_id_t, void*) {
         const PerCpu& state = of_cpu(static_cast<unsigned>(cpu));
         markers += state.markers;
         lost += state.lost;
+        if (plugin->options.instructions) {
+            Line line{"paravane_instructions"};
+            write(line.decimal("cpu", static_cast<std::uint64_t>(cpu)).decimal("count", state.instructions));
+        }
     }
     Line line{"paravane_plugin_end"};
     write(line.decimal("markers", markers).decimal("lost", lost));
@@ -304,6 +314,7 @@ int install(qemu_plugin_id_t id, const qemu_info_t& info, std::span<const char* 
     plugin->options = *options;
     plugin->cpus = qemu_plugin_scoreboard_new(sizeof(PerCpu));
     plugin->pending = qemu_plugin_u64{plugin->cpus, offsetof(PerCpu, pending)};
+    plugin->instructions = qemu_plugin_u64{plugin->cpus, offsetof(PerCpu, instructions)};
     Line line{"paravane_plugin"};
     line.decimal("api_version", static_cast<std::uint64_t>(info.version.cur));
     line.hex("marker_version", PV_MARKER_VERSION);

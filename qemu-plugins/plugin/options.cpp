@@ -9,15 +9,18 @@
 namespace pv::plugin {
 namespace {
 
-constexpr std::string_view expected_form = "expected probe=NAME[,NAME...], NAME: markers, control, rings";
+constexpr std::string_view expected_form =
+    "expected probe=NAME[,NAME...], NAME: markers, control, rings, instructions";
 
 struct Probe {
     std::string_view name;
     bool Options::* member;
 };
 
-constexpr std::array<Probe, 3> probes{
-    {{"markers", &Options::markers}, {"control", &Options::control}, {"rings", &Options::rings}}};
+constexpr std::array<Probe, 4> probes{{{"markers", &Options::markers},
+                                       {"control", &Options::control},
+                                       {"rings", &Options::rings},
+                                       {"instructions", &Options::instructions}}};
 
 std::string wrong(std::string_view what, std::string_view word) {
     return std::string{what} + " '" + std::string{word.substr(0, 60)} + "'; " + std::string{expected_form};

@@ -9,9 +9,10 @@
 namespace pv::plugin {
 
 struct Options {
-    bool markers = true;  ///< what the guest says
-    bool control = true;  ///< control registers, invlpg, the start of vCPUs
-    bool rings = true;    ///< virtqueues at doorbell markers; needs markers
+    bool markers = true;        ///< what the guest says
+    bool control = true;        ///< control registers, invlpg, the start of vCPUs
+    bool rings = true;          ///< virtqueues at doorbell markers; needs markers
+    bool instructions = false;  ///< counts what each vCPU executes; every block pays for it
 
     bool operator==(const Options&) const = default;
 };

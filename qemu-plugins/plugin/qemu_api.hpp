@@ -27,6 +27,8 @@ extern decltype(qemu_plugin_scoreboard_free) qemu_plugin_scoreboard_free __attri
 extern decltype(qemu_plugin_scoreboard_find) qemu_plugin_scoreboard_find __attribute__((weak));
 extern decltype(qemu_plugin_u64_set) qemu_plugin_u64_set __attribute__((weak));
 extern decltype(qemu_plugin_num_vcpus) qemu_plugin_num_vcpus __attribute__((weak));
+extern decltype(qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu)
+    qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu __attribute__((weak));
 extern decltype(qemu_plugin_register_vcpu_tb_exec_cond_cb) qemu_plugin_register_vcpu_tb_exec_cond_cb
     __attribute__((weak));
 }

@@ -102,6 +102,20 @@ class Golden(unittest.TestCase):
         self.check("markers-only", scenario="rings-high", memory="3G", probe=",probe=markers")
         self.check("control-only", scenario="markers", probe=",probe=control")
 
+    def test_instructions_are_counted_on_each_cpu(self):
+        # The guest's loop of 200,000 markers: at least as many instructions, and not in another order of size.
+        counts = {}
+        for scenario, probe in (("many", ",probe=markers,instructions"), ("markers", ",probe=instructions")):
+            status, errors, lines = start(scenario, probe=probe)
+            self.assertEqual(status, 1, errors)
+            found = [re.search(r":paravane_instructions cpu (\d+) count (\d+)$", line) for line in lines]
+            found = [match for match in found if match]
+            self.assertEqual([match[1] for match in found], ["0"])
+            counts[scenario] = int(found[0][2])
+        loop = counts["many"] - counts["markers"]
+        self.assertGreater(loop, 200_000)
+        self.assertLess(loop, 200_000 * 40)
+
     def test_same_order_as_qemus_own_lines(self):
         status, errors, lines = start("control", log="plugin,guest_errors")
         self.assertEqual(status, 1, errors)
@@ -116,7 +130,7 @@ class BadArguments(unittest.TestCase):
                 status, errors, lines = start("markers", probe=probe)
                 self.assertEqual(status, 1, errors)
                 self.assertIn("libparavane-plugin: ", errors)
-                self.assertIn("markers, control, rings", errors)
+                self.assertIn("markers, control, rings, instructions", errors)
                 self.assertEqual([line for line in lines if "paravane_marker" in line], [])
 
     def test_an_old_qemu_gets_as_far_as_its_version_check(self):

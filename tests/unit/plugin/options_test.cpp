@@ -24,6 +24,8 @@ TEST(PluginOptions, NamedProbesAreTheOnlyOnes) {
     EXPECT_EQ(parse({"probe=markers", "probe=control"}),
               (Options{.markers = true, .control = true, .rings = false}));
     EXPECT_EQ(parse({"probe=rings,markers"}), (Options{.markers = true, .control = false, .rings = true}));
+    EXPECT_EQ(parse({"probe=control,instructions"}),
+              (Options{.markers = false, .control = true, .rings = false, .instructions = true}));
 }
 
 TEST(PluginOptions, MistakesAreErrors) {
