@@ -200,7 +200,7 @@ TEST(Parser, has_a_sample_or_a_test_of_its_own_for_every_format) {
     std::map<std::string_view, int> seen = {
         {"memory_region_ops_read", 1}, {"memory_region_ops_write", 1}, {"pci_cfg_read", 1},
         {"pci_cfg_write", 1},          {"pci_update_mappings_add", 1}, {"pci_update_mappings_del", 1},
-        {"pci_nvme_write", 1}};
+        {"pci_nvme_write", 1},         {"vtd_iotlb_reset", 1}};
     for (const Sample& sample : samples) {
         const std::string_view line = sample.line;
         ++seen[line.substr(0, line.find(' '))];
@@ -265,6 +265,14 @@ TEST(Parser, reads_pci_configuration_and_mappings) {
     ASSERT_TRUE(nvme);
     EXPECT_EQ(nvme->args[4], 0x80U);
     EXPECT_EQ(fixture.text(nvme->args[5]), "NVME_NVM_CMD_WRITE");
+}
+
+TEST(Parser, keeps_why_an_iommu_dropped_its_cache) {
+    Fixture fixture;
+    const auto dropped = fixture.feed("vtd_iotlb_reset IOTLB reset (reason: iotlb exceeds size limit)");
+    ASSERT_TRUE(dropped);
+    EXPECT_EQ(dropped->kind, Kind::iommu_cache_dropped);
+    EXPECT_EQ(fixture.text(dropped->args[0]), "iotlb exceeds size limit");
 }
 
 TEST(Parser, keeps_qemus_complaints_as_text) {
