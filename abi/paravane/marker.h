@@ -27,7 +27,7 @@
 
 #define PV_MARKER_MAGIC 0x5056u
 #define PV_MARKER_VERSION_MAJOR 1u
-#define PV_MARKER_VERSION_MINOR 0u
+#define PV_MARKER_VERSION_MINOR 1u
 #define PV_MARKER_VERSION ((PV_MARKER_VERSION_MAJOR << 16) | PV_MARKER_VERSION_MINOR)
 
 /* Features: what a guest promises to mark without exception. A rule that needs a promise the guest did not
@@ -83,6 +83,32 @@ enum pv_wait_result {
     PV_WAIT_TIMED_OUT = 1,
 };
 
+/* What became of the request to abort a command. */
+enum pv_abort_result {
+    PV_ABORT_ABORTED = 0,   /* the device says that it aborted it; its completion is due now */
+    PV_ABORT_GOES_ON = 1,   /* the device goes on with it (NVMe: bit 0 of the answer's dword 0) */
+    PV_ABORT_REFUSED = 2,   /* the device failed the request itself */
+    PV_ABORT_NO_ANSWER = 3, /* its deadline passed */
+};
+
+/* Steps of a recovery, each with a deadline of its own. */
+enum pv_recovery_step {
+    PV_RECOVERY_ABORT = 1, /* ask for the abort of one command */
+    PV_RECOVERY_WAIT = 2,  /* the device goes on with commands: they get until the deadline */
+    PV_RECOVERY_QUEUE = 3, /* delete a queue and make it again */
+    PV_RECOVERY_RESET = 4, /* reset the device and make all queues again */
+    PV_RECOVERY_DEAD = 5,  /* give the device up */
+};
+
+/* Why a driver began a recovery, or gave a device up. */
+enum pv_recovery_reason {
+    PV_REASON_OVERDUE = 1,  /* a command's deadline passed */
+    PV_REASON_FATAL = 2,    /* the device says that it failed (NVMe: CSTS.CFS) */
+    PV_REASON_GONE = 3,     /* its registers read as all ones */
+    PV_REASON_PROTOCOL = 4, /* the device said what cannot be */
+    PV_REASON_USELESS = 5,  /* the steps before did not help */
+};
+
 /* clang-format off */
 /* PV_MARKERS(M): M(number, name, six argument names; `_` where there is none).
  *
@@ -93,6 +119,8 @@ enum pv_wait_result {
  *                 their length in bytes
  * device_release  the driver has let go: the device is quiet (reset, or bus mastering off)
  * device_reset    the driver starts a reset of the device; reason: 0 set-up, 1 recovery, 2 shutdown
+ * device_dead     the driver gave the device up (reason: pv_recovery_reason): it is cut off from memory, every
+ *                 command has ended, nothing is submitted any more
  * dma_map         mapping: an id unique for the guest's life; the device may use [bus, bus+length) in
  *                 `direction` (pv_dma_direction); physical: first frame's address (mappings are contiguous)
  * dma_unmap       the same mapping ends: the device must not touch it from here on
@@ -102,6 +130,8 @@ enum pv_wait_result {
  * queue_areas     bus addresses of a virtqueue's driver (available) and device (used) areas
  * queue_delete    the device no longer uses the queue's memory
  * doorbell        value is about to be written to the queue's doorbell (virtio: the available index)
+ * queue_suspend   a recovery holds the queue: nothing is submitted to it
+ * queue_resume    commands are submitted again
  * command_submit  queue, command = the id the device sees in bits 15..0 and the driver's generation above;
  *                 operation (pv_operation); deadline = nanoseconds from now, 0 = none (breaks cmd-deadline);
  *                 request = the caller's id, as in durable_*, or 0
@@ -109,10 +139,17 @@ enum pv_wait_result {
  * command_timeout the deadline passed; overdue = nanoseconds since
  * command_failed  the driver gave the caller an error without a completion; status = why
  * command_refused a completion arrived that matches no outstanding command
+ * command_abort   the driver asks the device to abort an outstanding command, which may end all the same
+ * command_abort_end the device's answer: result (pv_abort_result). The command itself is still outstanding
+ * command_repeat  `command`, submitted right before, carries out a request again whose earlier command a recovery
+ *                 ended; attempt = 1 for the first repeat
  * durable_begin   a caller asked that all acknowledged writes to the device be durable; request = its id
  * durable_end     the caller is told; status 0 = they are
  * wait_begin      wait = id; kind (pv_wait_kind); deadline = nanoseconds from now, UINT64_MAX = never; object
  * wait_end        result (pv_wait_result)
+ * recovery_begin  recovery: an id unique for the guest's life; reason (pv_recovery_reason). One at a time a device
+ * recovery_step   step (pv_recovery_step); deadline = nanoseconds from now; queue, where it is about one queue
+ * recovery_end    result: 0 the device serves again, 1 it was given up (device_dead came before)
  */
 /* clang-format on */
 #define PV_MARKERS(M)                                                               \
@@ -121,6 +158,7 @@ enum pv_wait_result {
     M(0x0008, device, device, kind, registers, length, _, _)                        \
     M(0x0009, device_release, device, _, _, _, _, _)                                \
     M(0x000a, device_reset, device, reason, _, _, _, _)                             \
+    M(0x000b, device_dead, device, reason, _, _, _, _)                              \
     M(0x0010, dma_map, device, mapping, bus, physical, length, direction)           \
     M(0x0011, dma_unmap, device, mapping, bus, length, _, _)                        \
     M(0x0012, dma_quarantine, device, mapping, bus, length, _, _)                   \
@@ -128,15 +166,23 @@ enum pv_wait_result {
     M(0x0021, queue_areas, device, queue, driver_area, device_area, _, _)           \
     M(0x0022, queue_delete, device, kind, queue, _, _, _)                           \
     M(0x0023, doorbell, device, kind, queue, value, _, _)                           \
+    M(0x0024, queue_suspend, device, queue, _, _, _, _)                             \
+    M(0x0025, queue_resume, device, queue, _, _, _, _)                              \
     M(0x0030, command_submit, device, queue, command, operation, deadline, request) \
     M(0x0031, command_complete, device, queue, command, status, _, _)               \
     M(0x0032, command_timeout, device, queue, command, overdue, _, _)               \
     M(0x0033, command_failed, device, queue, command, status, _, _)                 \
     M(0x0034, command_refused, device, queue, command, _, _, _)                     \
+    M(0x0035, command_abort, device, queue, command, _, _, _)                       \
+    M(0x0036, command_abort_end, device, queue, command, result, _, _)              \
+    M(0x0037, command_repeat, device, queue, command, attempt, _, _)                \
     M(0x0040, durable_begin, device, request, _, _, _, _)                           \
     M(0x0041, durable_end, device, request, status, _, _, _)                        \
     M(0x0050, wait_begin, wait, kind, deadline, object, _, _)                       \
-    M(0x0051, wait_end, wait, result, _, _, _, _)
+    M(0x0051, wait_end, wait, result, _, _, _, _)                                   \
+    M(0x0060, recovery_begin, device, recovery, reason, _, _, _)                    \
+    M(0x0061, recovery_step, device, recovery, step, deadline, queue, _)            \
+    M(0x0062, recovery_end, device, recovery, result, _, _, _)
 
 #define PV_MARKER_ENUMERATOR(number, name, a0, a1, a2, a3, a4, a5) PV_MARKER_##name = (number),
 

@@ -60,6 +60,29 @@ enum class WaitKind : std::uint8_t { device_register = PV_WAIT_REGISTER, queue =
 
 enum class WaitResult : std::uint8_t { satisfied = PV_WAIT_SATISFIED, timed_out = PV_WAIT_TIMED_OUT };
 
+enum class AbortResult : std::uint8_t {
+    aborted = PV_ABORT_ABORTED,
+    goes_on = PV_ABORT_GOES_ON,
+    refused = PV_ABORT_REFUSED,
+    no_answer = PV_ABORT_NO_ANSWER,
+};
+
+enum class RecoveryStep : std::uint8_t {
+    abort = PV_RECOVERY_ABORT,
+    wait = PV_RECOVERY_WAIT,
+    queue = PV_RECOVERY_QUEUE,
+    reset = PV_RECOVERY_RESET,
+    dead = PV_RECOVERY_DEAD,
+};
+
+enum class Reason : std::uint8_t {
+    overdue = PV_REASON_OVERDUE,
+    fatal = PV_REASON_FATAL,
+    gone = PV_REASON_GONE,
+    protocol = PV_REASON_PROTOCOL,
+    useless = PV_REASON_USELESS,
+};
+
 namespace detail {
 
 template <class T>
@@ -87,6 +110,10 @@ inline void device_release(Device device) {
 
 inline void device_reset(Device device, ResetReason reason) {
     PV_EMIT(device_reset, detail::number(device), detail::number(reason), 0, 0, 0, 0);
+}
+
+inline void device_dead(Device device, Reason reason) {
+    PV_EMIT(device_dead, detail::number(device), detail::number(reason), 0, 0, 0, 0);
 }
 
 inline void dma_map(Device device, std::uint64_t mapping, BusAddress bus, PhysicalAddress physical,
@@ -120,6 +147,14 @@ inline void doorbell(Device device, QueueKind kind, std::uint64_t queue, std::ui
     PV_EMIT(doorbell, detail::number(device), detail::number(kind), queue, value, 0, 0);
 }
 
+inline void queue_suspend(Device device, std::uint64_t queue) {
+    PV_EMIT(queue_suspend, detail::number(device), queue, 0, 0, 0, 0);
+}
+
+inline void queue_resume(Device device, std::uint64_t queue) {
+    PV_EMIT(queue_resume, detail::number(device), queue, 0, 0, 0, 0);
+}
+
 /// `deadline`: time left from now; zero says "none" and breaks cmd-deadline.
 inline void command_submit(Device device, std::uint64_t queue, std::uint64_t command, Operation operation,
                            Duration deadline, std::uint64_t request) {
@@ -144,6 +179,18 @@ inline void command_refused(Device device, std::uint64_t queue, std::uint64_t co
     PV_EMIT(command_refused, detail::number(device), queue, command, 0, 0, 0);
 }
 
+inline void command_abort(Device device, std::uint64_t queue, std::uint64_t command) {
+    PV_EMIT(command_abort, detail::number(device), queue, command, 0, 0, 0);
+}
+
+inline void command_abort_end(Device device, std::uint64_t queue, std::uint64_t command, AbortResult result) {
+    PV_EMIT(command_abort_end, detail::number(device), queue, command, detail::number(result), 0, 0);
+}
+
+inline void command_repeat(Device device, std::uint64_t queue, std::uint64_t command, std::uint64_t attempt) {
+    PV_EMIT(command_repeat, detail::number(device), queue, command, attempt, 0, 0);
+}
+
 inline void durable_begin(Device device, std::uint64_t request) {
     PV_EMIT(durable_begin, detail::number(device), request, 0, 0, 0, 0);
 }
@@ -163,6 +210,22 @@ inline void wait_begin(std::uint64_t wait, WaitKind kind, Duration deadline, std
 
 inline void wait_end(std::uint64_t wait, WaitResult result) {
     PV_EMIT(wait_end, wait, detail::number(result), 0, 0, 0, 0);
+}
+
+/// `recovery`: a number no other recovery of this boot has.
+inline void recovery_begin(Device device, std::uint64_t recovery, Reason reason) {
+    PV_EMIT(recovery_begin, detail::number(device), recovery, detail::number(reason), 0, 0, 0);
+}
+
+/// `deadline`: time the step may take from now; `queue`: 0 where it is not about one.
+inline void recovery_step(Device device, std::uint64_t recovery, RecoveryStep step, Duration deadline,
+                          std::uint64_t queue) {
+    PV_EMIT(recovery_step, detail::number(device), recovery, detail::number(step), deadline.to_nanoseconds(),
+            queue, 0);
+}
+
+inline void recovery_end(Device device, std::uint64_t recovery, bool serves) {
+    PV_EMIT(recovery_end, detail::number(device), recovery, serves ? 0 : 1, 0, 0, 0);
 }
 
 #undef PV_EMIT

@@ -23,6 +23,7 @@ enum class Error : std::uint8_t {
     busy,                  ///< in use; try again later
     no_space,              ///< a fixed resource (vectors, slots) is used up
     cancelled,             ///< given up because its owner went away
+    interrupted,           ///< a recovery of the device ended it: it may have been carried out, or not
 };
 
 constexpr std::string_view to_string(Error error) {
@@ -51,6 +52,8 @@ constexpr std::string_view to_string(Error error) {
             return "no space";
         case Error::cancelled:
             return "cancelled";
+        case Error::interrupted:
+            return "ended by a recovery of the device";
     }
     return "unknown error";
 }

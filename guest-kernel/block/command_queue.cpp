@@ -32,18 +32,23 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
                     .blocks = submission.blocks,
                     .since = now(),
                     .deadline = submission.deadline,
+                    .limit = submission.deadline,
                     .data = std::move(submission.data),
                     .expected = submission.expected};
     while (true) {
         Error error = Error::timed_out;
         {
             task::SpinGuard guard{lock_};
-            const Duration left = command.deadline.remaining();
+            command.since = now();
+            command.deadline = earlier(command.limit, Deadline::at(command.since + patience_));
+            const Duration left = command.deadline.instant() - command.since;
             std::optional<CommandId> id;
             if (closed()) {
                 error = Error::device_failed;
             } else if (left == Duration{}) {
                 error = Error::timed_out;
+            } else if (suspended_) {
+                error = Error::busy;
             } else if (id = table_.begin(std::move(command)); !id) {
                 error = Error::busy;
             } else if (const Result<> prepared = prepare(*id, *table_.find(*id)); !prepared) {
@@ -53,6 +58,11 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
                 const bool hopeless = misbehave::take(misbehave::Rule::cmd_deadline);
                 marker::command_submit(identity_.device, identity_.number, id->marker(), submission.operation,
                                        hopeless ? Duration{} : left, submission.request);
+                if (submission.attempt != 0) {
+                    table_.count_repeat();
+                    marker::command_repeat(identity_.device, identity_.number, id->marker(),
+                                           submission.attempt);
+                }
                 table_.find(*id)->forgotten = misbehave::take(misbehave::Rule::cmd_lost);
                 if (misbehave::take(misbehave::Rule::dma_after_unmap)) {
                     table_.find(*id)->data.end_early();
@@ -64,13 +74,13 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
         if (error == Error::busy && room == Room::wait) {
             const auto freed = [&] {
                 task::SpinGuard guard{lock_};
-                return closed() || table_.outstanding() < table_.limit();
+                return closed() || (!suspended_ && table_.outstanding() < table_.limit());
             };
-            if (changed_.wait(command.deadline, freed)) {
+            if (changed_.wait(command.limit, freed)) {
                 continue;
             }
-            log::warning("{}: no room on queue {} for a {}: {} commands outstanding", identity_.name,
-                         identity_.number, to_string(submission.operation), owed());
+            log::warning("{}: no room on queue {} for a {} until its deadline: {} commands are owed",
+                         identity_.name, identity_.number, to_string(submission.operation), owed());
             error = Error::timed_out;
         }
         command.data.unmap();
@@ -79,23 +89,26 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
 }
 
 Result<Outcome> CommandQueue::wait(CommandId id) {
-    Deadline deadline = Deadline::at(now());
+    Deadline until = Deadline::at(now());
+    Deadline limit = until;
     {
         task::SpinGuard guard{lock_};
         if (const Command* command = table_.find(id); command != nullptr) {
-            deadline = command->deadline;
+            until = command->deadline;
+            limit = command->limit;
             if (command->forgotten) {
                 return fail(Error::cancelled);
             }
         }
     }
+    bool overdue = false;
     const auto ended = [&] {
         task::SpinGuard guard{lock_};
         return closed() || table_.finished(id);
     };
     while (true) {
         const Result<> woken = finished_[CommandTable::Slots::slot_of(id)].wait(
-            earlier(deadline, Deadline::after(patience)), ended);
+            earlier(until, Deadline::after(patience)), ended);
         if (woken) {
             task::SpinGuard guard{lock_};
             if (auto outcome = table_.take(id)) {
@@ -103,62 +116,99 @@ Result<Outcome> CommandQueue::wait(CommandId id) {
                 return *outcome;
             }
         }
-        if (woken || deadline.expired()) {
+        if (woken) {
             return give_up(id);
         }
-        say_waiting();
+        if (!until.expired()) {
+            if (say_waiting()) {
+                slow();
+            }
+            continue;
+        }
+        if (!overdue) {
+            if (auto outcome = expire(id)) {
+                return *outcome;
+            }
+            expired(id);
+            overdue = true;
+            until = limit;
+        }
+        if (limit.expired()) {
+            return give_up(id);
+        }
     }
+}
+
+std::optional<Result<Outcome>> CommandQueue::expire(CommandId id) {
+    task::SpinGuard guard{lock_};
+    if (!closed()) {
+        drain();
+    }
+    if (auto outcome = table_.take(id)) {
+        changed_.wake_one();
+        return *outcome;
+    }
+    const Command* command = table_.find(id);
+    if (command == nullptr || !table_.expire(id)) {
+        return fail(Error::cancelled);
+    }
+    marker::command_timeout(identity_.device, identity_.number, id.marker(),
+                            now() - command->deadline.instant());
+    log::warning(
+        "{}: {} timed out after {} on queue {}; its {} bytes stay in quarantine until the device answers",
+        identity_.name, said(*command).text(), now() - command->since, identity_.number,
+        command->data.length());
+    return std::nullopt;
 }
 
 Result<Outcome> CommandQueue::give_up(CommandId id) {
-    {
-        task::SpinGuard guard{lock_};
-        if (!closed()) {
-            drain();
-        }
-        if (auto outcome = table_.take(id)) {
-            changed_.wake_one();
-            return *outcome;
-        }
-        const Command* command = table_.find(id);
-        if (command == nullptr || !table_.expire(id)) {
-            return fail(Error::cancelled);
-        }
-        if (closed()) {
-            marker::command_failed(identity_.device, identity_.number, id.marker(), 0);
-            return fail(Error::device_failed);
-        }
-        marker::command_timeout(identity_.device, identity_.number, id.marker(),
-                                now() - command->deadline.instant());
-        log::warning(
-            "{}: {} timed out after {} on queue {}; its {} bytes stay in quarantine until "
-            "the device answers",
-            identity_.name, said(*command).text(), now() - command->since, identity_.number,
-            command->data.length());
+    task::SpinGuard guard{lock_};
+    if (!closed()) {
+        drain();
     }
-    expired(id);
-    return fail(Error::timed_out);
+    if (auto outcome = table_.take(id)) {
+        changed_.wake_one();
+        return *outcome;
+    }
+    Command* command = table_.find(id);
+    if (command == nullptr) {
+        return fail(Error::cancelled);
+    }
+    const bool overdue = !table_.expire(id);
+    if (!table_.abandon(id)) {
+        return fail(Error::cancelled);
+    }
+    if (!closed()) {
+        return fail(Error::timed_out);
+    }
+    if (!overdue) {
+        command->told = true;
+        marker::command_failed(identity_.device, identity_.number, id.marker(),
+                               static_cast<std::uint64_t>(Error::device_failed));
+    }
+    return fail(Error::device_failed);
 }
 
-void CommandQueue::say_waiting() {
+bool CommandQueue::say_waiting() {
     task::SpinGuard guard{lock_};
     if (said_ != Instant{} && now() - said_ < patience) {
-        return;
+        return false;
     }
     const Command* oldest = nullptr;
     table_.for_each([&](CommandId, const Command& command) {
-        if (command.state == Command::State::submitted &&
+        if ((command.state == Command::State::submitted || command.state == Command::State::overdue) &&
             (oldest == nullptr || command.since < oldest->since)) {
             oldest = &command;
         }
     });
     if (oldest == nullptr || now() - oldest->since < patience) {
-        return;
+        return false;
     }
     said_ = now();
-    log::warning("{}: {} waits {} on queue {}, deadline in {}; {} commands outstanding", identity_.name,
-                 said(*oldest).text(), now() - oldest->since, identity_.number, oldest->deadline.remaining(),
-                 table_.owed());
+    log::warning("{}: {} waits {} on queue {}, deadline in {}; {} commands outstanding{}", identity_.name,
+                 said(*oldest).text(), now() - oldest->since, identity_.number, oldest->limit.remaining(),
+                 table_.owed(), suspended_ ? ", the queue is held by the recovery" : "");
+    return true;
 }
 
 void CommandQueue::interrupt() {
@@ -182,14 +232,14 @@ void CommandQueue::arrived(std::uint16_t wire, std::uint16_t status, std::uint32
         return;
     }
     const Command& command = *table_.find(*id);
-    const bool late = command.state == Command::State::timed_out;
+    const bool late = command.state == Command::State::timed_out || command.state == Command::State::overdue;
     if (late) {
         log::warning(
-            "{}: {} answered after {} on queue {}, too late for its caller: its memory is "
-            "free again",
-            identity_.name, said(command).text(), now() - command.since, identity_.number);
+            "{}: {} answered after {} on queue {}, {}: its memory is free again", identity_.name,
+            said(command).text(), now() - command.since, identity_.number,
+            command.state == Command::State::timed_out ? "too late for its caller" : "after its deadline");
     }
-    if ((command.state == Command::State::submitted || late) && !command.forgotten) {
+    if ((command.state == Command::State::submitted || late) && !command.forgotten && !command.told) {
         marker::command_complete(identity_.device, identity_.number, id->marker(), status);
     }
     switch (table_.complete(wire, status, result)) {
@@ -236,10 +286,31 @@ void CommandQueue::close_locked(std::string_view why) {
     if (!why.empty()) {
         log::error("{}: queue {} is given up: {}", identity_.name, identity_.number, why);
     }
+    wake_everybody();
+}
+
+void CommandQueue::wake_everybody() {
     for (task::WaitQueue& queue : finished_) {
         queue.wake_all();
     }
     changed_.wake_all();
+}
+
+void CommandQueue::suspend() {
+    task::SpinGuard guard{lock_};
+    if (!suspended_) {
+        suspended_ = true;
+        marker::queue_suspend(identity_.device, identity_.number);
+    }
+}
+
+void CommandQueue::resume() {
+    task::SpinGuard guard{lock_};
+    if (suspended_) {
+        suspended_ = false;
+        marker::queue_resume(identity_.device, identity_.number);
+        changed_.wake_all();
+    }
 }
 
 void CommandQueue::fail_all(Error error) {
@@ -247,13 +318,47 @@ void CommandQueue::fail_all(Error error) {
     table_.fail_all(error, [&](CommandId id, const Command& command) {
         log::warning("{}: {} ends without an answer on queue {}", identity_.name, said(command).text(),
                      identity_.number);
-        marker::command_failed(identity_.device, identity_.number, id.marker(),
-                               static_cast<std::uint64_t>(error));
+        if (!command.told) {
+            marker::command_failed(identity_.device, identity_.number, id.marker(),
+                                   static_cast<std::uint64_t>(error));
+        }
     });
-    for (task::WaitQueue& queue : finished_) {
-        queue.wake_all();
+    wake_everybody();
+}
+
+void CommandQueue::end_all() {
+    fail_all(Error::cancelled);
+    task::SpinGuard guard{lock_};
+    table_.drop_ended();
+}
+
+std::size_t CommandQueue::overdue() {
+    task::SpinGuard guard{lock_};
+    return table_.overdue();
+}
+
+std::optional<CommandId> CommandQueue::next_to_abort() {
+    task::SpinGuard guard{lock_};
+    std::optional<CommandId> oldest;
+    Command* found = nullptr;
+    table_.for_each([&](CommandId id, Command& command) {
+        const bool late =
+            command.state == Command::State::overdue || command.state == Command::State::timed_out;
+        if (late && !command.abort_asked && (found == nullptr || command.since < found->since)) {
+            oldest = id;
+            found = &command;
+        }
+    });
+    if (found != nullptr) {
+        found->abort_asked = true;
     }
-    changed_.wake_all();
+    return oldest;
+}
+
+bool CommandQueue::owes(CommandId id) {
+    task::SpinGuard guard{lock_};
+    const Command* command = table_.find(id);
+    return command != nullptr && !table_.finished(id);
 }
 
 Result<> CommandQueue::settle(Deadline deadline) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/deadline.hpp"
@@ -24,10 +25,11 @@ struct Submission {
     marker::Operation operation = marker::Operation::other;
     std::uint64_t first = 0;  ///< block, for the console
     std::uint64_t blocks = 0;
-    std::uint64_t request = 0;  ///< the caller's id as in durable_begin, or 0
-    Deadline deadline = Deadline::at(Instant{});
-    dma::Mapping data{};         ///< taken over: unmapped when the device is done with it
-    std::uint32_t expected = 0;  ///< bytes the device will say it wrote, where it says so
+    std::uint64_t request = 0;                    ///< the caller's id as in durable_begin, or 0
+    Deadline deadline = Deadline::at(Instant{});  ///< of the request
+    unsigned attempt = 0;                         ///< how often the request was begun before
+    dma::Mapping data{};                          ///< taken over: unmapped when the device is done with it
+    std::uint32_t expected = 0;                   ///< bytes the device will say it wrote, where it says so
 };
 
 /// Who a queue belongs to, for markers and messages.
@@ -39,13 +41,16 @@ struct QueueIdentity {
 
 /// Base of the queues of block drivers. What the device does is the derived class's: `publish` and `drain`.
 ///
-/// A command's deadline is kept by its caller's own thread: when it passes, the queue is looked at once more
-/// (an interrupt may have been lost), then the caller gets timed_out at once, and the memory stays in
-/// quarantine until the device answers (late) or is proven quiet (fail_all). Nothing else waits for it.
+/// A COMMAND'S DEADLINE is its request's, or the queue's patience where that is shorter. It is kept by its
+/// caller's own thread: when it passes, the queue is looked at once more (an interrupt may have been lost),
+/// then the memory goes to quarantine and `expired` tells the driver, whose recovery is another thread's. The
+/// caller waits on until its request's deadline, if that is later, and then gets timed_out. The memory stays
+/// in quarantine until the device answers (late) or is proven to be done (fail_all). Nothing else waits.
 class CommandQueue {
   public:
-    CommandQueue(QueueIdentity identity, Generations generations, std::size_t limit)
-        : identity_{identity}, table_{generations, limit} {}
+    CommandQueue(QueueIdentity identity, Generations generations, std::size_t limit,
+                 Duration patience = Duration::max())
+        : identity_{identity}, patience_{patience}, table_{generations, limit} {}
 
     CommandQueue(const CommandQueue&) = delete;
     CommandQueue& operator=(const CommandQueue&) = delete;
@@ -61,7 +66,8 @@ class CommandQueue {
                                            FunctionRef<Result<>(CommandId, const Command&)> prepare);
 
     /// Sleeps until the command ended or its deadline passed. Each command is waited for once. Threads only.
-    /// Errors: timed_out, device_failed. A status the device gave is an Outcome, whatever it says.
+    /// Errors: timed_out, device_failed, and what fail_all was given. A status the device gave is an Outcome,
+    /// whatever it says.
     [[nodiscard]] Result<Outcome> wait(CommandId id);
 
     /// submit and wait.
@@ -73,12 +79,29 @@ class CommandQueue {
     /// The device says there is something. Interrupt context.
     void interrupt();
 
+    /// Nothing is submitted until `resume`; who wants to, waits. What is outstanding goes on. Any context.
+    void suspend();
+    void resume();
+
     /// Nothing is submitted from here on; who waits gets device_failed, memory stays in quarantine. Any
     /// context.
     void close(std::string_view why);
 
-    /// The device is proven quiet: every command still owed ends, all their memory is unmapped. Threads only.
+    /// The device is proven to be done with every command it still owes: they end, who waits gets `error`,
+    /// all their memory is unmapped. Threads only.
     void fail_all(Error error);
+
+    /// The same at the end of the queue's life, when nobody waits any more.
+    void end_all();
+
+    /// Commands past their own deadline that the device still owes.
+    [[nodiscard]] std::size_t overdue();
+
+    /// The overdue command that waits longest and was not named by this before.
+    [[nodiscard]] std::optional<CommandId> next_to_abort();
+
+    /// Whether the device still owes it.
+    [[nodiscard]] bool owes(CommandId id);
 
     /// Sleeps until the device owes nothing. Error: timed_out; says on the console what it waits for.
     [[nodiscard]] Result<> settle(Deadline deadline);
@@ -97,9 +120,19 @@ class CommandQueue {
     /// Takes every completion there is, calling `arrived` for each. Under the lock, interrupts off.
     virtual void drain() = 0;
 
-    /// The caller of `id` got timed_out; the device still owes it. On that caller's thread, no lock held:
-    /// must not sleep for longer than the slack.
+    /// The deadline of `id` passed; the device still owes it. On its caller's thread, no lock held: must not
+    /// sleep for longer than the slack.
     virtual void expired(CommandId /*id*/) {}
+
+    /// A command has waited for a second or more; called about once a second then. As `expired`.
+    virtual void slow() {}
+
+    /// For `drain` and what makes the queue again: no command is published or completed meanwhile.
+    template <class Function>
+    void locked(Function&& function) {
+        task::SpinGuard guard{lock_};
+        function();
+    }
 
     /// From `drain`: the device answered for `wire`. `written` is how many bytes it says it wrote, 0 where
     /// the device does not say.
@@ -123,10 +156,15 @@ class CommandQueue {
     [[nodiscard]] bool closed() const { return closed_.load(std::memory_order_acquire); }
 
   private:
+    /// The command's deadline passed. Its outcome, if it has one by now.
+    [[nodiscard]] std::optional<Result<Outcome>> expire(CommandId id);
     [[nodiscard]] Result<Outcome> give_up(CommandId id);
-    void say_waiting();
+    /// True when some command waits for too long.
+    bool say_waiting();
+    void wake_everybody();
 
     QueueIdentity identity_;
+    Duration patience_;
     task::SpinLock lock_{task::Rank::queue};
     CommandTable table_;                                       ///< guarded by lock_
     Instant said_;                                             ///< guarded by lock_
@@ -134,6 +172,7 @@ class CommandQueue {
     std::uint64_t refused_said_ = 0;                           ///< guarded by lock_
     std::array<task::WaitQueue, maximum_in_flight> finished_;  ///< by slot
     task::WaitQueue changed_;                                  ///< a slot became free, or less is owed
+    bool suspended_ = false;                                   ///< guarded by lock_
     std::atomic<bool> closed_{false};
 };
 

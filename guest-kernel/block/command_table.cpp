@@ -35,8 +35,11 @@ Arrival CommandTable::complete(std::uint16_t wire, std::uint16_t status, std::ui
     }
     --owed_;
     ++counts_.completed;
-    if (command->state == Command::State::timed_out) {
+    if (command->state != Command::State::submitted) {
+        --overdue_;
         ++counts_.late;
+    }
+    if (command->state == Command::State::timed_out) {
         command->data.unmap();
         slots_.release(*slots_.name(wire));
         return Arrival::late;
@@ -72,9 +75,19 @@ bool CommandTable::expire(CommandId id) {
     if (command == nullptr || command->state != Command::State::submitted) {
         return false;
     }
-    command->state = Command::State::timed_out;
+    command->state = Command::State::overdue;
     command->data.quarantine();
+    ++overdue_;
     ++counts_.timed_out;
+    return true;
+}
+
+bool CommandTable::abandon(CommandId id) {
+    Command* command = slots_.find(id);
+    if (command == nullptr || command->state != Command::State::overdue) {
+        return false;
+    }
+    command->state = Command::State::timed_out;
     return true;
 }
 

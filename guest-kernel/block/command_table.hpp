@@ -16,13 +16,14 @@
 
 namespace pv::block {
 
-/// Commands one queue has in flight at most: the slots' bits leave nine for a generation in NVMe's ids.
-inline constexpr std::size_t maximum_in_flight = 128;
+/// Commands one queue has in flight at most: the slots' bits leave eight for a generation in NVMe's ids.
+inline constexpr std::size_t maximum_in_flight = 256;
 
 /// What is known of a command: for the device's answer, for the markers, and for the console when it waits.
 struct Command {
     enum class State : std::uint8_t {
         submitted,  ///< the device owes it, a caller waits
+        overdue,    ///< the command's own deadline passed: quarantined; the caller waits for the recovery
         completed,  ///< the device answered; the caller has not fetched it yet
         timed_out,  ///< the caller has its error; the device still owes it and may touch the memory
         failed,     ///< given up by a reset; the caller has not fetched it yet
@@ -33,13 +34,16 @@ struct Command {
     std::uint64_t first = 0;  ///< block, for the console; 0 for an admin command
     std::uint64_t blocks = 0;
     Instant since;
-    Deadline deadline = Deadline::at(Instant{});
-    dma::Mapping data{};         ///< empty for a command without data
+    Deadline deadline = Deadline::at(Instant{});  ///< of the command: then the recovery begins
+    Deadline limit = Deadline::at(Instant{});     ///< of the request: then its caller gets timed_out
+    dma::Mapping data{};                          ///< empty for a command without data
     std::uint32_t expected = 0;  ///< bytes the device may write, as far as its answer says so (virtio)
     std::uint16_t status = 0;
     std::uint32_t result = 0;
-    Error error = Error::io;  ///< when failed
-    bool forgotten = false;   ///< breaks cmd-lost on purpose (misbehave/): its completion is not looked at
+    Error error = Error::io;   ///< when failed
+    bool abort_asked = false;  ///< by the recovery, once
+    bool told = false;         ///< its end was marked already: its caller was told that the queue is closed
+    bool forgotten = false;    ///< breaks cmd-lost on purpose (misbehave/): its completion is not looked at
 };
 
 /// What became of a completion the device sent.
@@ -62,6 +66,17 @@ struct CommandCounts {
     std::uint64_t late = 0;
     std::uint64_t refused = 0;
     std::uint64_t failed = 0;
+    std::uint64_t repeated = 0;  ///< requests begun again after a recovery ended their command
+
+    void add(const CommandCounts& other) {
+        submitted += other.submitted;
+        completed += other.completed;
+        timed_out += other.timed_out;
+        late += other.late;
+        refused += other.refused;
+        failed += other.failed;
+        repeated += other.repeated;
+    }
 };
 
 /// Not synchronised. Times are passed in, so that a test is master of the clock.
@@ -88,29 +103,58 @@ class CommandTable {
     /// when it is not outstanding at all.
     [[nodiscard]] std::optional<Result<Outcome>> take(CommandId id);
 
-    /// Its caller gives up: the memory goes to quarantine. False when it finished in the meantime: take it.
+    /// Its own deadline passed: the memory goes to quarantine, the caller may still wait. False when it
+    /// finished in the meantime: take it.
     [[nodiscard]] bool expire(CommandId id);
 
-    /// The device is proven quiet (reset and drained, or cut off): every command ends with `error`, memory in
-    /// quarantine is unmapped. Calls `each(CommandId, const Command&)` for those the device still owed.
+    /// The caller of an overdue command gives up too. False when it finished in the meantime: take it.
+    [[nodiscard]] bool abandon(CommandId id);
+
+    /// Commands past their deadline that the device still owes.
+    [[nodiscard]] std::size_t overdue() const { return overdue_; }
+
+    /// `id` was submitted for a request whose earlier command a recovery ended.
+    void count_repeat() { ++counts_.repeated; }
+
+    /// The device is proven to be done with what it owes (reset, queue deleted, cut off): every such command
+    /// ends with `error`, its memory is unmapped. Calls `each(CommandId, const Command&)` for those the
+    /// device still owed.
     template <class Function>
     void fail_all(Error error, Function&& each) {
         slots_.for_each([&](CommandId id, Command& command) {
-            if (command.state == Command::State::submitted || command.state == Command::State::timed_out) {
-                each(id, command);
-                ++counts_.failed;
+            switch (command.state) {
+                case Command::State::submitted:
+                case Command::State::overdue:
+                    each(id, command);
+                    ++counts_.failed;
+                    // Its caller will take it; the device is done with the memory already.
+                    command.data.unmap();
+                    command.state = Command::State::failed;
+                    command.error = error;
+                    break;
+                case Command::State::timed_out:
+                    each(id, command);
+                    ++counts_.failed;
+                    command.data.unmap();
+                    slots_.release(id);
+                    break;
+                case Command::State::completed:
+                case Command::State::failed:
+                    break;  // ended before; its caller takes it
             }
-            if (command.state == Command::State::submitted) {
-                command.state = Command::State::failed;
-                command.error = error;
-            } else {
-                // Nobody will take it any more (timed out), or nobody did (completed): its slot and memory
-                // end here.
+        });
+        owed_ = 0;
+        overdue_ = 0;
+    }
+
+    /// Nobody takes what ended any more: slots and memory of it are given back.
+    void drop_ended() {
+        slots_.for_each([&](CommandId id, Command& command) {
+            if (command.state == Command::State::completed || command.state == Command::State::failed) {
                 command.data.unmap();
                 slots_.release(id);
             }
         });
-        owed_ = 0;
     }
 
     [[nodiscard]] Command* find(CommandId id) { return slots_.find(id); }
@@ -135,6 +179,7 @@ class CommandTable {
     Slots slots_;
     CommandCounts counts_;
     std::size_t owed_ = 0;
+    std::size_t overdue_ = 0;
 };
 
 }  // namespace pv::block

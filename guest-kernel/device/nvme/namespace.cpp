@@ -61,33 +61,32 @@ Namespace::Namespace(std::string_view controller, std::uint32_t id, const block:
     name_length_ = format::to(name_, "{}n{}", controller, id).size();
 }
 
-Result<block::CommandId> Namespace::start(marker::Operation operation, std::uint64_t first,
-                                          std::uint64_t blocks, block::Extent data, Deadline deadline,
-                                          bool wait) {
-    const bool writes = operation == marker::Operation::write;
+Result<block::Ticket> Namespace::start(const block::Work& work) {
     SubmissionEntry entry;
-    entry.opcode = static_cast<std::uint8_t>(writes ? IoOpcode::write : IoOpcode::read);
     entry.name_space = id_;
-    entry.dword10 = static_cast<std::uint32_t>(first);
-    entry.dword11 = static_cast<std::uint32_t>(first >> 32);
-    entry.dword12 = static_cast<std::uint32_t>(blocks - 1);  // 0's based; at most maximum_blocks
-    block::Submission submission{
-        .operation = operation, .first = first, .blocks = blocks, .deadline = deadline};
-    submission.data = PV_TRY(dma::Mapping::map(queue_.identity().device, data.pages, data.offset, data.length,
-                                               block::data_direction(writes)));
-    return queue_.start(entry, std::move(submission), wait ? Queue::Room::wait : Queue::Room::now);
+    block::Submission submission{.operation = work.operation,
+                                 .first = work.first,
+                                 .blocks = work.blocks,
+                                 .request = work.request,
+                                 .deadline = work.deadline,
+                                 .attempt = work.attempt};
+    if (work.data == nullptr) {
+        entry.opcode = static_cast<std::uint8_t>(IoOpcode::flush);
+    } else {
+        const bool writes = work.operation == marker::Operation::write;
+        entry.opcode = static_cast<std::uint8_t>(writes ? IoOpcode::write : IoOpcode::read);
+        entry.dword10 = static_cast<std::uint32_t>(work.first);
+        entry.dword11 = static_cast<std::uint32_t>(work.first >> 32);
+        entry.dword12 = static_cast<std::uint32_t>(work.blocks - 1);  // 0's based; at most maximum_blocks
+        submission.data =
+            PV_TRY(dma::Mapping::map(queue_.identity().device, work.data->pages, work.data->offset,
+                                     work.data->length, block::data_direction(writes)));
+    }
+    return queue_.start(entry, std::move(submission), work.wait ? Queue::Room::wait : Queue::Room::now);
 }
 
-Result<> Namespace::finish(block::CommandId id) {
-    return judge(queue_.wait(id));
-}
-
-Result<> Namespace::flush_cache(std::uint64_t request, Deadline deadline) {
-    SubmissionEntry entry;
-    entry.opcode = static_cast<std::uint8_t>(IoOpcode::flush);
-    entry.name_space = id_;
-    return judge(
-        queue_.run(entry, {.operation = marker::Operation::flush, .request = request, .deadline = deadline}));
+Result<> Namespace::finish(block::Ticket ticket) {
+    return judge(queue_.wait(ticket.id));
 }
 
 Result<> Namespace::judge(const Result<block::Outcome>& outcome) {

@@ -43,11 +43,8 @@ class Namespace final : public block::Device {
     [[nodiscard]] marker::DeviceKind kind() const override { return marker::DeviceKind::nvme; }
 
   private:
-    [[nodiscard]] Result<block::CommandId> start(marker::Operation operation, std::uint64_t first,
-                                                 std::uint64_t blocks, block::Extent data, Deadline deadline,
-                                                 bool wait) override;
-    [[nodiscard]] Result<> finish(block::CommandId id) override;
-    [[nodiscard]] Result<> flush_cache(std::uint64_t request, Deadline deadline) override;
+    [[nodiscard]] Result<block::Ticket> start(const block::Work& work) override;
+    [[nodiscard]] Result<> finish(block::Ticket ticket) override;
     [[nodiscard]] Result<> judge(const Result<block::Outcome>& outcome);
 
     Queue& queue_;

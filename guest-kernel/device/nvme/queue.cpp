@@ -126,7 +126,7 @@ void Queue::expired(block::CommandId id) {
 }
 
 void Queue::release() {
-    fail_all(Error::cancelled);
+    end_all();
     marker::queue_delete(identity().device, marker::QueueKind::nvme_submission, identity().number);
     marker::queue_delete(identity().device, marker::QueueKind::nvme_completion, identity().number);
     submission_.release();

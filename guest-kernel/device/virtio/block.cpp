@@ -133,20 +133,26 @@ Result<BlockConfiguration> Block::read_configuration() const {
     });
 }
 
-Result<block::CommandId> Block::start(marker::Operation operation, std::uint64_t first, std::uint64_t blocks,
-                                      block::Extent data, Deadline deadline, bool wait) {
-    const bool writes = operation == marker::Operation::write;
-    block::Submission submission{
-        .operation = operation, .first = first, .blocks = blocks, .deadline = deadline};
-    submission.data = PV_TRY(dma::Mapping::map(marker_device(), data.pages, data.offset, data.length,
-                                               block::data_direction(writes)));
+Result<block::Ticket> Block::start(const block::Work& work) {
+    block::Submission submission{.operation = work.operation,
+                                 .first = work.first,
+                                 .blocks = work.blocks,
+                                 .request = work.request,
+                                 .deadline = work.deadline,
+                                 .attempt = work.attempt};
+    const auto room = work.wait ? BlockQueue::Room::wait : BlockQueue::Room::now;
+    if (work.data == nullptr) {
+        return queue_->start(BlockRequest::flush, std::move(submission), room);
+    }
+    const bool writes = work.operation == marker::Operation::write;
+    submission.data = PV_TRY(dma::Mapping::map(marker_device(), work.data->pages, work.data->offset,
+                                               work.data->length, block::data_direction(writes)));
     transport_->misbehave();
-    return queue_->start(writes ? BlockRequest::write : BlockRequest::read, std::move(submission),
-                         wait ? BlockQueue::Room::wait : BlockQueue::Room::now);
+    return queue_->start(writes ? BlockRequest::write : BlockRequest::read, std::move(submission), room);
 }
 
-Result<> Block::finish(block::CommandId id) {
-    const auto outcome = queue_->wait(id);
+Result<> Block::finish(block::Ticket ticket) {
+    const auto outcome = queue_->wait(ticket.id);
     if (!outcome) {
         if (outcome.error() == Error::timed_out && (transport_->status() & DeviceStatus::needs_reset) != 0) {
             queue_->close("the device asks for a reset");
@@ -160,14 +166,6 @@ Result<> Block::finish(block::CommandId id) {
         return fail(Error::io);
     }
     return {};
-}
-
-Result<> Block::flush_cache(std::uint64_t request, Deadline deadline) {
-    const block::CommandId id = PV_TRY(
-        queue_->start(BlockRequest::flush,
-                      {.operation = marker::Operation::flush, .request = request, .deadline = deadline},
-                      BlockQueue::Room::wait));
-    return finish(id);
 }
 
 void Block::shut_down(Deadline deadline) {

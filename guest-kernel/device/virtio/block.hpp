@@ -65,11 +65,8 @@ class Block final : public block::Controller, public block::Device {
     [[nodiscard]] Result<> reset(marker::ResetReason reason);
     [[nodiscard]] Result<BlockConfiguration> read_configuration() const;
 
-    [[nodiscard]] Result<block::CommandId> start(marker::Operation operation, std::uint64_t first,
-                                                 std::uint64_t blocks, block::Extent data, Deadline deadline,
-                                                 bool wait) override;
-    [[nodiscard]] Result<> finish(block::CommandId id) override;
-    [[nodiscard]] Result<> flush_cache(std::uint64_t request, Deadline deadline) override;
+    [[nodiscard]] Result<block::Ticket> start(const block::Work& work) override;
+    [[nodiscard]] Result<> finish(block::Ticket ticket) override;
 
     std::array<char, 16> name_{};
     std::size_t name_length_ = 0;

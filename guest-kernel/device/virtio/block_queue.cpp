@@ -128,7 +128,7 @@ void BlockQueue::drain() {
 }
 
 void BlockQueue::release() {
-    fail_all(Error::cancelled);
+    end_all();
     marker::queue_delete(identity().device, marker::QueueKind::virtio_split, identity().number);
     memory_.rings.release();
     memory_.used.release();

@@ -22,7 +22,8 @@ constexpr marker::Device device{0x80};
 
 class FakeQueue final : public CommandQueue {
   public:
-    explicit FakeQueue(std::size_t limit) : CommandQueue{{"fake0", device, 1}, Generations::on_wire, limit} {}
+    explicit FakeQueue(std::size_t limit, Duration patience = Duration::max())
+        : CommandQueue{{"fake0", device, 1}, Generations::on_wire, limit, patience} {}
 
     /// The device answers for `wire`; with an interrupt, or silently.
     void answer(std::uint16_t wire, std::uint16_t status, bool raise = true) {
@@ -143,6 +144,72 @@ TEST_F(CommandQueueTest, TimeoutWithinTheDeadlineAndQuarantineUntilTheAnswer) {
     }
     EXPECT_NE(text.find("fake0: read lba 40, 8 blocks timed out"), std::string::npos) << text;
     EXPECT_NE(text.find("too late for its caller"), std::string::npos) << text;
+}
+
+// The queue's patience ends before the request's deadline: the recovery is told, the caller waits on.
+TEST_F(CommandQueueTest, ImpatientQueueTellsItsDriverAndDeliversWhatComes) {
+    FakeQueue queue{4, 30_ms};
+    dma::Pages pages = *dma::Pages::allocate(4096);
+    std::thread answerer{[&] {
+        while (queue.overdue() == 0) {
+            std::this_thread::yield();
+        }
+        EXPECT_TRUE(pages.quarantined());
+        queue.answer(queue.seen().front(), 5);
+    }};
+    const auto outcome = queue.execute(
+        submission(20_s, *dma::Mapping::map(device, pages, 0, 4096, dma::Direction::from_device)), nothing);
+    answerer.join();
+    ASSERT_TRUE(outcome);
+    EXPECT_EQ(outcome->status, 5);
+    EXPECT_EQ(queue.expirations, 1);
+    EXPECT_EQ(queue.overdue(), 0U);
+    EXPECT_FALSE(pages.quarantined());
+    const auto markers = hosted::take_markers();
+    EXPECT_EQ(count(markers, PV_MARKER_command_timeout), 1U);
+    EXPECT_EQ(count(markers, PV_MARKER_command_complete), 1U);
+}
+
+TEST_F(CommandQueueTest, RecoveryEndsWhatWaitsAndOnceOnly) {
+    FakeQueue queue{4, 30_ms};
+    dma::Pages pages = *dma::Pages::allocate(4096);
+    std::thread recovery{[&] {
+        while (queue.overdue() == 0) {
+            std::this_thread::yield();
+        }
+        const auto first = queue.next_to_abort();
+        EXPECT_TRUE(first && queue.owes(*first));
+        EXPECT_FALSE(queue.next_to_abort()) << "each is asked for once";
+        queue.fail_all(Error::interrupted);
+        EXPECT_FALSE(queue.owes(*first));
+    }};
+    const auto outcome = queue.execute(
+        submission(20_s, *dma::Mapping::map(device, pages, 0, 4096, dma::Direction::from_device)), nothing);
+    recovery.join();
+    EXPECT_EQ(outcome.error(), Error::interrupted);
+    EXPECT_FALSE(pages.quarantined());
+    // A completion that comes after all touches nothing.
+    queue.answer(queue.seen().front(), 0);
+    EXPECT_EQ(queue.counts().refused, 1U);
+    EXPECT_EQ(count(hosted::take_markers(), PV_MARKER_command_failed), 1U);
+}
+
+TEST_F(CommandQueueTest, SuspendedQueueTakesNothingUntilResumed) {
+    queue_->suspend();
+    EXPECT_EQ(queue_->submit(submission(5_s), CommandQueue::Room::now, nothing).error(), Error::busy);
+    EXPECT_EQ(queue_->submit(submission(30_ms), CommandQueue::Room::wait, nothing).error(), Error::timed_out);
+    std::thread resumer{[&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        EXPECT_TRUE(queue_->seen().empty());
+        queue_->resume();
+    }};
+    EXPECT_TRUE(queue_->submit(submission(20_s), CommandQueue::Room::wait, nothing));
+    resumer.join();
+    EXPECT_EQ(queue_->seen().size(), 1U);
+    queue_->end_all();
+    const auto markers = hosted::take_markers();
+    EXPECT_EQ(count(markers, PV_MARKER_queue_suspend), 1U);
+    EXPECT_EQ(count(markers, PV_MARKER_queue_resume), 1U);
 }
 
 TEST_F(CommandQueueTest, SaysWhatWaitsWhileItWaits) {

@@ -45,6 +45,8 @@ TEST_F(CommandTableTest, DeliveredOnceThenUnknown) {
 TEST_F(CommandTableTest, MemoryStaysInQuarantineUntilTheLateAnswer) {
     const CommandId id = begin(*table_);
     EXPECT_TRUE(table_->expire(id));
+    EXPECT_EQ(table_->overdue(), 1U);
+    EXPECT_TRUE(table_->abandon(id));
     EXPECT_TRUE(pages_.quarantined());
     EXPECT_FALSE(dma::Mapping::map(device, pages_, 0, 512, dma::Direction::to_device));
     EXPECT_EQ(table_->owed(), 1U);
@@ -69,6 +71,7 @@ TEST_F(CommandTableTest, ResetEndsEverythingAndFreesTheMemory) {
     const CommandId gone = begin(*table_);
     const CommandId answered = begin(*table_);
     ASSERT_TRUE(table_->expire(gone));
+    ASSERT_TRUE(table_->abandon(gone));
     ASSERT_EQ(table_->complete(answered.wire, 0, 0), Arrival::delivered);
     int failed = 0;
     table_->fail_all(Error::cancelled, [&](CommandId, const Command&) { ++failed; });
@@ -77,9 +80,31 @@ TEST_F(CommandTableTest, ResetEndsEverythingAndFreesTheMemory) {
     const auto outcome = table_->take(waiting);
     ASSERT_TRUE(outcome);
     EXPECT_EQ(outcome->error(), Error::cancelled);
+    EXPECT_TRUE(*table_->take(answered)) << "what was answered before keeps its answer";
+    EXPECT_EQ(table_->outstanding(), 0U);
+    EXPECT_EQ(dma::statistics().quarantined, before_.quarantined);
+    EXPECT_EQ(dma::statistics().live, before_.live);
+}
+
+TEST_F(CommandTableTest, WhatNobodyTakesIsDroppedAtTheEnd) {
+    const CommandId id = begin(*table_);
+    ASSERT_EQ(table_->complete(id.wire, 0, 0), Arrival::delivered);
+    table_->fail_all(Error::cancelled, [](CommandId, const Command&) {});
+    EXPECT_EQ(table_->outstanding(), 1U);
+    table_->drop_ended();
     EXPECT_EQ(table_->outstanding(), 0U);
     EXPECT_EQ(dma::statistics().live, before_.live);
-    EXPECT_EQ(dma::statistics().quarantined, before_.quarantined);
+}
+
+TEST_F(CommandTableTest, OverdueIsStillDelivered) {
+    const CommandId id = begin(*table_);
+    ASSERT_TRUE(table_->expire(id));
+    EXPECT_EQ(table_->complete(id.wire, 7, 0), Arrival::delivered);
+    EXPECT_EQ(table_->overdue(), 0U);
+    EXPECT_FALSE(table_->abandon(id));
+    EXPECT_EQ((*table_->take(id))->status, 7);
+    EXPECT_FALSE(pages_.quarantined());
+    EXPECT_EQ(table_->counts().late, 1U);
 }
 
 TEST_F(CommandTableTest, FullTableSaysSo) {

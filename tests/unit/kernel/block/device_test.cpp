@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <set>
 #include <vector>
 
 #include "hosted/control.hpp"
@@ -39,28 +42,38 @@ class FakeDevice final : public Device {
     std::size_t room = 100;
     std::size_t fail_at = ~std::size_t{0};
     int flushes = 0;
+    std::vector<unsigned> attempts;         ///< of the pieces
+    std::set<std::uint16_t> interrupted{};  ///< pieces that a recovery ends
+    bool interrupts_all = false;
 
   private:
-    Result<CommandId> start(marker::Operation, std::uint64_t first, std::uint64_t blocks, Extent data,
-                            Deadline, bool wait) override {
+    Result<Ticket> start(const Work& work) override {
+        if (work.operation == marker::Operation::flush) {
+            ++flushes;
+            return CommandId{flush_wire, 1};
+        }
         if (in_flight == room) {
-            EXPECT_FALSE(wait) << "waits for room that only it can make";
+            EXPECT_FALSE(work.wait) << "waits for room that only it can make";
             return fail(Error::busy);
         }
-        pieces.push_back({first, blocks, data.offset});
+        pieces.push_back({work.first, work.blocks, work.data == nullptr ? 0 : work.data->offset});
+        attempts.push_back(work.attempt);
         most_in_flight = std::max(most_in_flight, ++in_flight);
         return CommandId{static_cast<std::uint16_t>(pieces.size() - 1), 1};
     }
 
-    Result<> finish(CommandId id) override {
+    Result<> finish(Ticket ticket) override {
+        if (ticket.id.wire == flush_wire) {
+            return {};
+        }
         --in_flight;
-        return id.wire == fail_at ? Result<>{fail(Error::io)} : Result<>{};
+        if (interrupted.erase(ticket.id.wire) != 0 || interrupts_all) {
+            return fail(Error::interrupted);
+        }
+        return ticket.id.wire == fail_at ? Result<>{fail(Error::io)} : Result<>{};
     }
 
-    Result<> flush_cache(std::uint64_t, Deadline) override {
-        ++flushes;
-        return {};
-    }
+    static constexpr std::uint16_t flush_wire = 0xfff0;
 };
 
 class BlockDeviceTest : public testing::Test {
@@ -123,6 +136,51 @@ TEST_F(BlockDeviceTest, FlushIsSentWhereThereIsACache) {
     device_.shape.write_cache = false;
     ASSERT_TRUE(device_.flush(Deadline::after(1_s)));
     EXPECT_EQ(device_.flushes, 1);
+}
+
+// A recovery ends commands of callers who still wait: they are begun again.
+TEST_F(BlockDeviceTest, RepeatsWhatARecoveryEnded) {
+    device_.interrupted = {2, 5, 13};  // 13 is the repeat of one of them
+    ASSERT_TRUE(read(0, 0, 100 * 512));
+    std::map<std::uint64_t, unsigned> times;
+    for (const auto& piece : device_.pieces) {
+        ++times[piece.first];
+        EXPECT_EQ(piece.offset, piece.first * 512) << "a repeat carries its own data";
+    }
+    EXPECT_EQ(times.size(), 13U);
+    EXPECT_EQ(device_.pieces.size(), 16U);
+    EXPECT_EQ(device_.in_flight, 0U);
+    EXPECT_EQ(std::ranges::count(device_.attempts, 0U), 13);
+}
+
+TEST_F(BlockDeviceTest, RepeatsNotForEver) {
+    device_.interrupts_all = true;
+    EXPECT_EQ(read(0, 0, 512).error(), Error::interrupted);
+    EXPECT_EQ(device_.pieces.size(), 5U);
+    EXPECT_EQ(device_.attempts.back(), 4U);
+    EXPECT_EQ(device_.in_flight, 0U);
+}
+
+TEST_F(BlockDeviceTest, RepeatsWithoutRoomFinishOthersFirst) {
+    device_.room = 2;
+    device_.interrupted = {0, 1, 2, 3};
+    ASSERT_TRUE(read(0, 0, 100 * 512));
+    EXPECT_EQ(device_.in_flight, 0U);
+}
+
+TEST_F(BlockDeviceTest, WriteZeroesAndDiscardAreSplitByTheirOwnLimits) {
+    EXPECT_EQ(device_.write_zeroes(0, 10, Deadline::after(1_s)).error(), Error::not_supported);
+    EXPECT_EQ(device_.discard(0, 10, Deadline::after(1_s)).error(), Error::not_supported);
+    device_.shape.zero_blocks = 4;
+    device_.shape.discard_blocks = 100;
+    EXPECT_TRUE(device_.write_zeroes(7, 10, Deadline::after(1_s)));
+    ASSERT_EQ(device_.pieces.size(), 3U);
+    EXPECT_EQ(device_.pieces[2].first, 15U);
+    EXPECT_EQ(device_.pieces[2].blocks, 2U);
+    EXPECT_TRUE(device_.discard(0, 200, Deadline::after(1_s)));
+    EXPECT_EQ(device_.pieces.size(), 5U);
+    EXPECT_EQ(device_.discard(900, 101, Deadline::after(1_s)).error(), Error::out_of_range);
+    EXPECT_EQ(device_.discard(0, 0, Deadline::after(1_s)).error(), Error::invalid_argument);
 }
 
 }  // namespace
