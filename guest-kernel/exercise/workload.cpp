@@ -12,6 +12,7 @@
 #include "device/dma/mapping.hpp"
 #include "exercise/disk.hpp"
 #include "exercise/disks.hpp"
+#include "exercise/load.hpp"
 #include "exercise/plan.hpp"
 #include "exercise/provoke.hpp"
 
@@ -118,6 +119,9 @@ Status run() {
         log::error("exercise: status {}: {}", static_cast<std::uint32_t>(status), words(status));
         (void)owner.release();  // that thread may still use a disk: nothing is taken from it
         return status;
+    }
+    if (const auto asked_load = boot::option("load"); asked_load && !load(disks, *asked_load)) {
+        status = worse(status, Status::io_error);
     }
     if (const auto misbehaviour = boot::option("misbehave"); misbehaviour && !provoke(disks, *misbehaviour)) {
         status = worse(status, Status::set_up);
