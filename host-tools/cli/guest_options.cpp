@@ -75,6 +75,15 @@ Result<> check_fault_disks(const Guest& guest) {
     return {};
 }
 
+/// A value's error with the option it was given to.
+template <class T>
+Result<T> of_option(std::string_view option, Result<T> value) {
+    if (!value.has_value()) {
+        value.error().message = fmt::format("{}: {}", option, value.error().message);
+    }
+    return value;
+}
+
 }  // namespace
 
 void add_guest_options(CLI::App& app, GuestOptions& options) {
@@ -160,7 +169,7 @@ Result<Guest> understand(const GuestOptions& options) {
     spec.kernel = kernel.path;
     spec.initrd = options.initrd;
     spec.command_line = options.append.value_or(options.kernel.empty() ? default_command_line : "");
-    spec.memory = PV_TRY(parse_size(options.memory));
+    spec.memory = PV_TRY(of_option("--memory", parse_size(options.memory)));
     spec.cpus = options.cpus;
     if (options.accelerator == "kvm") {
         spec.accelerator = domain::Accelerator::kvm;
@@ -181,7 +190,7 @@ Result<Guest> understand(const GuestOptions& options) {
     }
     PV_TRY(check_fault_disks(guest));
     if (!options.timeout.empty()) {
-        guest.limit = PV_TRY(parse_duration(options.timeout));
+        guest.limit = PV_TRY(of_option("--timeout", parse_duration(options.timeout)));
     }
     PV_TRY(domain::validate(spec));
     guest.symbols = options.symbols.empty() ? spec.kernel : fs::path(options.symbols);

@@ -16,6 +16,7 @@
 #include "base/size.hpp"
 #include "cli/interrupt.hpp"
 #include "domain/installation.hpp"
+#include "domain/probe.hpp"
 
 namespace pv::cli {
 namespace {
@@ -166,7 +167,14 @@ Result<> GuestRun::start(domain::Console::OnOutput on_output, const faults::Even
         return std::unexpected(interrupted());
     }
     started_ = Clock::now();
-    machine_ = PV_TRY(domain::Machine::start(*connection_, xml, options));
+    auto machine = domain::Machine::start(*connection_, xml, options);
+    if (!machine.has_value()) {
+        // A QEMU that is too old, or none at all, fails in many words; its version says it in one line.
+        const Result<std::string> version =
+            connection_->embedded() ? domain::probe_qemu(wiring_.emulator) : "";
+        return std::unexpected(version.has_value() ? machine.error() : version.error());
+    }
+    machine_ = *std::move(machine);
     return {};
 }
 

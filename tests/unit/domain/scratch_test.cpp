@@ -33,10 +33,11 @@ TEST(Scratch, goes_when_its_owner_is_killed) {
     const pid_t owner = ::fork();
     if (owner == 0) {
         const auto scratch = Scratch::create().value();
-        // A process of the run, known by the folder in its arguments, in a session of its own as QEMU is.
+        // A process of the run, known by the folder in its arguments, in a session of its own as QEMU is. One
+        // without children: such a child would live on, and keep the output of the test open.
         if (::fork() == 0) {
             ::setsid();
-            ::execl("/bin/sh", "sh", "-c", "sleep 100; :", scratch->path().c_str(), nullptr);
+            ::execl("/usr/bin/tail", "tail", "-f", "/dev/null", scratch->path().c_str(), nullptr);
             ::_exit(1);
         }
         const std::string path = scratch->path().string();
