@@ -76,6 +76,7 @@ enum pv_operation {
 enum pv_wait_kind {
     PV_WAIT_REGISTER = 1, /* polls a device register; object = its physical address */
     PV_WAIT_QUEUE = 2,    /* a thread sleeps on a wait queue; object = the queue's virtual address */
+    PV_WAIT_MEMORY = 3,   /* polls a word of memory that a device writes; object = its physical address */
 };
 
 enum pv_wait_result {
@@ -125,6 +126,8 @@ enum pv_recovery_reason {
  *                 `direction` (pv_dma_direction); physical: first frame's address (mappings are contiguous)
  * dma_unmap       the same mapping ends: the device must not touch it from here on
  * dma_quarantine  the owner gave up on the memory, which stays mapped and is not reused
+ * dma_fault       the IOMMU refused the device's access to bus address `iova`, and told the guest; reason = the
+ *                 unit's number for it; write: 1 or 0
  * queue_create    kind (pv_queue_kind), queue = the device's number for it, entries, bus address of the ring
  *                 (a virtqueue's descriptor table). For a virtqueue, queue_areas comes first.
  * queue_areas     bus addresses of a virtqueue's driver (available) and device (used) areas
@@ -162,6 +165,7 @@ enum pv_recovery_reason {
     M(0x0010, dma_map, device, mapping, bus, physical, length, direction)           \
     M(0x0011, dma_unmap, device, mapping, bus, length, _, _)                        \
     M(0x0012, dma_quarantine, device, mapping, bus, length, _, _)                   \
+    M(0x0013, dma_fault, device, reason, iova, write, _, _)                         \
     M(0x0020, queue_create, device, kind, queue, entries, ring, _)                  \
     M(0x0021, queue_areas, device, queue, driver_area, device_area, _, _)           \
     M(0x0022, queue_delete, device, kind, queue, _, _, _)                           \

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace pv::arch {
@@ -51,6 +52,17 @@ inline void restore_interrupts(bool were_on) {
 /// In the body of a loop that polls.
 inline void relax() {
     __builtin_ia32_pause();
+}
+
+/// Writes what the caches hold of [begin, begin + length) back to memory, for devices that do not look into
+/// caches (Intel SDM vol. 2A, CLFLUSH).
+inline void write_back(const void* begin, std::size_t length) {
+    constexpr std::uintptr_t line = 64;  // no x86-64 processor has shorter ones
+    const auto first = reinterpret_cast<std::uintptr_t>(begin) & ~(line - 1);
+    for (std::uintptr_t at = first; at < reinterpret_cast<std::uintptr_t>(begin) + length; at += line) {
+        __asm__ volatile("clflush %0" ::"m"(*reinterpret_cast<const char*>(at)) : "memory");
+    }
+    __asm__ volatile("mfence" ::: "memory");
 }
 
 class InterruptsOff {

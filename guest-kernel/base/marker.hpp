@@ -56,7 +56,11 @@ enum class Operation : std::uint8_t {
 
 enum class ResetReason : std::uint8_t { set_up = 0, recovery = 1, shutdown = 2 };
 
-enum class WaitKind : std::uint8_t { device_register = PV_WAIT_REGISTER, queue = PV_WAIT_QUEUE };
+enum class WaitKind : std::uint8_t {
+    device_register = PV_WAIT_REGISTER,
+    queue = PV_WAIT_QUEUE,
+    memory = PV_WAIT_MEMORY,
+};
 
 enum class WaitResult : std::uint8_t { satisfied = PV_WAIT_SATISFIED, timed_out = PV_WAIT_TIMED_OUT };
 
@@ -128,6 +132,10 @@ inline void dma_unmap(Device device, std::uint64_t mapping, BusAddress bus, std:
 
 inline void dma_quarantine(Device device, std::uint64_t mapping, BusAddress bus, std::uint64_t length) {
     PV_EMIT(dma_quarantine, detail::number(device), mapping, bus.value(), length, 0, 0);
+}
+
+inline void dma_fault(Device device, std::uint64_t reason, std::uint64_t iova, bool write) {
+    PV_EMIT(dma_fault, detail::number(device), reason, iova, write ? 1 : 0, 0, 0);
 }
 
 inline void queue_create(Device device, QueueKind kind, std::uint64_t queue, std::uint64_t entries,
@@ -203,7 +211,7 @@ inline void durable_end(Device device, std::uint64_t request, std::uint64_t stat
 std::uint64_t next_wait();
 
 /// `deadline`: time left from now, Duration::max() for never. `object`: physical address of the polled
-/// register, or virtual address of the wait queue.
+/// register or word, or virtual address of the wait queue.
 inline void wait_begin(std::uint64_t wait, WaitKind kind, Duration deadline, std::uint64_t object) {
     PV_EMIT(wait_begin, wait, detail::number(kind), deadline.to_nanoseconds(), object, 0, 0);
 }

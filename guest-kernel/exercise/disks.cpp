@@ -3,6 +3,7 @@
 #include "exercise/disks.hpp"
 
 #include "base/log.hpp"
+#include "device/iommu/machine.hpp"
 #include "device/nvme/controller.hpp"
 #include "device/pci/machine.hpp"
 #include "device/pci/regs.hpp"
@@ -33,6 +34,7 @@ void Disks::find() {
         ++failed_;
         return;
     }
+    iommu::start(*functions);
     unsigned nvme = 0;
     unsigned virtio = 0;
     for (const pci::Found& found : *functions) {

@@ -39,6 +39,10 @@ bool reachable_by_message(unsigned cpu) {
     return cpu < arch::cpus_max;
 }
 
+bool extended_destinations() {
+    return false;
+}
+
 }  // namespace interrupt
 
 namespace hosted {

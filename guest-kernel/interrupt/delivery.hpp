@@ -14,6 +14,9 @@ namespace pv::interrupt {
 /// Whether a device can reach `cpu`: a message holds 8 bits of APIC id (Intel SDM vol. 3, 11.11.1).
 [[nodiscard]] bool reachable_by_message(unsigned cpu);
 
+/// Whether the processors are in x2APIC mode, where a remapped interrupt names them by 32 bits.
+[[nodiscard]] bool extended_destinations();
+
 /// Makes room for the vectors of `cpu`, before its first interrupt. Once a CPU; the boot CPU has it from the
 /// start. Error: out_of_memory.
 Result<> add_cpu(unsigned cpu);

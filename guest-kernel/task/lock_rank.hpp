@@ -20,6 +20,7 @@ enum class Rank : std::uint8_t {
     // spinning (SpinLock), interrupts off while held
     queue = 20,          ///< a submission queue or virtqueue: slots, rings
     dma = 24,            ///< mappings of devices and the quarantine
+    iommu = 26,          ///< an IOMMU's queue of commands
     interrupt = 28,      ///< the table of interrupt vectors
     wait_queue = 32,     ///< the waiters of one wait queue
     thread = 34,         ///< a thread's end and its joiner
@@ -48,6 +49,8 @@ constexpr std::string_view to_string(Rank rank) {
             return "queue";
         case Rank::dma:
             return "dma";
+        case Rank::iommu:
+            return "iommu";
         case Rank::interrupt:
             return "interrupt";
         case Rank::wait_queue:

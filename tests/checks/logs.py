@@ -12,7 +12,7 @@ SQ, CQ, SPLIT = 1, 2, 3
 ALL_FEATURES = 0x1F
 MARKERS = {
     "hello": 0x01, "goodbye": 0x02, "device": 0x08, "device_release": 0x09, "device_reset": 0x0A, "device_dead": 0x0B, "dma_map": 0x10, "dma_unmap": 0x11,
-    "dma_quarantine": 0x12, "queue_create": 0x20, "queue_areas": 0x21, "queue_delete": 0x22, "doorbell": 0x23, "queue_suspend": 0x24,
+    "dma_quarantine": 0x12, "dma_fault": 0x13, "queue_create": 0x20, "queue_areas": 0x21, "queue_delete": 0x22, "doorbell": 0x23, "queue_suspend": 0x24,
     "queue_resume": 0x25,
     "command_submit": 0x30, "command_complete": 0x31, "command_timeout": 0x32, "command_failed": 0x33, "command_refused": 0x34,
     "command_abort": 0x35, "command_abort_end": 0x36, "command_repeat": 0x37,

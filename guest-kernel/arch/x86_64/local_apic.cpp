@@ -194,6 +194,10 @@ Message message_for(unsigned cpu, std::uint8_t number) {
     return {message_base | std::uint64_t{arch::cpu(cpu).apic_id & 0xff} << 12, number};
 }
 
+bool extended_destinations() {
+    return arch::LocalApic::mode_name() == "x2APIC";
+}
+
 bool reachable_by_message(unsigned cpu) {
     constexpr std::uint32_t broadcast = 0xff;
     return arch::cpu(cpu).apic_id < broadcast;

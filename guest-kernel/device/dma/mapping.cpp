@@ -5,7 +5,9 @@
 #include <atomic>
 #include <utility>
 
+#include "base/log.hpp"
 #include "base/marker.hpp"
+#include "device/iommu/registry.hpp"
 #include "misbehave/misbehave.hpp"
 
 namespace pv::dma {
@@ -15,6 +17,12 @@ constinit std::atomic<std::uint64_t> mapped{0};
 constinit std::atomic<std::uint64_t> live{0};
 constinit std::atomic<std::uint64_t> in_quarantine{0};
 constinit std::atomic<std::uint64_t> abandoned{0};
+
+/// Whole pages that `length` bytes at `address` touch: what an IOMMU maps.
+template <class Address>
+constexpr std::size_t pages_of(Address address, std::size_t length) {
+    return (address.page_offset() + length + page_size - 1) / page_size;
+}
 
 }  // namespace
 
@@ -32,9 +40,18 @@ Result<Mapping> Mapping::map(Requester requester, const Pages& pages, std::size_
         return fail(Error::busy);
     }
     const PhysicalAddress physical = pages.physical() + offset;
+    iommu::Domain* domain = iommu::domain_of(requester);
+    BusAddress bus{physical.value()};
+    if (domain != nullptr) {
+        bus = PV_TRY(domain->map(physical - physical.page_offset(), pages_of(physical, length), direction)) +
+              physical.page_offset();
+    } else if (iommu::confined()) {
+        return fail(Error::not_supported);
+    }
     Mapping mapping;
     mapping.pages_ = pages;
-    mapping.bus_ = BusAddress{physical.value()};
+    mapping.domain_ = domain;
+    mapping.bus_ = bus;
     mapping.length_ = length;
     mapping.id_ = mapped.fetch_add(1) + 1;
     mapping.requester_ = requester;
@@ -52,6 +69,7 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
     if (this != &other) {
         abandon();
         pages_ = std::move(other.pages_);
+        domain_ = other.domain_;
         bus_ = other.bus_;
         length_ = other.length_;
         id_ = std::exchange(other.id_, 0);
@@ -72,10 +90,18 @@ void Mapping::unmap() {
         return;
     }
     if (misbehave::take(misbehave::Rule::dma_leak)) {
-        abandoned.fetch_add(1);
-        id_ = 0;
-        pages_.leak();
+        keep_for_good();
         return;
+    }
+    if (domain_ != nullptr) {
+        // First, and waited for: the marker says that the device cannot touch it any more.
+        const BusAddress first = bus_ - bus_.page_offset();
+        if (const Result<> ended = domain_->unmap(first, pages_of(bus_, length_)); !ended) {
+            log::error("dma: mapping {} could not be taken from the device: {}; its memory is not used again",
+                       id_, ended.error());
+            keep_for_good();
+            return;
+        }
     }
     if (!ended_early_) {
         marker::dma_unmap(requester_, id_, bus_, length_);
@@ -113,6 +139,10 @@ void Mapping::abandon() {
         return;
     }
     quarantine();
+    keep_for_good();
+}
+
+void Mapping::keep_for_good() {
     abandoned.fetch_add(1);
     id_ = 0;
     // The reference is given to nobody: these frames never come back.

@@ -10,6 +10,10 @@
 #include "base/result.hpp"
 #include "device/dma/pages.hpp"
 
+namespace pv::iommu {
+class Domain;
+}
+
 namespace pv::dma {
 
 /// What the device may do with the memory.
@@ -38,9 +42,10 @@ class Mapping {
     constexpr Mapping() = default;
 
     /// The device `requester` may from now on use `length` bytes (> 0) from `offset` into `pages`. Emits
-    /// dma_map. Without an IOMMU the bus address is the physical one.
+    /// dma_map. Behind an IOMMU the bus address is one of the device's domain; without one, the physical one.
     /// Errors: invalid_argument when the range is not inside the pages; busy when the pages are in
-    /// quarantine.
+    /// quarantine; device_failed when the IOMMU cut the device off; not_supported for a device that is behind
+    /// an IOMMU and has no domain; out_of_memory.
     [[nodiscard]] static Result<Mapping> map(Requester requester, const Pages& pages, std::size_t offset,
                                              std::size_t length, Direction direction);
 
@@ -50,8 +55,9 @@ class Mapping {
     Mapping& operator=(const Mapping&) = delete;
     ~Mapping();
 
-    /// The device is done with it: it completed the command, or it is quiet. Emits dma_unmap and lets go of
-    /// the memory. Nothing happens when it is not mapped.
+    /// The device is done with it: it completed the command, or it is quiet. Behind an IOMMU it cannot reach
+    /// the memory any more when this returns. Emits dma_unmap and lets go of the memory. Nothing happens when
+    /// it is not mapped.
     void unmap();
 
     /// Its owner gave up on the memory, which the device may still touch: it stays mapped until `unmap`.
@@ -77,8 +83,10 @@ class Mapping {
 
   private:
     void abandon();
+    void keep_for_good();
 
     Pages pages_;
+    iommu::Domain* domain_ = nullptr;  ///< null: the bus address is the physical one
     BusAddress bus_{};
     std::size_t length_ = 0;
     std::uint64_t id_ = 0;  ///< unique for the guest's life; 0 = not mapped

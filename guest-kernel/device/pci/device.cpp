@@ -3,6 +3,7 @@
 #include "device/pci/device.hpp"
 
 #include "base/log.hpp"
+#include "device/iommu/registry.hpp"
 #include "device/pci/capability.hpp"
 #include "device/pci/regs.hpp"
 #include "memory/device_map.hpp"
@@ -81,9 +82,10 @@ Result<> Device::set_vector(std::size_t index, const interrupt::Message& message
     if (index >= vectors_) {
         return fail(Error::out_of_range);
     }
-    table_.write(MsixRegisters::address_low.at(index), static_cast<std::uint32_t>(message.address));
-    table_.write(MsixRegisters::address_high.at(index), static_cast<std::uint32_t>(message.address >> 32));
-    table_.write(MsixRegisters::data.at(index), message.data);
+    const interrupt::Message sent = PV_TRY(iommu::remap(function_.address().marker(), index, message));
+    table_.write(MsixRegisters::address_low.at(index), static_cast<std::uint32_t>(sent.address));
+    table_.write(MsixRegisters::address_high.at(index), static_cast<std::uint32_t>(sent.address >> 32));
+    table_.write(MsixRegisters::data.at(index), sent.data);
     table_.write(MsixRegisters::vector_control.at(index),
                  table_.read(MsixRegisters::vector_control.at(index)) & ~MsixRegisters::vector_masked);
     return {};
@@ -104,6 +106,7 @@ void Device::disable_msix() {
         function_.write(control,
                         static_cast<std::uint16_t>(function_.read(control) & ~MsixRegisters::control_enable));
         vectors_ = 0;
+        iommu::forget_interrupts(function_.address().marker());
     }
 }
 

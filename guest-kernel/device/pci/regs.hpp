@@ -40,6 +40,7 @@ struct Registers {
     static constexpr std::uint8_t header_bridge = 1;
     static constexpr std::uint8_t header_multi_function = 0x80;
     static constexpr std::uint8_t class_mass_storage = 0x01;
+    static constexpr std::uint8_t class_bridge = 0x06;
     static constexpr std::uint8_t subclass_nvme = 0x08;
     static constexpr std::uint8_t interface_nvme = 0x02;
 };

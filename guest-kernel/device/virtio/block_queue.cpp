@@ -29,8 +29,9 @@ Result<std::unique_ptr<BlockQueue>> BlockQueue::create(block::QueueIdentity iden
     const std::size_t available = SplitRing::available_bytes(shape.entries);
     Memory memory;
     memory.rings = PV_TRY(Buffer::allocate(identity.device, table + available, Direction::to_device));
+    // The device writes it, and may read back what it wrote (QEMU changes single bits of its flags).
     memory.used = PV_TRY(
-        Buffer::allocate(identity.device, SplitRing::used_bytes(shape.entries), Direction::from_device));
+        Buffer::allocate(identity.device, SplitRing::used_bytes(shape.entries), Direction::bidirectional));
     memory.headers =
         PV_TRY(Buffer::allocate(identity.device, shape.slots * sizeof(BlockHeader), Direction::to_device));
     memory.statuses = PV_TRY(Buffer::allocate(identity.device, shape.slots, Direction::from_device));

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# Devices behind an IOMMU. The engine is QEMU's teaching device, which copies from and to whatever address it is told.
+set(engine -device edu,dma_mask=0xffffffffffffffff,addr=0x8)
+set(vtd -machine kernel-irqchip=split -device intel-iommu,intremap=on)
+
+set(refused "IOMMU: device 00:08.0 may not write 0x[0-9a-f]+: not mapped for writing \\(reason 0x5\\)"
+  "IOMMU: device 00:08.0 is cut off from memory")
+pv_guest_test(iommu_device_reaches_what_it_was_given LEDGER EXPECT "VT-d: 3 devices, each in a domain of its own"
+  OPTIONS --forbid "error:" QEMU ${vtd} ${engine})
+foreach(from what_it_was_not_given what_another_was_given what_was_taken_back writing_what_it_may_read)
+  pv_guest_test(iommu_device_is_kept_from_${from} LEDGER EXPECT ${refused} QEMU ${vtd} ${engine})
+endforeach()
+pv_guest_test(iommu_addresses_come_back LEDGER OPTIONS --forbid "error:" QEMU ${vtd} ${engine})
+# Without an IOMMU the same access goes through, and the test says so: it can fail.
+pv_guest_test(iommu_absent_is_noticed TEST iommu_device_is_kept_from_what_it_was_not_given STATUS 1
+  EXPECT "no IOMMU: DMA is not confined" "expected all\\(target, untouched\\)" QEMU ${engine})
+# Caching mode: the unit remembers what was not there, so entries that appear are invalidated, too.
+pv_guest_test(iommu_caching_mode TEST iommu_device_reaches_what_it_was_given LEDGER OPTIONS --forbid "error:"
+  QEMU -machine kernel-irqchip=split -device intel-iommu,intremap=on,caching-mode=on ${engine})
+# 48-bit addresses, and no remapping of interrupts.
+pv_guest_test(iommu_without_interrupt_remapping TEST iommu_device_is_kept_from_what_was_taken_back LEDGER
+  EXPECT "interrupts not remapped" ${refused} QEMU -device intel-iommu,intremap=off ${engine})
