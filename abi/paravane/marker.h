@@ -120,8 +120,8 @@ enum pv_recovery_reason {
  *                 their length in bytes
  * device_release  the driver has let go: the device is quiet (reset, or bus mastering off)
  * device_reset    the driver starts a reset of the device; reason: 0 set-up, 1 recovery, 2 shutdown
- * device_dead     the driver gave the device up (reason: pv_recovery_reason): it is cut off from memory, every
- *                 command has ended, nothing is submitted any more
+ * device_dead     the driver gave the device up (reason: pv_recovery_reason): bus mastering is off, every caller has
+ *                 its error, nothing is submitted any more. Memory the device may still use stays in quarantine
  * dma_map         mapping: an id unique for the guest's life; the device may use [bus, bus+length) in
  *                 `direction` (pv_dma_direction); physical: first frame's address (mappings are contiguous)
  * dma_unmap       the same mapping ends: the device must not touch it from here on

@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "block/describe.hpp"
 #include "misbehave/misbehave.hpp"
+#include "task/thread.hpp"
 
 namespace pv::block {
 namespace {
@@ -16,6 +17,10 @@ using namespace literals;
 
 /// How long a command may wait before the console says so, and how often it does then.
 constexpr Duration patience = 1_s;
+/// A thread that wakes so much later than it asked: the whole machine stood still, and the device with it.
+/// It may deliver what it has before it is judged; together this is well within the promised slack.
+constexpr Duration standstill = 100_ms;
+constexpr Duration catch_up = 20_ms;
 /// Refused completions that are logged one by one; a device that sends more is only counted.
 constexpr std::uint64_t refused_log_limit = 8;
 
@@ -126,6 +131,9 @@ Result<Outcome> CommandQueue::wait(CommandId id) {
             continue;
         }
         if (!overdue) {
+            if (now() - until.instant() > standstill) {
+                task::sleep(catch_up);
+            }
             if (auto outcome = expire(id)) {
                 return *outcome;
             }
@@ -344,15 +352,28 @@ std::optional<CommandId> CommandQueue::next_to_abort() {
     table_.for_each([&](CommandId id, Command& command) {
         const bool late =
             command.state == Command::State::overdue || command.state == Command::State::timed_out;
-        if (late && !command.abort_asked && (found == nullptr || command.since < found->since)) {
+        if (late && command.abort_asked == Instant{} && (found == nullptr || command.since < found->since)) {
             oldest = id;
             found = &command;
         }
     });
     if (found != nullptr) {
-        found->abort_asked = true;
+        found->abort_asked = now();
     }
     return oldest;
+}
+
+std::optional<Instant> CommandQueue::aborting_since() {
+    task::SpinGuard guard{lock_};
+    std::optional<Instant> since;
+    table_.for_each([&](CommandId, const Command& command) {
+        const bool late =
+            command.state == Command::State::overdue || command.state == Command::State::timed_out;
+        if (late && command.abort_asked != Instant{} && (!since || command.abort_asked < *since)) {
+            since = command.abort_asked;
+        }
+    });
+    return since;
 }
 
 bool CommandQueue::owes(CommandId id) {

@@ -100,6 +100,9 @@ class CommandQueue {
     /// The overdue command that waits longest and was not named by this before.
     [[nodiscard]] std::optional<CommandId> next_to_abort();
 
+    /// When the abort was asked of the first of those that next_to_abort named and the device still owes.
+    [[nodiscard]] std::optional<Instant> aborting_since();
+
     /// Whether the device still owes it.
     [[nodiscard]] bool owes(CommandId id);
 

@@ -35,6 +35,7 @@ Arrival CommandTable::complete(std::uint16_t wire, std::uint16_t status, std::ui
     }
     --owed_;
     ++counts_.completed;
+    counts_.succeeded += status == 0 ? 1 : 0;
     if (command->state != Command::State::submitted) {
         --overdue_;
         ++counts_.late;

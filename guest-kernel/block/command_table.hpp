@@ -40,10 +40,10 @@ struct Command {
     std::uint32_t expected = 0;  ///< bytes the device may write, as far as its answer says so (virtio)
     std::uint16_t status = 0;
     std::uint32_t result = 0;
-    Error error = Error::io;   ///< when failed
-    bool abort_asked = false;  ///< by the recovery, once
-    bool told = false;         ///< its end was marked already: its caller was told that the queue is closed
-    bool forgotten = false;    ///< breaks cmd-lost on purpose (misbehave/): its completion is not looked at
+    Error error = Error::io;  ///< when failed
+    Instant abort_asked{};    ///< by the recovery, once; zero = not yet
+    bool told = false;        ///< its end was marked already: its caller was told that the queue is closed
+    bool forgotten = false;   ///< breaks cmd-lost on purpose (misbehave/): its completion is not looked at
 };
 
 /// What became of a completion the device sent.
@@ -62,6 +62,7 @@ struct Outcome {
 struct CommandCounts {
     std::uint64_t submitted = 0;
     std::uint64_t completed = 0;
+    std::uint64_t succeeded = 0;  ///< of those
     std::uint64_t timed_out = 0;
     std::uint64_t late = 0;
     std::uint64_t refused = 0;
@@ -71,6 +72,7 @@ struct CommandCounts {
     void add(const CommandCounts& other) {
         submitted += other.submitted;
         completed += other.completed;
+        succeeded += other.succeeded;
         timed_out += other.timed_out;
         late += other.late;
         refused += other.refused;

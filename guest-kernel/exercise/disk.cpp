@@ -65,6 +65,7 @@ Result<Figures> DiskExercise::finish(Deadline deadline) {
         }
         total.add(worker->figures());
     }
+    total.repeated = disk_.counts().repeated;
     print(disk_.name(), workers_.size(), total, now() - begun_);
     return total;
 }

@@ -15,8 +15,8 @@ void print(std::string_view disk, std::uint64_t threads, const Figures& figures,
         "exercise: {}: {} threads, {} writes, {} reads, {} flushes, {} KiB in {}: {} operations/s, {} KiB/s",
         disk, threads, figures.writes, figures.reads, figures.flushes, kib, elapsed,
         operations * 1'000'000 / microseconds, kib * 1'000'000 / microseconds);
-    log::info("exercise: {}: {} mismatches, {} errors, {} timeouts", disk, figures.mismatches, figures.errors,
-              figures.timeouts);
+    log::info("exercise: {}: {} mismatches, {} errors, {} timeouts, {} repeated", disk, figures.mismatches,
+              figures.errors, figures.timeouts, figures.repeated);
     std::array<char, 400> buffer;
     format::Writer line{buffer};
     for (std::size_t i = 0; i < Figures::buckets; ++i) {

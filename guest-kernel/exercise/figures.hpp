@@ -24,6 +24,7 @@ struct Figures {
     std::uint64_t mismatches = 0;
     std::uint64_t errors = 0;
     std::uint64_t timeouts = 0;
+    std::uint64_t repeated = 0;  ///< pieces of requests the device's recovery made the driver begin again
     Duration longest;
     std::array<std::uint64_t, buckets> latencies{};
 
@@ -41,6 +42,7 @@ struct Figures {
         mismatches += other.mismatches;
         errors += other.errors;
         timeouts += other.timeouts;
+        repeated += other.repeated;
         longest = other.longest > longest ? other.longest : longest;
         for (std::size_t i = 0; i < buckets; ++i) {
             latencies[i] += other.latencies[i];

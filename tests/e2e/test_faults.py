@@ -27,6 +27,34 @@ class OurKernel(EndToEnd):
                 other = "disk1" if disk == "disk0" else "disk0"
                 self.assertFalse(any(name == other and "timeout" in step for name, step in what), what)
 
+    def recovery(self, append, fault):
+        result = self.paravane("check", "--json", "--output", "t.db", "--append", append, "--disk", "nvme:64M", "--fault", fault)
+        self.assertEqual(result.json["findings"], [], str(result))
+        self.assertEqual(result.json["verdict"], "pass", str(result))
+
+        def numbers(statement):
+            shown = self.paravane("query", "t.db", "--csv", statement)
+            return [int(line) for line in shown.stdout.split()[1:]]
+
+        self.assertGreater(len(numbers("select result from marker_command_abort_end")), 0)
+        # QEMU goes on with reads, and ends as aborted what it had not yet sent: never without an answer.
+        self.assertLess(max(numbers("select result from marker_command_abort_end")), 2)
+        self.assertGreater(numbers("select count(*) from marker_queue_suspend")[0], 0)
+        self.assertEqual(numbers("select count(*) from marker_queue_suspend"), numbers("select count(*) from marker_queue_resume"))
+        self.assertEqual(set(numbers("select result from marker_recovery_end")), {0})
+        return result, numbers
+
+    def test_queue_is_made_again_and_the_disk_serves(self):
+        # Longer than a request's deadline, an abort, and the grace after it: the ladder's third step.
+        result, numbers = self.recovery("exercise", "stall disk0 read after 20 for 8s")
+        self.assertEqual(numbers("select status from marker_goodbye"), [3], str(result))
+
+    def test_requests_that_a_recovery_ended_are_repeated(self):
+        # Their deadlines are long enough: nobody sees more than a slow disk.
+        result, numbers = self.recovery("exercise=deadline:30s", "stall disk0 read after 20 for 11s")
+        self.assertEqual(numbers("select status from marker_goodbye"), [0], str(result))
+        self.assertGreater(numbers("select count(*) from marker_command_repeat")[0], 0)
+
     def test_failed_write_is_an_error_and_nothing_more(self):
         result = self.check("fail disk0 write 3 EIO")
         self.assertEqual(result.json["findings"], [], str(result))

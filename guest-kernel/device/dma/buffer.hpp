@@ -39,6 +39,9 @@ class Buffer {
         pages_ = Pages{};
     }
 
+    /// The device was given up and may still use it: neither frames nor mapping ever go back.
+    void quarantine() { mapping_.quarantine(); }
+
     /// The mapping alone, for a command that takes it over and ends it.
     [[nodiscard]] Mapping take_mapping() { return std::move(mapping_); }
 

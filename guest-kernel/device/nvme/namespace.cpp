@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <utility>
 
 #include "base/format.hpp"
 #include "base/log.hpp"
@@ -12,6 +13,8 @@
 namespace pv::nvme {
 namespace {
 
+/// Blocks of one Deallocate: what a range can name is more (32 bits), and takes some devices long.
+constexpr std::uint64_t deallocate_blocks = std::uint64_t{1} << 20;
 /// Failures that are logged one by one.
 constexpr std::uint64_t failure_log_limit = 8;
 
@@ -51,42 +54,74 @@ Result<block::Geometry> geometry_of(const IdentifyNamespace& data, const Limits&
                            .block_size = block_size,
                            .alignment = 4,
                            .command_blocks = per_command,
+                           .zero_blocks = limits.write_zeroes ? maximum_blocks : 0,
+                           .discard_blocks = limits.deallocate ? deallocate_blocks : 0,
                            .write_cache = limits.write_cache,
                            .read_only = false};
 }
 
-Namespace::Namespace(std::string_view controller, std::uint32_t id, const block::Geometry& geometry,
-                     Queue& queue)
-    : queue_{queue}, geometry_{geometry}, id_{id} {
-    name_length_ = format::to(name_, "{}n{}", controller, id).size();
+Namespace::Namespace(Service& service, std::uint32_t id, const block::Geometry& geometry)
+    : service_{service}, geometry_{geometry}, id_{id} {
+    name_length_ = format::to(name_, "{}n{}", service.name(), id).size();
+}
+
+block::CommandCounts Namespace::counts() {
+    block::CommandCounts sum;
+    for (std::size_t i = 0; i < service_.queue_count(); ++i) {
+        sum.add(service_.queue(i).counts());
+    }
+    return sum;
 }
 
 Result<block::Ticket> Namespace::start(const block::Work& work) {
+    const std::uint16_t index = service_.for_this_cpu();
+    Queue& queue = service_.queue(index);
+    const auto room = work.wait ? Queue::Room::wait : Queue::Room::now;
     SubmissionEntry entry;
     entry.name_space = id_;
+    entry.dword10 = static_cast<std::uint32_t>(work.first);
+    entry.dword11 = static_cast<std::uint32_t>(work.first >> 32);
+    entry.dword12 = static_cast<std::uint32_t>(work.blocks - 1);  // 0's based; at most maximum_blocks
     block::Submission submission{.operation = work.operation,
                                  .first = work.first,
                                  .blocks = work.blocks,
                                  .request = work.request,
                                  .deadline = work.deadline,
                                  .attempt = work.attempt};
-    if (work.data == nullptr) {
-        entry.opcode = static_cast<std::uint8_t>(IoOpcode::flush);
-    } else {
-        const bool writes = work.operation == marker::Operation::write;
-        entry.opcode = static_cast<std::uint8_t>(writes ? IoOpcode::write : IoOpcode::read);
-        entry.dword10 = static_cast<std::uint32_t>(work.first);
-        entry.dword11 = static_cast<std::uint32_t>(work.first >> 32);
-        entry.dword12 = static_cast<std::uint32_t>(work.blocks - 1);  // 0's based; at most maximum_blocks
-        submission.data =
-            PV_TRY(dma::Mapping::map(queue_.identity().device, work.data->pages, work.data->offset,
-                                     work.data->length, block::data_direction(writes)));
+    IoOpcode opcode = IoOpcode::flush;
+    DatasetRange range;
+    Queue::Extra extra{.retired = &retired_};
+    switch (work.operation) {
+        case marker::Operation::read:
+        case marker::Operation::write: {
+            const bool writes = work.operation == marker::Operation::write;
+            opcode = writes ? IoOpcode::write : IoOpcode::read;
+            submission.data = PV_TRY(dma::Mapping::map(service_.device(), work.data->pages, work.data->offset,
+                                                       work.data->length, block::data_direction(writes)));
+            break;
+        }
+        case marker::Operation::write_zeroes:
+            opcode = IoOpcode::write_zeroes;
+            break;
+        case marker::Operation::discard:
+            opcode = IoOpcode::dataset_management;
+            entry.dword10 = 0U;  // one range, 0's based
+            entry.dword11 = dataset_deallocate;
+            entry.dword12 = 0U;
+            range.first = work.first;
+            range.blocks = static_cast<std::uint32_t>(work.blocks);
+            extra.range = &range;
+            break;
+        default:
+            entry.dword10 = entry.dword11 = entry.dword12 = 0U;
+            break;
     }
-    return queue_.start(entry, std::move(submission), work.wait ? Queue::Room::wait : Queue::Room::now);
+    entry.opcode = static_cast<std::uint8_t>(opcode);
+    return block::Ticket{PV_TRY(queue.start(entry, std::move(submission), room, extra)), index};
 }
 
 Result<> Namespace::finish(block::Ticket ticket) {
-    return judge(queue_.wait(ticket.id));
+    return judge(service_.queue(ticket.queue).wait(ticket.id));
 }
 
 Result<> Namespace::judge(const Result<block::Outcome>& outcome) {
@@ -96,9 +131,12 @@ Result<> Namespace::judge(const Result<block::Outcome>& outcome) {
     if ((outcome->status & status_code_mask) == status_success) {
         return {};
     }
+    const std::uint16_t code = outcome->status & status_code_mask;
+    if (code == status_aborted_by_request || code == status_aborted_by_deletion) {
+        return fail(Error::interrupted);
+    }
     if (failures_.fetch_add(1, std::memory_order_relaxed) < failure_log_limit) {
-        log::warning("{}: the device failed a command: status {:#x}", name(),
-                     outcome->status & status_code_mask);
+        log::warning("{}: the device failed a command: status {:#x}", name(), code);
     }
     return fail(Error::io);
 }

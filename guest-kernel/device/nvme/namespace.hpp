@@ -3,20 +3,23 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 
 #include "base/result.hpp"
 #include "block/device.hpp"
-#include "device/nvme/queue.hpp"
+#include "device/nvme/service.hpp"
 #include "device/nvme/spec.hpp"
 
 namespace pv::nvme {
 
 /// What of the controller limits a command.
 struct Limits {
-    std::size_t transfer = 0;  ///< bytes: MDTS and the length of a PRP list
-    bool write_cache = true;   ///< VWC bit 0
+    std::size_t transfer = 0;   ///< bytes: MDTS and the length of a PRP list
+    bool write_cache = true;    ///< VWC bit 0, and the feature says that it is on
+    bool write_zeroes = false;  ///< ONCS
+    bool deallocate = false;    ///< ONCS
 };
 
 /// Geometry of a namespace from its identify data. Errors: corrupt (sizes that cannot be), not_supported
@@ -29,16 +32,22 @@ struct Limits {
 
 class Namespace final : public block::Device {
   public:
-    /// `queue` outlives it.
-    Namespace(std::string_view controller, std::uint32_t id, const block::Geometry& geometry, Queue& queue);
+    /// `service` outlives it.
+    Namespace(Service& service, std::uint32_t id, const block::Geometry& geometry);
 
     [[nodiscard]] std::string_view name() const override { return {name_.data(), name_length_}; }
 
     [[nodiscard]] const block::Geometry& geometry() const override { return geometry_; }
 
-    [[nodiscard]] block::CommandCounts counts() override { return queue_.counts(); }
+    /// Of the controller's queues, which its namespaces share.
+    [[nodiscard]] block::CommandCounts counts() override;
 
-    [[nodiscard]] marker::Device marker_device() const override { return queue_.identity().device; }
+    [[nodiscard]] marker::Device marker_device() const override { return service_.device(); }
+
+    [[nodiscard]] std::uint32_t id() const { return id_; }
+
+    /// It is not any more what it was: every request fails from now on.
+    void retire() { retired_.store(true, std::memory_order_release); }
 
     [[nodiscard]] marker::DeviceKind kind() const override { return marker::DeviceKind::nvme; }
 
@@ -47,12 +56,13 @@ class Namespace final : public block::Device {
     [[nodiscard]] Result<> finish(block::Ticket ticket) override;
     [[nodiscard]] Result<> judge(const Result<block::Outcome>& outcome);
 
-    Queue& queue_;
+    Service& service_;
     block::Geometry geometry_;
     std::uint32_t id_;
     std::array<char, 24> name_{};
     std::size_t name_length_ = 0;
     std::atomic<std::uint64_t> failures_{0};
+    std::atomic<bool> retired_{false};
 };
 
 }  // namespace pv::nvme

@@ -3,9 +3,11 @@
 #include "device/nvme/queue.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
+#include "base/log.hpp"
 #include "device/nvme/misbehave.hpp"
 #include "device/nvme/regs.hpp"
 
@@ -17,7 +19,11 @@ using Doorbells = mmio::RegisterArray<std::uint32_t, mmio::Access::write_only>;
 }  // namespace
 
 Result<std::unique_ptr<Queue>> Queue::create(block::QueueIdentity identity, const mmio::Window& registers,
-                                             std::size_t doorbell_stride, std::size_t entries) {
+                                             std::size_t doorbell_stride, std::size_t entries,
+                                             Duration patience) {
+    if (entries < 2 || entries > 65536) {
+        return fail(Error::corrupt);
+    }
     const Doorbells doorbells{Registers::doorbells, doorbell_stride};
     const auto tail = doorbells.at(std::size_t{2} * identity.number);
     const auto head = doorbells.at(std::size_t{2} * identity.number + 1);
@@ -33,20 +39,17 @@ Result<std::unique_ptr<Queue>> Queue::create(block::QueueIdentity identity, cons
     dma::Buffer lists =
         PV_TRY(dma::Buffer::allocate(identity.device, limit * page_size, dma::Direction::to_device));
     const QueuePair pair = PV_TRY(QueuePair::create(submission.bytes(), completion.bytes(), entries));
-    std::unique_ptr<Queue> queue{new (std::nothrow) Queue{identity, pair, limit}};
+    std::unique_ptr<Queue> queue{new (std::nothrow) Queue{identity, pair, limit, patience}};
     if (queue == nullptr) {
         return fail(Error::out_of_memory);
     }
-    marker::queue_create(identity.device, marker::QueueKind::nvme_completion, identity.number, entries,
-                         completion.bus());
-    marker::queue_create(identity.device, marker::QueueKind::nvme_submission, identity.number, entries,
-                         submission.bus());
     queue->submission_ = std::move(submission);
     queue->completion_ = std::move(completion);
     queue->lists_ = std::move(lists);
     queue->registers_ = registers;
     queue->tail_ = tail;
     queue->head_ = head;
+    queue->mark_created();
     return queue;
 }
 
@@ -56,11 +59,23 @@ Result<block::Outcome> Queue::run(const SubmissionEntry& entry, block::Submissio
     });
 }
 
-Result<block::CommandId> Queue::start(const SubmissionEntry& entry, block::Submission&& submission,
-                                      Room room) {
-    return submit(std::move(submission), room, [&](block::CommandId id, const block::Command& command) {
-        return stage(entry, id, command);
-    });
+Result<block::CommandId> Queue::start(const SubmissionEntry& entry, block::Submission&& submission, Room room,
+                                      const Extra& extra) {
+    return submit(std::move(submission), room,
+                  [&](block::CommandId id, const block::Command& command) -> Result<> {
+                      // Looked at here, behind whatever sleep there was for room, or for a recovery.
+                      if (extra.retired != nullptr && extra.retired->load(std::memory_order_acquire)) {
+                          return fail(Error::device_failed);
+                      }
+                      PV_TRY(stage(entry, id, command));
+                      if (extra.range != nullptr) {
+                          // The slot's list page is free: there is no data that would need it.
+                          const std::size_t list = block::CommandTable::Slots::slot_of(id) * page_size;
+                          std::memcpy(lists_.bytes().data() + list, extra.range, sizeof *extra.range);
+                          staged_.prp1 = (lists_.bus() + list).value();
+                      }
+                      return {};
+                  });
 }
 
 Result<> Queue::stage(SubmissionEntry entry, block::CommandId id, const block::Command& command) {
@@ -119,16 +134,48 @@ void Queue::drain() {
     }
 }
 
-void Queue::expired(block::CommandId id) {
-    if (expired_ != nullptr) {
-        expired_(expired_context_, id);
-    }
+void Queue::tell() {
+    // Under the lock: on_trouble(nullptr) means that nobody is told any more.
+    locked([&] {
+        if (trouble_ != nullptr) {
+            trouble_(trouble_context_);
+        }
+    });
 }
 
-void Queue::release() {
-    end_all();
+void Queue::mark_created() const {
+    marker::queue_create(identity().device, marker::QueueKind::nvme_completion, identity().number,
+                         pair_.entries(), completion_.bus());
+    marker::queue_create(identity().device, marker::QueueKind::nvme_submission, identity().number,
+                         pair_.entries(), submission_.bus());
+}
+
+void Queue::mark_deleted() const {
     marker::queue_delete(identity().device, marker::QueueKind::nvme_submission, identity().number);
     marker::queue_delete(identity().device, marker::QueueKind::nvme_completion, identity().number);
+}
+
+void Queue::renew() {
+    locked([&] {
+        mark_deleted();
+        std::ranges::fill(submission_.bytes(), std::byte{0});
+        std::ranges::fill(completion_.bytes(), std::byte{0});
+        pair_.restart();
+        mark_created();
+    });
+}
+
+void Queue::release(bool quiet) {
+    if (!quiet) {
+        log::error("{}: the memory of queue {} and of {} commands stays in quarantine for good",
+                   identity().name, identity().number, owed());
+        submission_.quarantine();
+        completion_.quarantine();
+        lists_.quarantine();
+        return;
+    }
+    end_all();
+    mark_deleted();
     submission_.release();
     completion_.release();
     lists_.release();

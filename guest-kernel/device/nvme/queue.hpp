@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,24 +22,35 @@ class Queue final : public block::CommandQueue {
   public:
     /// Memory and doorbells of a pair of `entries` entries; the controller does not know of it yet.
     /// `registers` is the controller's whole window. Emits queue_create for both queues. Errors:
-    /// out_of_memory; out_of_range when the doorbells lie beyond the registers.
+    /// out_of_memory; corrupt when a queue of that size cannot be; out_of_range when the doorbells lie beyond
+    /// the registers.
     [[nodiscard]] static Result<std::unique_ptr<Queue>> create(block::QueueIdentity identity,
                                                                const mmio::Window& registers,
                                                                std::size_t doorbell_stride,
-                                                               std::size_t entries);
+                                                               std::size_t entries, Duration patience);
 
-    /// Calls `function(id)` for every command whose caller got timed_out, on the caller's thread.
-    using Expired = void (*)(void* context, block::CommandId id);
+    /// Calls `function(context)` when a command is overdue, or slow, on its caller's thread.
+    using Trouble = void (*)(void* context);
 
-    void on_expired(Expired function, void* context) {
-        expired_ = function;
-        expired_context_ = context;
+    void on_trouble(Trouble function, void* context) {
+        locked([&] {
+            trouble_ = function;
+            trouble_context_ = context;
+        });
     }
 
     /// Sends `entry` (without id and data pointer) and waits: see CommandQueue.
     [[nodiscard]] Result<block::Outcome> run(const SubmissionEntry& entry, block::Submission&& submission);
+
+    /// What `start` may need on top.
+    struct Extra {
+        const DatasetRange* range = nullptr;         ///< what Dataset Management (without data) is about
+        const std::atomic<bool>* retired = nullptr;  ///< device_failed once it is set
+    };
+
+    /// Without the wait.
     [[nodiscard]] Result<block::CommandId> start(const SubmissionEntry& entry, block::Submission&& submission,
-                                                 Room room);
+                                                 Room room, const Extra& extra);
 
     [[nodiscard]] BusAddress submission_bus() const { return submission_.bus(); }
 
@@ -46,17 +58,29 @@ class Queue final : public block::CommandQueue {
 
     [[nodiscard]] std::size_t entries() const { return pair_.entries(); }
 
-    /// The controller uses none of the memory any more. Emits queue_delete; every mapping ends.
-    void release();
+    /// The controller does not know of the queue any more, and nothing is outstanding: both rings are empty
+    /// again, in the same memory, for a queue of the same number. Emits queue_delete and queue_create.
+    void renew();
+
+    /// The end of the queue. `quiet`: the controller uses none of the memory any more, all of it goes back;
+    /// emits queue_delete. Else it stays in quarantine for good.
+    void release(bool quiet);
 
   private:
-    Queue(block::QueueIdentity identity, QueuePair pair, std::size_t limit)
-        : CommandQueue{identity, block::Generations::on_wire, limit}, pair_{pair} {}
+    Queue(block::QueueIdentity identity, QueuePair pair, std::size_t limit, Duration patience)
+        : CommandQueue{identity, block::Generations::on_wire, limit, patience}, pair_{pair} {}
+
+    void mark_created() const;
+    void mark_deleted() const;
+    void tell();
 
     [[nodiscard]] Result<> stage(SubmissionEntry entry, block::CommandId id, const block::Command& command);
     void publish(block::CommandId id) override;
     void drain() override;
-    void expired(block::CommandId id) override;
+
+    void expired(block::CommandId) override { tell(); }
+
+    void slow() override { tell(); }
 
     QueuePair pair_;
     SubmissionEntry staged_;  ///< between prepare and publish, under the lock
@@ -66,8 +90,8 @@ class Queue final : public block::CommandQueue {
     mmio::Window registers_;
     mmio::Register<std::uint32_t, mmio::Access::write_only> tail_{0};
     mmio::Register<std::uint32_t, mmio::Access::write_only> head_{0};
-    Expired expired_ = nullptr;
-    void* expired_context_ = nullptr;
+    Trouble trouble_ = nullptr;  ///< both under the lock
+    void* trouble_context_ = nullptr;
 };
 
 }  // namespace pv::nvme

@@ -35,6 +35,12 @@ class QueuePair {
     /// Commands that fit at once: a full queue holds one entry less than it has (3.3.1.2).
     [[nodiscard]] std::size_t room() const { return entries_ - 1; }
 
+    /// As created: empty. The memory is zero again, and the controller knows nothing of the queue.
+    void restart() {
+        tail_ = fetched_ = head_ = 0;
+        phase_ = true;
+    }
+
     /// Writes the entry at the tail and moves the tail, which is what the doorbell is to say. Errors:
     /// no_space when the controller has not fetched enough of the earlier ones yet.
     [[nodiscard]] Result<std::uint16_t> push(const SubmissionEntry& entry);

@@ -36,7 +36,9 @@ class Capabilities {
   public:
     explicit constexpr Capabilities(std::uint64_t value) : value_{value} {}
 
-    /// Entries a queue may have at most (MQES is 0's based): 2 to 65536.
+    [[nodiscard]] constexpr std::uint64_t value() const { return value_; }
+
+    /// Entries a queue may have at most (MQES is 0's based): 1 (which cannot be) to 65536.
     [[nodiscard]] constexpr std::uint32_t queue_entries() const {
         return static_cast<std::uint32_t>(value_ & 0xffff) + 1;
     }

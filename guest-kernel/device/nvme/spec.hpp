@@ -27,6 +27,8 @@ enum class IoOpcode : std::uint8_t {
     flush = 0x00,
     write = 0x01,
     read = 0x02,
+    write_zeroes = 0x08,
+    dataset_management = 0x09,
 };
 
 /// CNS of Identify: which structure is asked for (Base 2.0, figure 273).
@@ -72,6 +74,23 @@ static_assert(sizeof(CompletionEntry) == 16);
 inline constexpr std::uint16_t status_code_mask = 0x7ff;
 inline constexpr std::uint16_t status_success = 0;
 inline constexpr std::uint16_t status_aborted_by_request = 0x007;
+inline constexpr std::uint16_t status_aborted_by_deletion = 0x008;
+
+/// ONCS: optional I/O commands (Base 2.0, figure 275).
+struct OptionalCommands {
+    static constexpr std::uint16_t dataset_management = 1U << 2;
+    static constexpr std::uint16_t write_zeroes = 1U << 3;
+};
+
+/// Dataset Management (NVM Command Set 1.0, section 3.2.3): one range of it, and dword 11's attribute.
+struct DatasetRange {
+    le32 attributes;
+    le32 blocks;
+    le64 first;
+};
+
+static_assert(sizeof(DatasetRange) == 16);
+inline constexpr std::uint32_t dataset_deallocate = 1U << 2;  // AD
 
 /// Identify Controller (Base 2.0, section 5.17.2.1, figure 275): the fields a driver needs.
 struct IdentifyController {
@@ -89,8 +108,9 @@ struct IdentifyController {
     std::uint8_t submission_entry_sizes;  ///< SQES, byte 512: low nibble = required, high = maximum
     std::uint8_t completion_entry_sizes;  ///< CQES, byte 513
     le16 maximum_commands;
-    le32 namespaces;  ///< NN, byte 516
-    std::array<std::uint8_t, 5> skipped3;
+    le32 namespaces;         ///< NN, byte 516
+    le16 optional_commands;  ///< ONCS, byte 520
+    std::array<std::uint8_t, 3> skipped3;
     std::uint8_t volatile_write_cache;  ///< VWC, byte 525: bit 0 = there is one
     std::array<std::uint8_t, 3570> skipped4;
 };
@@ -99,6 +119,7 @@ static_assert(offsetof(IdentifyController, maximum_transfer) == 77);
 static_assert(offsetof(IdentifyController, abort_limit) == 258);
 static_assert(offsetof(IdentifyController, submission_entry_sizes) == 512);
 static_assert(offsetof(IdentifyController, namespaces) == 516);
+static_assert(offsetof(IdentifyController, optional_commands) == 520);
 static_assert(offsetof(IdentifyController, volatile_write_cache) == 525);
 static_assert(sizeof(IdentifyController) == 4096);
 

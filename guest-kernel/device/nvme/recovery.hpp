@@ -1,0 +1,100 @@
+// The recovery ladder of one controller: from a command that is overdue to a controller that is given up.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "device/nvme/service.hpp"
+#include "task/thread.hpp"
+#include "task/wait_queue.hpp"
+
+namespace pv::nvme {
+
+/// Says, after a reset, whether the controller still is what it was.
+class Identity {
+  public:
+    virtual ~Identity() = default;
+    /// On the recovery's thread, with the admin queue in service.
+    [[nodiscard]] virtual Result<> verify() = 0;
+};
+
+/// THE LADDER. A command's deadline passes; its caller has gone on, or waits until its request's deadline.
+///   1 Abort is asked of the controller, for each such command, one at a time (so its limit of Aborts, ACL,
+///     is never exceeded), with a deadline. Bit 0 of its answer says whether it aborted it.
+///   2 Commands the controller goes on with get a grace: the queue works for others meanwhile.
+///   3 The queue is held, deleted and made again, each admin command with its deadline. The deletion ends
+///     every command of the queue: callers who still wait begin them again (block::Device).
+///   4 The controller is reset: all queues are held; CC.EN = 0 and CSTS.RDY = 0 within CAP.TO; everything
+///     owed ends; CC.EN = 1, CSTS.RDY = 1 within CAP.TO; queues made again; identified again.
+///   5 It is given up: all queues refuse, interrupts and bus mastering are off.
+/// A step that fails, or whose deadline passes, leads to the next; an admin command without an answer leads
+/// to 4, as does CSTS.CFS; registers that read as all ones lead to 5. Steps 3 and 4 that keep being needed,
+/// with no success in between, lead to the next.
+///
+/// One thread climbs it. It waits for the controller's answers to its own admin commands and registers, each
+/// with a deadline, and for nothing else; it allocates nothing.
+class Recovery {
+  public:
+    /// Starts the thread. `service` and `identity` outlive it. Errors: out_of_memory.
+    [[nodiscard]] static Result<std::unique_ptr<Recovery>> create(Service& service, Identity& identity);
+
+    ~Recovery();
+    Recovery(const Recovery&) = delete;
+    Recovery& operator=(const Recovery&) = delete;
+
+    /// Something is overdue, or slow: look. Any thread; never sleeps.
+    void look();
+
+    /// Ends the thread: the controller is the caller's alone then. It finishes the step it is at.
+    void stop();
+
+    /// The device was given up.
+    [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire); }
+
+    struct Counts {
+        std::atomic<std::uint64_t> begun{0};
+        std::atomic<std::uint64_t> aborts{0};
+        std::atomic<std::uint64_t> aborted{0};
+        std::atomic<std::uint64_t> queues{0};
+        std::atomic<std::uint64_t> resets{0};
+    };
+
+    [[nodiscard]] const Counts& counts() const { return counts_; }
+
+  private:
+    Recovery(Service& service, Identity& identity) : service_{service}, identity_{identity} {}
+
+    void serve();
+    void climb();
+    void begin(marker::Reason reason);
+    void end(bool serves);
+    void mark(marker::RecoveryStep step, Duration deadline, std::uint64_t queue = 0);
+    /// False when the controller did not answer the Abort.
+    [[nodiscard]] bool abort_overdue(Queue& queue);
+    [[nodiscard]] bool make_again(std::size_t index);
+    void reset(marker::Reason reason);
+    [[nodiscard]] Result<> try_reset();
+    void give_up(marker::Reason reason, std::string_view why);
+    [[nodiscard]] std::uint64_t succeeded();
+
+    Service& service_;
+    Identity& identity_;
+    Counts counts_;
+    std::uint64_t id_ = 0;        ///< of the recovery under way, 0 = none
+    std::optional<Instant> due_;  ///< when a grace ends
+    std::uint64_t progress_ = 0;  ///< completions at the last step 3 or 4
+    unsigned useless_ = 0;        ///< steps 3 and 4 since something succeeded
+    std::atomic<bool> dead_{false};
+    std::atomic<bool> asked_{false};
+    std::atomic<bool> stopping_{false};
+    task::WaitQueue work_;
+    task::Thread thread_;
+};
+
+}  // namespace pv::nvme
