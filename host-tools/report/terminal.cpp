@@ -208,8 +208,12 @@ class Printer {
         std::string lines = wrap(fmt::format("verdict: {} ({})", word, counts), options_.width, "");
         lines.replace(0, 9 + word.size(), "verdict: " + paint(color, word));
         result_ += lines;
-        if (!verdict.reason.empty()) {
+        // A pass needs no reason: nothing was broken, and all was seen.
+        if (!verdict.reason.empty() && verdict.verdict != store::VerdictKind::pass) {
             text("because " + escape_for_terminal(verdict.reason), "  ");
+        }
+        if (const std::string ending = summary_.value("ending"); !ending.empty()) {
+            text("the guest " + escape_for_terminal(ending, {.max_bytes = 200}), "  ");
         }
     }
 

@@ -18,6 +18,9 @@ namespace {
 
 constexpr std::size_t shown_first = 28;
 constexpr std::size_t shown_last = 12;
+// The same thing at the same device again within this time is told once, with how often: a stall holds, and
+// its end lets go, many requests at a time.
+constexpr std::int64_t burst = 10'000;  // microseconds
 
 struct Letter {
     std::string_view what;
@@ -59,6 +62,44 @@ std::size_t free_column(std::string_view strip, std::size_t at) {
         }
     }
     return at;
+}
+
+// Entries that are told in one line.
+struct Told {
+    const store::TimelineEntry* first = nullptr;
+    std::int64_t last = 0;  // microseconds
+    std::size_t count = 1;
+    bool alike = true;  // all have the first one's detail
+};
+
+std::vector<Told> fold(const std::vector<const store::TimelineEntry*>& entries) {
+    std::vector<Told> result;
+    for (const store::TimelineEntry* entry : entries) {
+        // Those further back ended earlier than a burst ago, or are of another kind: few have to be looked
+        // at.
+        const auto same = std::find_if(result.rbegin(), result.rend(), [&](const Told& told) {
+            return (told.first->bdf == entry->bdf && told.first->what == entry->what) ||
+                   entry->time - told.last > burst;
+        });
+        if (same == result.rend() || entry->time - same->last > burst) {
+            result.push_back({.first = entry, .last = entry->time});
+        } else {
+            same->last = entry->time;
+            ++same->count;
+            same->alike = same->alike && same->first->detail == entry->detail;
+        }
+    }
+    return result;
+}
+
+std::string detail_of(const Told& told) {
+    const std::string detail = escape_for_terminal(told.first->detail, {.max_bytes = 400});
+    if (told.count == 1) {
+        return detail;
+    }
+    const std::string span = duration_text(told.last - told.first->time);
+    return told.alike ? fmt::format("{} times within {}: {}", count_text(told.count), span, detail)
+                      : fmt::format("{} within {}, the first: {}", count_text(told.count), span, detail);
 }
 
 // What the letters in use mean.
@@ -131,20 +172,21 @@ std::vector<std::string> timeline_lines(const Summary& summary, std::size_t widt
                                 pad(left, room > right.size() ? room - right.size() : 0), right));
     lines.push_back(legend(strips));
 
+    const std::vector<Told> told = fold(entries);
     std::int64_t before = first;
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        if (entries.size() > shown_first + shown_last && i == shown_first) {
-            const std::size_t skipped = entries.size() - shown_first - shown_last;
+    for (std::size_t i = 0; i < told.size(); ++i) {
+        if (told.size() > shown_first + shown_last && i == shown_first) {
+            const std::size_t skipped = told.size() - shown_first - shown_last;
             lines.push_back(fmt::format("  ... {} more", count_text(skipped)));
             i += skipped;
         }
-        const store::TimelineEntry& entry = *entries[i];
+        const store::TimelineEntry& entry = *told[i].first;
         const std::string delta = i == 0 ? "" : "+" + duration_text(entry.time - before);
         before = entry.time;
         const std::string lead = fmt::format("  {:>15} {:>9}  {}  {}  ", moment_text(entry.time), delta,
                                              pad(who(summary, entry), name_width),
                                              pad(escape_for_terminal(entry.what, {.max_bytes = 40}), 11));
-        lines.push_back(entry_lines(lead, escape_for_terminal(entry.detail, {.max_bytes = 400}), width));
+        lines.push_back(entry_lines(lead, detail_of(told[i]), width));
     }
     return lines;
 }
