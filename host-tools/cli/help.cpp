@@ -92,6 +92,7 @@ CommandLine make_command_line() {
     root.formatter(std::make_shared<HelpFormatter>());
     root.require_subcommand(0, 1);
     root.set_help_flag("-h,--help", "Print this help and exit");
+    root.set_version_flag("--version", "paravane " PV_VERSION, "Print the version and exit");
     root.set_help_all_flag("--help-all", "Print the help of every subcommand and exit");
     root.footer(
         "`paravane SUBCOMMAND --help` has examples and exit statuses.\nStart with: paravane doctor\n");

@@ -18,6 +18,15 @@ class Installed(EndToEnd):
             self.assertTrue((library / name).is_file(), name)
         self.assertTrue(any((library / "report").iterdir()))
         self.assertTrue((prefix / "include/paravane/marker.h").is_file())
+        for page in ("", "-run", "-check", "-record", "-analyze", "-query", "-report", "-domain-xml", "-doctor"):
+            manual = prefix / f"share/man/man1/paravane{page}.1"
+            said = subprocess.run(["groff", "-man", "-ww", "-Tutf8", manual], capture_output=True, text=True, check=True)
+            self.assertEqual(said.stderr, "", manual)
+            self.assertIn(f"paravane{page}", said.stdout)
+            self.assertNotIn("./paravane", said.stdout)
+            self.assertIn("isolation" if page == "" else "--help", said.stdout)
+        version = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
+        self.assertRegex(version, r"^paravane \d+\.\d+\.\d+\n$")
         # Nothing of the build folder is used: neither by a name inside the command nor by the loader.
         for path in (command, library / "libparavane-plugin.so", library / "nbdkit-paravane-plugin.so"):
             self.assertNotIn(os.fsencode(BUILD), path.read_bytes(), path.name)
