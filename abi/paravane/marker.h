@@ -114,7 +114,7 @@ enum pv_recovery_reason {
 /* PV_MARKERS(M): M(number, name, six argument names; `_` where there is none).
  *
  * hello           version; features (pv_marker_feature); slack = nanoseconds after a deadline within which the
- *                 guest promises to have acted; cpus = processors it will use
+ *                 guest promises to have acted; cpus = processors it will use, 0 = all the machine has
  * goodbye         status: 0 when the guest's work succeeded; the machine powers off next
  * device          a driver takes a device: kind (pv_device_kind); BAR address of the registers it drives, and
  *                 their length in bytes

@@ -54,6 +54,16 @@ inline void relax() {
     __builtin_ia32_pause();
 }
 
+/// The same where interrupts may be off: carries out what other CPUs ask of this one meanwhile, so that two
+/// CPUs which wait for each other both go on. Any context but NMI.
+#if PV_HOSTED
+inline void relax_and_serve() {
+    relax();
+}
+#else
+void relax_and_serve();
+#endif
+
 /// Writes what the caches hold of [begin, begin + length) back to memory, for devices that do not look into
 /// caches (Intel SDM vol. 2A, CLFLUSH).
 inline void write_back(const void* begin, std::size_t length) {

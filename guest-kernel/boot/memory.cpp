@@ -41,6 +41,7 @@ struct Zones {
 
 // Set once at boot, then only read.
 constinit std::span<const Range> ram_ranges;
+constinit PhysicalAddress startup_page_at;
 constinit task::Guarded<Zones, task::Rank::frames> zones;
 
 Range image() {
@@ -150,6 +151,19 @@ class FinalTables {
     arch::PageTable table_;
 };
 
+// The last whole page of RAM in the first 640 KiB, page 0 excepted.
+PhysicalAddress find_startup_page(std::span<const Range> ranges) {
+    constexpr std::uint64_t conventional_end = 640 << 10;
+    std::uint64_t best = 0;
+    for (const Range& range : ranges) {
+        const std::uint64_t end = std::min(range.end, conventional_end);
+        if (end > range.begin && end - range.begin >= page_size) {
+            best = std::max(best, end - page_size);
+        }
+    }
+    return PhysicalAddress(best);
+}
+
 // `range` without `hole`, as up to two ranges.
 template <class F>
 void without(Range range, Range hole, F&& visit) {
@@ -203,8 +217,11 @@ void start_memory(const StartInfo& info) {
 
     FinalTables tables(boot);
     tables.map_image();
+    startup_page_at = find_startup_page(usable);
+    const Range startup{startup_page_at.value(),
+                        startup_page_at.value() + (startup_page_at.value() == 0 ? 0 : page_size)};
     for (const Range& range : usable) {
-        tables.map_ram(range);
+        without(range, startup, [&](Range rest) { tables.map_ram(rest); });
     }
     tables.use();
 
@@ -220,6 +237,10 @@ void start_memory(const StartInfo& info) {
             });
         }
     });
+}
+
+PhysicalAddress startup_page() {
+    return startup_page_at;
 }
 
 std::span<const Range> ram() {
@@ -244,16 +265,9 @@ unsigned order_of_frames(PhysicalAddress address) {
     });
 }
 
-}  // namespace pv::boot
-
-namespace pv::memory {
-
-Result<PhysicalAddress> allocate_frames(unsigned order) {
-    if (order > order_max) {
-        return fail(Error::invalid_argument);
-    }
-    return boot::zones.with([&](boot::Zones& list) -> Result<PhysicalAddress> {
-        for (boot::Zone* zone = list.first; zone != nullptr; zone = zone->next) {
+Result<PhysicalAddress> allocate_common(unsigned order) {
+    return zones.with([&](Zones& list) -> Result<PhysicalAddress> {
+        for (Zone* zone = list.first; zone != nullptr; zone = zone->next) {
             if (const auto frame = zone->buddy.allocate(order)) {
                 return PhysicalAddress(*frame * page_size);
             }
@@ -262,21 +276,71 @@ Result<PhysicalAddress> allocate_frames(unsigned order) {
     });
 }
 
-void free_frames(PhysicalAddress address, unsigned order) {
-    boot::zones.with([&](boot::Zones& list) {
-        for (boot::Zone* zone = list.first; zone != nullptr; zone = zone->next) {
-            if (address.is_aligned(page_size) && zone->buddy.free(address.value() / page_size, order)) {
-                return;
+std::size_t allocate_common(std::span<PhysicalAddress> out) {
+    return zones.with([&](Zones& list) {
+        std::size_t count = 0;
+        for (Zone* zone = list.first; zone != nullptr && count < out.size(); zone = zone->next) {
+            while (count < out.size()) {
+                const auto frame = zone->buddy.allocate(0);
+                if (!frame) {
+                    break;
+                }
+                out[count++] = PhysicalAddress(*frame * page_size);
             }
         }
-        panic("free of frames {} (order {}), which were not given out", address, order);
+        return count;
     });
 }
 
-FrameStatistics frame_statistics() {
-    return boot::zones.with([](boot::Zones& list) {
-        FrameStatistics total;
-        for (const boot::Zone* zone = list.first; zone != nullptr; zone = zone->next) {
+namespace {
+
+void free_one(Zones& list, PhysicalAddress address, unsigned order) {
+    for (Zone* zone = list.first; zone != nullptr; zone = zone->next) {
+        if (address.is_aligned(page_size) && zone->buddy.free(address.value() / page_size, order)) {
+            return;
+        }
+    }
+    panic("free of frames {} (order {}), which were not given out", address, order);
+}
+
+// The zones themselves never change once they are there: only their books need the lock.
+Buddy* buddy_of(PhysicalAddress frame) {
+    for (Zone* zone = zones.unguarded().first; zone != nullptr; zone = zone->next) {
+        if (frame.is_aligned(page_size) && zone->buddy.contains(frame.value() / page_size)) {
+            return &zone->buddy;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+void free_common(PhysicalAddress address, unsigned order) {
+    zones.with([&](Zones& list) { free_one(list, address, order); });
+}
+
+void free_common(std::span<const PhysicalAddress> frames) {
+    zones.with([&](Zones& list) {
+        for (const PhysicalAddress frame : frames) {
+            free_one(list, frame, 0);
+        }
+    });
+}
+
+bool mark_in_stock(PhysicalAddress frame) {
+    Buddy* buddy = buddy_of(frame);
+    return buddy != nullptr && buddy->mark_in_stock(frame.value() / page_size);
+}
+
+bool unmark_in_stock(PhysicalAddress frame) {
+    Buddy* buddy = buddy_of(frame);
+    return buddy != nullptr && buddy->unmark_in_stock(frame.value() / page_size);
+}
+
+memory::FrameStatistics common_statistics() {
+    return zones.with([](Zones& list) {
+        memory::FrameStatistics total;
+        for (const Zone* zone = list.first; zone != nullptr; zone = zone->next) {
             total.total += zone->buddy.managed_count();
             total.free += zone->buddy.free_count();
             total.metadata += zone->metadata_frames;
@@ -288,4 +352,4 @@ FrameStatistics frame_statistics() {
     });
 }
 
-}  // namespace pv::memory
+}  // namespace pv::boot

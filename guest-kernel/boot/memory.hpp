@@ -6,7 +6,9 @@
 #include <span>
 
 #include "base/address.hpp"
+#include "base/result.hpp"
 #include "boot/start_info.hpp"
+#include "memory/frames.hpp"
 #include "memory/memory_map.hpp"
 
 namespace pv::boot {
@@ -14,6 +16,25 @@ namespace pv::boot {
 /// Builds the final page tables, switches to them, and gives all RAM that is free to the frame allocator. The
 /// loader's structures are gone afterwards. Panics when the map has no room for the kernel.
 void start_memory(const StartInfo& info);
+
+/// A page of RAM below 1 MiB that nothing maps and nobody is given: where other CPUs start, in real mode.
+/// Zero when the machine has none.
+[[nodiscard]] PhysicalAddress startup_page();
+
+/// The common allocator, without the stock of the CPU. As memory::allocate_frames and free_frames.
+Result<PhysicalAddress> allocate_common(unsigned order);
+void free_common(PhysicalAddress address, unsigned order);
+/// As many single frames as there are, at most out.size(); how many. One lock for all of them.
+std::size_t allocate_common(std::span<PhysicalAddress> out);
+void free_common(std::span<const PhysicalAddress> frames);
+
+/// Notes that a single frame given out lies in a CPU's stock, or that it does no more. False, and nothing
+/// changed, when it was not given out, or lies there already (or does not, for unmark).
+[[nodiscard]] bool mark_in_stock(PhysicalAddress frame);
+[[nodiscard]] bool unmark_in_stock(PhysicalAddress frame);
+
+/// The common allocator's figures: frames in stock count as given out.
+[[nodiscard]] memory::FrameStatistics common_statistics();
 
 /// RAM as the loader's map told it.
 [[nodiscard]] std::span<const memory::Range> ram();

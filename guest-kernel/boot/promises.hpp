@@ -17,6 +17,7 @@ inline constexpr std::uint64_t promised_features =
 /// once; the rest is for a host that shares its processors.
 inline constexpr Duration promised_slack = Duration::milliseconds(500);
 
-inline constexpr std::uint64_t promised_cpus = 1;
+/// All there are: this is said before the firmware's tables are read.
+inline constexpr std::uint64_t promised_cpus = 0;
 
 }  // namespace pv::boot

@@ -7,15 +7,18 @@
 #include "acpi/tables.hpp"
 #include "arch/x86_64/clock.hpp"
 #include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/cpu_start.hpp"
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/local_apic.hpp"
 #include "arch/x86_64/power.hpp"
 #include "arch/x86_64/stack.hpp"
+#include "arch/x86_64/watchdog.hpp"
 #include "base/log.hpp"
 #include "base/marker.hpp"
 #include "base/panic.hpp"
 #include "boot/memory.hpp"
 #include "boot/options.hpp"
+#include "boot/processors.hpp"
 #include "boot/promises.hpp"
 #include "boot/start_info.hpp"
 #include "boot/tests.hpp"
@@ -91,6 +94,20 @@ void apply_log_level() {
     }
 }
 
+void apply_watchdog() {
+    const auto text = option("watchdog");
+    if (!text) {
+        return;
+    }
+    if (*text == "off") {
+        arch::set_watchdog(Duration());
+    } else if (const auto patience = parse_duration(*text); patience && *patience > Duration()) {
+        arch::set_watchdog(*patience);
+    } else {
+        log::warning("watchdog={}: neither `off` nor a duration such as 10s", *text);
+    }
+}
+
 void say_protections(const arch::Protections& on) {
     const auto word = [](bool is_on) { return std::string_view(is_on ? "on" : "not offered"); };
     log::info("protections: write xor execute on, WP {}, NX {}, SMEP {}, SMAP {}, UMIP {}",
@@ -118,6 +135,9 @@ void read_acpi(PhysicalAddress rsdp) {
     if (tables == nullptr) {
         panic("no memory for the ACPI tables");
     }
+    if (alter_tables != nullptr) {
+        alter_tables(*tables);
+    }
     acpi::machine_tables = tables;
     log::info(
         "ACPI: {} processors, {} I/O APICs, {} ECAM ranges, {} IOMMUs, power-off port {:#x}, {} refused",
@@ -125,14 +145,23 @@ void read_acpi(PhysicalAddress rsdp) {
         tables->fixed ? tables->fixed->pm1a_control : 0, tables->refused);
 }
 
-// A processor the firmware does not list is not one to guess about: interrupts would go elsewhere.
-void check_own_apic_id() {
-    const auto& processors = acpi::tables().processors;
-    const std::uint32_t id = arch::LocalApic::id();
-    arch::this_cpu().apic_id = id;
-    if (!processors.empty() && std::none_of(processors.begin(), processors.end(),
-                                            [&](const acpi::LocalApic& p) { return p.apic_id == id; })) {
-        panic("this processor's APIC id {} is not in the MADT", id);
+// An interrupt sent by an APIC id that is not what it seems goes to the wrong processor: better no start at
+// all.
+void check_processors() {
+    const std::uint32_t own = arch::LocalApic::id();
+    arch::this_cpu().apic_id = own;
+    const ProcessorVerdict verdict =
+        judge_processors(acpi::tables().processors, own, arch::LocalApic::is_x2apic());
+    switch (verdict.flaw) {
+        case ProcessorFlaw::none:
+            return;
+        case ProcessorFlaw::own_not_listed:
+            panic("this processor's APIC id {} is not in the MADT", verdict.apic_id);
+        case ProcessorFlaw::listed_twice:
+            panic("the MADT lists APIC id {} twice", verdict.apic_id);
+        case ProcessorFlaw::out_of_reach:
+            panic("the MADT lists APIC id {}, which cannot be in {} mode", verdict.apic_id,
+                  arch::LocalApic::mode_name());
     }
 }
 
@@ -141,7 +170,7 @@ void start_interrupts() {
     if (!started) {
         panic("no local APIC: {}", started.error());
     }
-    check_own_apic_id();
+    check_processors();
     log::info("interrupts: {}, APIC id {}, {} timer", arch::LocalApic::mode_name(), arch::this_cpu().apic_id,
               arch::LocalApic::timer_name());
 }
@@ -156,7 +185,7 @@ void main_thread(void*) {
 extern "C" [[noreturn]] void pv_start(std::uint64_t start_info) {
     arch::set_clock_origin();
     marker::hello(promised_features, promised_slack, promised_cpus);
-    arch::adopt_cpu(arch::boot_cpu(), 0);
+    arch::adopt_cpu(arch::boot_cpu());
     device::serial::start_console();
     log::info("paravane kernel " PV_VERSION);
 
@@ -185,11 +214,13 @@ extern "C" [[noreturn]] void pv_start(std::uint64_t start_info) {
     if (const Result<> scheduler = task::Scheduler::start_on_this_cpu(); !scheduler) {
         panic("no memory for the scheduler");
     }
+    apply_watchdog();
+    const unsigned cpus = arch::start_other_cpus(acpi::tables().processors);
+    log::info("scheduler: {} CPU{}", cpus, cpus == 1 ? "" : "s");
     const auto main = task::Thread::create("main", main_thread, nullptr);
     if (!main) {
         panic("no memory for the main thread");
     }
-    log::info("scheduler: 1 CPU");
     task::Scheduler::idle();
 }
 

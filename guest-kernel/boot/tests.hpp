@@ -6,6 +6,10 @@
 #include <optional>
 #include <string_view>
 
+namespace pv::acpi {
+struct Tables;
+}
+
 namespace pv::boot {
 
 struct GuestTest {
@@ -17,6 +21,9 @@ struct GuestTest {
 /// 0, or how many tests failed, at most 200. A test that is not linked in is a failure.
 std::optional<std::uint32_t> run_tests_if_asked();
 inline constexpr std::uint32_t no_tests_asked = 256;
+
+/// Only in the test build: changes what the firmware's tables said before anybody believes it.
+[[gnu::weak]] void alter_tables(acpi::Tables& tables);
 
 /// Reports a failed expectation and lets the test go on.
 void expectation_failed(std::string_view what, std::string_view file, unsigned line);

@@ -59,6 +59,10 @@ bool in_interrupt() {
     return false;
 }
 
+bool may_sleep() {
+    return spinning == 0;
+}
+
 ControlBlock& current() {
     return *running;
 }

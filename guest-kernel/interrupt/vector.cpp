@@ -130,7 +130,7 @@ Vector::~Vector() {
         if (patience.expired()) {
             panic("the interrupt handler of \"{}\" on CPU {} does not return", name, cpu_);
         }
-        arch::relax();
+        arch::relax_and_serve();
     }
 }
 

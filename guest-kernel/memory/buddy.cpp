@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "memory/buddy.hpp"
 
+#include <atomic>
 #include <bit>
 #include <memory>
 
@@ -12,6 +13,8 @@ namespace {
 constexpr std::uint8_t free_head = 0x80;
 constexpr std::uint8_t used_head = 0x40;
 constexpr std::uint8_t order_bits = 0x3f;
+// A single frame given out that lies in a CPU's stock: not 0, so that it is no part of a larger block either.
+constexpr std::uint8_t in_stock = 0x3f;
 
 constexpr std::uint64_t frames_in(unsigned order) {
     return std::uint64_t{1} << order;
@@ -105,6 +108,18 @@ bool Buddy::free(std::uint64_t frame, unsigned order) {
     state(frame) = 0;
     release(frame, order);
     return true;
+}
+
+// Atomic, because neighbours' bytes are read under a lock that this does not take.
+bool Buddy::mark_in_stock(std::uint64_t frame) {
+    std::uint8_t expected = tagged(used_head, 0);
+    return contains(frame) && std::atomic_ref(state(frame)).compare_exchange_strong(expected, in_stock);
+}
+
+bool Buddy::unmark_in_stock(std::uint64_t frame) {
+    std::uint8_t expected = in_stock;
+    return contains(frame) &&
+           std::atomic_ref(state(frame)).compare_exchange_strong(expected, tagged(used_head, 0));
 }
 
 std::optional<unsigned> Buddy::order_of(std::uint64_t frame) const {

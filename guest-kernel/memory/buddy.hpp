@@ -38,6 +38,12 @@ class Buddy {
     /// The order of the block given out at `frame`, if there is one.
     [[nodiscard]] std::optional<unsigned> order_of(std::uint64_t frame) const;
 
+    /// Changes the books of one single frame given out, and no other's: needs no lock, if the frame's owner
+    /// does it. False, and nothing changed, when that is not so (already). A frame in stock is not free, and
+    /// cannot be freed.
+    [[nodiscard]] bool mark_in_stock(std::uint64_t frame);
+    [[nodiscard]] bool unmark_in_stock(std::uint64_t frame);
+
     [[nodiscard]] bool contains(std::uint64_t frame) const {
         return frame >= first_ && frame - first_ < states_.size();
     }

@@ -24,7 +24,8 @@ inline constexpr unsigned order_max = 18;  // 1 GiB
     return order;
 }
 
-/// Contents are whatever was there. Any context but NMI. Errors: out_of_memory, invalid_argument (order).
+/// Single frames come from a stock of the CPU, most of the time. Contents are whatever was there. Any context
+/// but NMI. Errors: out_of_memory, invalid_argument (order).
 Result<PhysicalAddress> allocate_frames(unsigned order);
 /// `address` came from allocate_frames(order) and is not used any more: anything else panics.
 void free_frames(PhysicalAddress address, unsigned order);
@@ -34,6 +35,7 @@ struct FrameStatistics {
     std::uint64_t free = 0;
     std::uint64_t metadata = 0;       ///< frames that hold the allocator's own books
     std::uint64_t largest_order = 0;  ///< of a free block
+    std::uint64_t refills = 0;        ///< times a CPU's stock had to ask the common allocator
     PhysicalAddress highest{};        ///< end of the highest managed frame
 };
 

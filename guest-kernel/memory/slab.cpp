@@ -36,6 +36,11 @@ void*& next_of(void* object) {
     return *static_cast<void**>(object);
 }
 
+// By its own CPU alone, so that no locked instruction is needed.
+void count(std::atomic<std::uint64_t>& counter) {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 void Heap::link(SlabClass& slab_class, Slab& slab) {
@@ -122,7 +127,7 @@ bool Heap::refill(std::size_t index, CpuStock& stock) {
     Magazine& magazine = stock.magazines[index];
     SlabClass& slab_class = classes_[index];
     const task::SpinGuard guard(slab_class.lock);
-    ++stock.refills;
+    count(stock.refills);
     while (magazine.count < refill_count) {
         void* object = take(slab_class);
         if (object == nullptr) {
@@ -167,14 +172,14 @@ void* Heap::allocate(std::size_t bytes, std::size_t alignment, CpuStock& stock) 
             return nullptr;
         }
         large_.fetch_add(1, std::memory_order_relaxed);
-        ++stock.allocated;
+        count(stock.allocated);
         return to_pointer<void>(*frames);
     }
     Magazine& magazine = stock.magazines[index];
     if (magazine.count == 0 && !refill(index, stock)) {
         return nullptr;
     }
-    ++stock.allocated;
+    count(stock.allocated);
     return magazine.objects[--magazine.count];
 }
 
@@ -182,7 +187,7 @@ void Heap::free(void* object, CpuStock& stock) {
     if (object == nullptr) {
         return;
     }
-    ++stock.freed;
+    count(stock.freed);
     const auto address = reinterpret_cast<std::uintptr_t>(object);
     const std::uintptr_t base = align_down(address, slab_bytes);
     if (address == base) {
@@ -209,13 +214,15 @@ void Heap::drain(CpuStock& stock) {
     }
 }
 
-HeapStatistics Heap::statistics(std::span<const CpuStock> stocks) const {
+HeapStatistics Heap::statistics(std::span<const CpuStock* const> stocks) {
     HeapStatistics total;
-    for (const CpuStock& stock : stocks) {
-        total.objects += stock.allocated - stock.freed;
-        total.refills += stock.refills;
+    for (const CpuStock* stock : stocks) {
+        total.objects +=
+            stock->allocated.load(std::memory_order_relaxed) - stock->freed.load(std::memory_order_relaxed);
+        total.refills += stock->refills.load(std::memory_order_relaxed);
     }
-    for (const SlabClass& slab_class : classes_) {
+    for (SlabClass& slab_class : classes_) {
+        const task::SpinGuard guard(slab_class.lock);
         total.slabs += slab_class.slabs;
     }
     total.large = large_.load(std::memory_order_relaxed);

@@ -49,9 +49,10 @@ class Heap {
     /// One CPU's stock, a magazine a class.
     struct CpuStock {
         std::array<Magazine, slab_classes.size()> magazines{};
-        std::uint64_t allocated = 0;
-        std::uint64_t freed = 0;
-        std::uint64_t refills = 0;
+        // Written by the stock's CPU only; others read them for statistics.
+        std::atomic<std::uint64_t> allocated{0};
+        std::atomic<std::uint64_t> freed{0};
+        std::atomic<std::uint64_t> refills{0};
     };
 
     constexpr explicit Heap(FrameProvider frames) : frames_(frames) {}
@@ -64,8 +65,9 @@ class Heap {
     /// Gives a CPU's stock back to the slabs, and empty slabs back to the frames.
     void drain(CpuStock& stock);
 
-    /// Slabs, large objects and refills; `stocks` are all CPUs' stocks.
-    [[nodiscard]] HeapStatistics statistics(std::span<const CpuStock> stocks) const;
+    /// Slabs, large objects and refills; `stocks` are all CPUs' stocks. While others allocate, the counts are
+    /// of slightly different moments.
+    [[nodiscard]] HeapStatistics statistics(std::span<const CpuStock* const> stocks);
 
   private:
     struct Slab;

@@ -23,7 +23,8 @@ using Link = boost::intrusive::link_mode<boost::intrusive::normal_link>;
 
 enum class State : std::uint8_t { ready, running, parked, ended };
 
-/// Fields up to `joiners` are guarded by the scheduler's lock of the CPU the thread belongs to.
+/// Fields up to `joiners` are guarded by the lock of the scheduler the thread belongs to, but where they say
+/// otherwise.
 struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<ReadyTag>, Link>,
                       boost::intrusive::set_base_hook<boost::intrusive::tag<TimerTag>, Link> {
     std::uint64_t saved_rsp = 0;  ///< while not running
@@ -31,8 +32,10 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
     bool permit = false;  ///< an unpark that came before its park
     bool timed = false;   ///< among the timers
     Instant wake_at;
-    unsigned level = 0;  ///< 0 is idle, then Priority + 1
-    Scheduler* scheduler = nullptr;
+    unsigned level = 0;      ///< 0 is idle, then Priority + 1
+    unsigned cpu = any_cpu;  ///< the one it stays on; never changed once it runs
+    /// Whose lock guards the fields above. Changed with that lock held, and only while the thread is ready.
+    std::atomic<Scheduler*> scheduler{nullptr};
 
     std::array<char, name_max + 1> name{};
     arch::Stack stack;

@@ -13,7 +13,7 @@ bool Mutex::try_take() {
 }
 
 Result<> Mutex::lock(Deadline deadline) {
-    PV_ASSERT(may_sleep_holding(rank_) && spinning_ranks() == 0 && !in_interrupt());
+    PV_ASSERT(may_sleep_holding(rank_) && may_sleep());
     const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(rank_);
     const std::uint64_t held = sleeping_ranks();
     if (held >= bit) [[unlikely]] {

@@ -28,6 +28,8 @@ enum class Rank : std::uint8_t {
     kernel_space = 38,   ///< which kernel addresses are given out
     slab = 40,           ///< a slab cache's lists
     address_space = 44,  ///< kernel page tables above the direct map
+    shootdown = 45,      ///< whose turn it is to ask all CPUs to forget translations
+    frame_stock = 47,    ///< the frames one CPU has at hand
     frames = 48,         ///< the buddy allocator
     leaf = 52,           ///< guards a few words, takes nothing inside
     console = 60,        ///< the serial port: anything may log
@@ -65,6 +67,10 @@ constexpr std::string_view to_string(Rank rank) {
             return "slab";
         case Rank::address_space:
             return "address space";
+        case Rank::shootdown:
+            return "shootdown";
+        case Rank::frame_stock:
+            return "frame stock";
         case Rank::frames:
             return "frames";
         case Rank::leaf:

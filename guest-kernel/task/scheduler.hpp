@@ -6,43 +6,63 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 
+#include <atomic>
+
+#include "arch/x86_64/stack.hpp"
 #include "base/result.hpp"
 #include "task/control_block.hpp"
 #include "task/spin_lock.hpp"
 
+namespace pv::arch {
+struct Cpu;
+}
+
 namespace pv::task {
 
-/// Each CPU has one, found through its Cpu; nothing here is shared between CPUs but by `lock_`, so that a
-/// second CPU needs a second Scheduler and a reschedule interrupt, no other structure.
+/// Each CPU has one, found through its Cpu. A thread belongs to one scheduler at a time: its state, its timer
+/// and its place in the lists are guarded by that one's lock. Another CPU wakes a thread by putting it into
+/// the list of its scheduler and sending the CPU an interrupt; a CPU with nothing as urgent to do takes ready
+/// threads over from others (take_over). Two schedulers' locks are never held at once.
 class Scheduler {
   public:
-    /// Makes what runs now - the boot stack - this CPU's idle thread. Error: out_of_memory.
-    static Result<> start_on_this_cpu();
+    /// Makes what runs now this CPU's idle thread; `stack` is the one it runs on, where that is known. Error:
+    /// out_of_memory.
+    static Result<> start_on_this_cpu(arch::Stack stack = {});
 
     /// The idle thread's life. Never returns.
     [[noreturn]] static void idle();
 
     // For trap handling, interrupts off.
     static void timer_interrupt();
-    static void preempt_if_needed();
+    /// `was_called`: this is the reschedule interrupt.
+    static void preempt_if_needed(bool was_called);
 
     /// The lowest address of the running thread's guard page, 0 where there is none. Any context.
     static std::uint64_t current_stack_guard();
 
-    /// The running thread, nullptr before there are any.
+    /// The running thread, nullptr before there are any. Any context.
     static ControlBlock* current_or_null();
 
-    void add(ControlBlock& thread);
-    void park(Deadline deadline);
-    void unpark(ControlBlock& thread);
-    void yield();
-    [[noreturn]] void end_current();
+    /// A new thread, on the CPU with the least to do of those it may run on.
+    static void add(ControlBlock& thread);
+    static void park(Deadline deadline);
+    static void unpark(ControlBlock& thread);
+    static void yield();
+    [[noreturn]] static void end_current();
     /// What a new thread does first: the switch to it was made with the lock held.
-    void enter_thread();
+    static void enter_thread();
 
     [[nodiscard]] std::uint64_t switches() const { return switches_; }
 
+    /// When this CPU last took a timer or reschedule interrupt or switched threads, for the watchdog of
+    /// another.
+    [[nodiscard]] Instant last_beat() const {
+        return Instant::since_boot(Duration::nanoseconds(beat_.load(std::memory_order_relaxed)));
+    }
+
   private:
+    explicit Scheduler(arch::Cpu& cpu) : cpu_(cpu) {}
+
     struct Earlier {
         bool operator()(const ControlBlock& a, const ControlBlock& b) const { return a.wake_at < b.wake_at; }
     };
@@ -58,14 +78,25 @@ class Scheduler {
 
     static constexpr unsigned levels = 4;  // idle and the three priorities
 
+    static Scheduler& here();
+    static Scheduler& lock_of(ControlBlock& thread, bool& interrupts_were_on);
+    static void release(bool interrupts_were_on);
+
     // The lock is held in all of these.
     void make_ready(ControlBlock& thread);
     void put_back(ControlBlock& thread, bool at_front);
+    void take_out(ControlBlock& thread);
     ControlBlock& pick();
+    ControlBlock* first_to_go(unsigned above, unsigned cpu);
     void switch_away();
     void arm();
-    void release(bool interrupts_were_on);
+    void offer();
+    void call_here();
 
+    bool take_over();
+    void beat();
+
+    arch::Cpu& cpu_;
     SpinLock lock_{Rank::scheduler};
     ControlBlock* running_ = nullptr;
     ControlBlock* idle_ = nullptr;
@@ -74,8 +105,14 @@ class Scheduler {
     TimerSet timers_;
     Instant slice_end_;
     Instant armed_for_ = Instant::max();
-    bool preempt_ = false;
     std::uint64_t switches_ = 0;
+
+    // Read by other CPUs without the lock, as hints; what they lead to is looked at again under it.
+    std::atomic<unsigned> running_level_{0};
+    std::atomic<unsigned> ready_count_{0};
+    std::atomic<bool> preempt_{false};    ///< another thread should run here
+    std::atomic<bool> pull_{false};       ///< told that another CPU has a thread to spare
+    std::atomic<std::uint64_t> beat_{0};  ///< nanoseconds since boot
 };
 
 }  // namespace pv::task

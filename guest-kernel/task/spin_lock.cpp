@@ -26,7 +26,7 @@ bool SpinLock::lock() {
     }
     while (taken_.exchange(true, std::memory_order_acquire)) {
         while (taken_.load(std::memory_order_relaxed)) {
-            arch::relax();
+            arch::relax_and_serve();
         }
     }
     spinning_ranks() |= bit;

@@ -10,7 +10,8 @@
 namespace pv::task {
 
 /// Restores the interrupt state it found. Any context except NMI. Not recursive. Taking it with a lock of the
-/// same or a higher rank held panics, in every build.
+/// same or a higher rank held panics, in every build. While it spins it serves shootdown requests, so that a
+/// CPU which waits for all others' answers with a lock held gets this one's.
 class SpinLock {
   public:
     constexpr explicit SpinLock(Rank rank) : rank_(rank) {}
@@ -49,5 +50,7 @@ class SpinGuard {
 [[nodiscard]] std::uint64_t& sleeping_ranks();
 /// Whether this is an interrupt handler: the interrupted thread's sleeping locks are then not the handler's.
 [[nodiscard]] bool in_interrupt();
+/// Whether the caller may wait: no spinlock held, no interrupt handler. Any context.
+[[nodiscard]] bool may_sleep();
 
 }  // namespace pv::task

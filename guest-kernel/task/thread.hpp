@@ -65,7 +65,7 @@ void yield();
 /// The running thread's name; "boot" before there are threads. Any context.
 [[nodiscard]] std::string_view current_name();
 
-/// Threads that have not ended, the idle thread included.
+/// Threads that have not ended; of the idle threads only the boot CPU's counts.
 [[nodiscard]] std::size_t thread_count();
 
 }  // namespace pv::task

@@ -50,7 +50,7 @@ Result<> WaitQueue::wait(Deadline deadline, FunctionRef<bool()> predicate) {
     if (predicate()) {
         return {};
     }
-    PV_ASSERT(spinning_ranks() == 0 && !in_interrupt());
+    PV_ASSERT(may_sleep());
     const std::uint64_t id = marker::next_wait();
     marker::wait_begin(id, marker::WaitKind::queue, deadline.remaining(),
                        reinterpret_cast<std::uintptr_t>(this));

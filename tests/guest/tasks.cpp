@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "acpi/tables.hpp"
+#include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/local_apic.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "base/log.hpp"
@@ -163,13 +164,14 @@ PV_GUEST_TEST(wait_queue_stress) {
     Market market;
     auto vector =
         interrupt::Vector::allocate("test", [](void* m) { static_cast<Market*>(m)->make(); }, &market);
+    const std::uint32_t destination = arch::cpu(vector->cpu()).apic_id;
     PV_EXPECT(vector.has_value());
     std::array takers{start("patient", take_patiently, &market), start("patient", take_patiently, &market),
                       start("hurried", take_in_a_hurry, &market), start("hurried", take_in_a_hurry, &market)};
     std::array makers{start("maker", make_tokens, &market),
                       start("maker", make_tokens, &market, task::Priority::high)};
     for (int i = 0; i < tokens_each; ++i) {
-        arch::LocalApic::interrupt_self(static_cast<std::uint8_t>(vector->message().data));
+        arch::LocalApic::interrupt(destination, static_cast<std::uint8_t>(vector->message().data));
         if (i % 50 == 0) {
             task::sleep(50_us);
         }
@@ -277,7 +279,7 @@ PV_GUEST_TEST(threads_come_and_go) {
     }
     PV_EXPECT(ran == 2000);
     PV_EXPECT(task::thread_count() == before);
-    PV_EXPECT(memory::frame_statistics().free + 32 >= frames);  // stacks and blocks are used again
+    PV_EXPECT(memory::frame_statistics().free + 300 >= frames);  // of 2000 stacks, used again
 }
 
 PV_GUEST_TEST(join_has_a_deadline) {
@@ -355,7 +357,7 @@ PV_GUEST_TEST(vectors_run_out_politely) {
     std::array<interrupt::Vector, 256> vectors;
     std::size_t count = 0;
     while (count < vectors.size()) {
-        auto vector = interrupt::Vector::allocate("test", [](void*) {}, nullptr);
+        auto vector = interrupt::Vector::allocate("test", [](void*) {}, nullptr, 0);
         if (!vector) {
             PV_EXPECT(vector.error() == Error::no_space);
             break;
@@ -368,7 +370,7 @@ PV_GUEST_TEST(vectors_run_out_politely) {
         vectors[i] = {};
     }
     const std::uint64_t before = interrupt::spurious_count();
-    arch::LocalApic::interrupt_self(number);
+    arch::LocalApic::interrupt(arch::cpu(0).apic_id, number);
     task::sleep(1_ms);
     PV_EXPECT(interrupt::spurious_count() == before + 1);
     PV_EXPECT(interrupt::Vector::allocate("test", [](void*) {}, nullptr).has_value());

@@ -85,30 +85,44 @@ std::uint64_t frameless_caller(std::uint64_t rip, std::uint64_t rsp) {
     return read_word(at, caller) && !find_symbol(caller - 1).name.empty() ? caller : 0;
 }
 
-void print_back_trace(std::uint64_t first, std::uint64_t frame_pointer) {
-    std::array<char, log::line_max> buffer;
+std::size_t collect_back_trace(std::uint64_t first, std::uint64_t frame_pointer,
+                               std::span<std::uint64_t> out) {
     std::size_t number = 0;
-    const auto print = [&](std::uint64_t return_address) {
-        // The call is before the return address: one that never returns may be a function's last instruction.
-        log::console_write(format::to(buffer, "    #{} {}", number++, Symbolised(return_address - 1)), true);
-    };
-    if (first != 0) {
-        print(first);
+    if (first != 0 && !out.empty()) {
+        out[number++] = first;
     }
-    while (number < frames_max) {
+    while (number < out.size()) {
         std::uint64_t next = 0;
         std::uint64_t return_address = 0;
         if (frame_pointer == 0 || !read_word(frame_pointer, next) ||
             !read_word(frame_pointer + sizeof next, return_address) || return_address == 0) {
-            return;
+            break;
         }
-        print(return_address);
+        out[number++] = return_address;
         if (next == frame_pointer) {
-            return;
+            break;
         }
         frame_pointer = next;
     }
-    log::console_write("    ...", true);
+    return number;
+}
+
+void print_frames(std::span<const std::uint64_t> return_addresses, bool urgent) {
+    std::array<char, log::line_max> buffer;
+    std::size_t number = 0;
+    for (const std::uint64_t address : return_addresses) {
+        // The call is before the return address: one that never returns may be a function's last instruction.
+        log::console_write(format::to(buffer, "    #{} {}", number++, Symbolised(address - 1)), urgent);
+    }
+}
+
+void print_back_trace(std::uint64_t first, std::uint64_t frame_pointer) {
+    std::array<std::uint64_t, frames_max + 1> frames;
+    const std::size_t count = collect_back_trace(first, frame_pointer, frames);
+    print_frames(std::span(frames).first(count < frames_max ? count : frames_max), true);
+    if (count > frames_max) {
+        log::console_write("    ...", true);
+    }
 }
 
 }  // namespace pv::arch

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/format.hpp"
@@ -39,6 +40,14 @@ struct SymbolName {
 /// none (a jump through a null pointer counts): 0 when its frame is there. `rsp`: the interrupted stack
 /// pointer.
 [[nodiscard]] std::uint64_t frameless_caller(std::uint64_t rip, std::uint64_t rsp);
+
+/// The return addresses of `first`, unless it is 0, and of the callers of the frame at `frame_pointer`, into
+/// `out`; how many. Reads only what is mapped; stops at a loop or at nonsense. Any context.
+std::size_t collect_back_trace(std::uint64_t first, std::uint64_t frame_pointer,
+                               std::span<std::uint64_t> out);
+
+/// Writes them to the console, one a line. `urgent` as log::console_write.
+void print_frames(std::span<const std::uint64_t> return_addresses, bool urgent);
 
 /// Writes `first`, unless it is 0, and the callers of the frame at `frame_pointer`, one a line, to the
 /// console. Reads only what is mapped; stops at 64 frames, at a loop or at nonsense.

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "arch/processor.hpp"
+#include "arch/x86_64/clock_skew.hpp"
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "base/panic.hpp"
@@ -21,6 +22,9 @@ __extension__ using Wide = unsigned __int128;
 constinit std::atomic<std::uint64_t> multiplier{0};
 constinit std::atomic<std::uint64_t> origin{0};
 constinit std::atomic<std::uint64_t> hertz{0};
+
+constinit std::atomic<bool> clamped{false};
+alignas(64) constinit SharedMaximum latest;
 
 constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
 
@@ -173,6 +177,10 @@ ClockSource start_clock(std::uint16_t pm_timer) {
     return source;
 }
 
+void keep_clock_monotonic() {
+    clamped = true;
+}
+
 std::uint64_t tsc_at(Instant instant) {
     // Seconds and the rest apart: 64 bits of nanoseconds times the rate would need more than 64.
     const std::uint64_t ns = instant.since_boot().to_nanoseconds();
@@ -189,7 +197,11 @@ namespace pv {
 
 Instant now() {
     const std::uint64_t scale = arch::multiplier.load(std::memory_order_relaxed);
-    const std::uint64_t elapsed = arch::read_tsc() - arch::origin.load(std::memory_order_relaxed);
+    std::uint64_t counter = arch::read_tsc();
+    if (arch::clamped.load(std::memory_order_relaxed)) [[unlikely]] {
+        counter = arch::latest.at_least(counter);
+    }
+    const std::uint64_t elapsed = counter - arch::origin.load(std::memory_order_relaxed);
     return Instant::since_boot(
         Duration::nanoseconds(static_cast<std::uint64_t>(arch::Wide{elapsed} * scale >> 32)));
 }

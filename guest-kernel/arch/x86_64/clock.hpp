@@ -21,6 +21,10 @@ struct ClockSource {
 /// a source that does not move is left for the next. Panics when none is left.
 ClockSource start_clock(std::uint16_t pm_timer);
 
+/// From now on no reading of the clock, on any CPU, is before one that was made before it. For machines whose
+/// counters differ: costs a shared variable at each reading. Any context.
+void keep_clock_monotonic();
+
 /// The counter's value at `instant`.
 [[nodiscard]] std::uint64_t tsc_at(Instant instant);
 

@@ -2,41 +2,49 @@
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/cpu.hpp"
 
+#include "arch/processor.hpp"
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "base/panic.hpp"
 
 namespace pv::arch {
 namespace {
 
 constinit Cpu first_cpu;
+constinit std::array<std::atomic<Cpu*>, cpus_max> cpus{&first_cpu};
+constinit std::atomic<unsigned> count{1};
 
 }  // namespace
 
 unsigned cpu_count() {
-    return 1;
+    return count.load(std::memory_order_acquire);
 }
 
 unsigned current_cpu() {
     return this_cpu().index;
 }
 
-Cpu& cpu(unsigned) {
-    return first_cpu;
+Cpu& cpu(unsigned index) {
+    PV_ASSERT(index < cpu_count());
+    return *cpus[index].load(std::memory_order_relaxed);
+}
+
+void publish_cpu(Cpu& cpu) {
+    PV_ASSERT(cpu.index == cpu_count() && cpu.index < cpus_max);
+    cpus[cpu.index].store(&cpu, std::memory_order_relaxed);
+    count.store(cpu.index + 1, std::memory_order_release);
 }
 
 Cpu& boot_cpu() {
+    // Each of the three is the end of the kernel anyway: one stack does until each has its own guard page.
+    for (const Ist slot : {Ist::double_fault, Ist::nmi, Ist::machine_check}) {
+        first_cpu.tables.set_ist(slot, address_of(pv_early_ist_top));
+    }
     return first_cpu;
 }
 
-void adopt_cpu(Cpu& cpu, std::uint32_t index) {
+void adopt_cpu(Cpu& cpu) {
     cpu.self = &cpu;
-    cpu.index = index;
-    cpu.apic_id = cpuid(1).ebx >> 24;
-    // Until there are stacks with guard pages of their own, all three share the early one: each of them is
-    // the end of the kernel anyway.
-    for (const Ist slot : {Ist::double_fault, Ist::nmi, Ist::machine_check}) {
-        cpu.tables.set_ist(slot, address_of(pv_early_ist_top));
-    }
     cpu.tables.load();
     // After the segment registers: loading a selector into %gs would clear the base.
     write_msr(Msr::gs_base, reinterpret_cast<std::uintptr_t>(&cpu));

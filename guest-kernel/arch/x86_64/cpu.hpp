@@ -3,15 +3,20 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 #include "arch/x86_64/descriptors.hpp"
+#include "arch/x86_64/tlb_mailbox.hpp"
+#include "memory/frame_stock.hpp"
 #include "memory/slab.hpp"
+#include "task/thread.hpp"
 
 namespace pv::task {
 class Scheduler;
-}
+struct ControlBlock;
+}  // namespace pv::task
 
 namespace pv::arch {
 
@@ -21,39 +26,75 @@ struct ProbeState {
     std::uint64_t error_code, address;
 };
 
+/// What a CPU that was made to stop, or asked where it is, found on its stack. Written by its NMI handler,
+/// read after `done`.
+struct StopReport {
+    static constexpr std::size_t frames_max = 32;
+    std::atomic<bool> asked{false};
+    std::atomic<bool> done{false};
+    std::uint64_t rip = 0;
+    std::size_t frames = 0;
+    std::array<std::uint64_t, frames_max> back_trace{};  ///< return addresses, innermost first
+    std::array<char, task::name_max + 1> thread{};
+};
+
 struct alignas(64) Cpu {
-    Cpu* self = nullptr;  // first: read through %gs:0
+    Cpu* self = nullptr;                    // first: read through %gs:0
+    task::ControlBlock* running = nullptr;  // second: read through %gs:8
     std::uint32_t index = 0;
     std::uint32_t apic_id = 0;
     std::uint64_t spinning_ranks = 0;
     std::uint64_t early_sleeping_ranks = 0;  // before there are threads
     std::uint32_t interrupt_depth = 0;
     bool panicking = false;
+    StopReport stop;
+
+    /// What other CPUs' watchdogs noted about this one.
+    struct Watched {
+        std::atomic<std::uint64_t> beat{0};   ///< the last one, when it was seen too old
+        std::atomic<std::uint64_t> since{0};  ///< when that was, nanoseconds since boot
+        std::atomic<bool> is_silent{false};
+    } watched;
+
+    tlb::Mailbox tlb;
     task::Scheduler* scheduler = nullptr;
     ProbeState* probe = nullptr;
     std::array<std::uint64_t, ist_count> ist_guards{};  // lowest address of each guard page
     memory::Heap::CpuStock heap_stock;
+    memory::FrameStock frame_stock;
     DescriptorTables tables;
 };
 
-static_assert(offsetof(Cpu, self) == 0);
+static_assert(offsetof(Cpu, self) == 0 && offsetof(Cpu, running) == 8);
 
-/// The processor this runs on. One instruction: right even if the thread moves right after.
+/// The processor this runs on. The thread may move right after unless interrupts are off.
 [[nodiscard]] inline Cpu& this_cpu() {
     Cpu* cpu = nullptr;
     __asm__ volatile("movq %%gs:0, %0" : "=r"(cpu));
     return *cpu;
 }
 
-/// Makes `cpu` this processor's own: %gs, GDT, TSS, IDT, stacks for the worst in the early area. First thing
-/// after entry.
-void adopt_cpu(Cpu& cpu, std::uint32_t index);
+/// The thread this processor runs, nullptr before there are threads. One instruction, so that the answer is
+/// the calling thread even if it moves meanwhile.
+[[nodiscard]] inline task::ControlBlock* running_thread() {
+    task::ControlBlock* thread = nullptr;
+    __asm__ volatile("movq %%gs:8, %0" : "=r"(thread));
+    return thread;
+}
 
-/// The first processor's, which must be there before there is memory to give out.
+/// Makes `cpu` this processor's own: %gs, GDT, TSS, IDT. Its fault stacks are set already. First thing after
+/// entry.
+void adopt_cpu(Cpu& cpu);
+
+/// The first processor's, which must be there before there is memory to give out; its fault stacks are one
+/// early stack, until it has its own.
 [[nodiscard]] Cpu& boot_cpu();
 
 /// The CPU with this index, below cpu_count().
 [[nodiscard]] Cpu& cpu(unsigned index);
+
+/// Counts `cpu` among those that run, as the next index. By the CPU itself, while the boot CPU waits for it.
+void publish_cpu(Cpu& cpu);
 
 struct Protections {
     bool write_protect, no_execute, smep, smap, umip;

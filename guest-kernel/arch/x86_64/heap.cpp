@@ -3,7 +3,9 @@
 // SPDX-License-Identifier: MIT
 #include "memory/heap.hpp"
 
+#include <array>
 #include <new>
+#include <span>
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/cpu.hpp"
@@ -28,8 +30,12 @@ void give(void* object) {
 }  // namespace
 
 HeapStatistics heap_statistics() {
-    const arch::InterruptsOff off;
-    return heap.statistics({&arch::this_cpu().heap_stock, 1});
+    std::array<const Heap::CpuStock*, arch::cpus_max> stocks;
+    const unsigned cpus = arch::cpu_count();
+    for (unsigned i = 0; i < cpus; ++i) {
+        stocks[i] = &arch::cpu(i).heap_stock;
+    }
+    return heap.statistics(std::span(stocks).first(cpus));
 }
 
 void drain_heap() {

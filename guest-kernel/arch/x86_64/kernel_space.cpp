@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/kernel_space.hpp"
 
+#include <optional>
+
 #include "arch/x86_64/image.hpp"
+#include "arch/x86_64/tlb.hpp"
 #include "base/panic.hpp"
 #include "boot/memory.hpp"
 #include "memory/device_map.hpp"
@@ -37,9 +40,27 @@ Result<> map_pages(VirtualAddress address, PhysicalAddress physical, std::uint64
                                    [] { return memory::allocate_frames(0); });
 }
 
-void unmap_pages(VirtualAddress address, std::uint64_t size) {
-    const task::SpinGuard guard(tables_lock);
-    kernel_page_table().unmap(address, size);
+Result<> unmap_pages(VirtualAddress address, std::uint64_t size) {
+    {
+        const task::SpinGuard guard(tables_lock);
+        kernel_page_table().unmap(address, size);
+    }
+    return tlb::flush(address, size);
+}
+
+Result<> drop_lower_half() {
+    std::optional<PhysicalAddress> table;
+    {
+        const task::SpinGuard guard(tables_lock);
+        table = kernel_page_table().detach(VirtualAddress(0));
+    }
+    if (!table) {
+        return {};
+    }
+    // More than a few pages: everything, tables that a CPU has cached included.
+    PV_TRY(tlb::flush(VirtualAddress(0), std::uint64_t{1} << 39));
+    PageTable::free_tables(*table, [](PhysicalAddress frame) { memory::free_frames(frame, 0); });
+    return {};
 }
 
 }  // namespace pv::arch
@@ -75,8 +96,9 @@ Result<VirtualAddress> map_range(Pages pages, arch::Access access, arch::Cache c
 void unmap_range(VirtualAddress address, std::uint64_t length) {
     const VirtualAddress begin(align_down(address.value(), page_size));
     const std::uint64_t size = align_up(address.value() + length, page_size) - begin.value();
-    arch::unmap_pages(begin, size);
-    arch::release_space(begin, size);
+    if (arch::unmap_pages(begin, size)) {
+        arch::release_space(begin, size);
+    }
 }
 
 }  // namespace

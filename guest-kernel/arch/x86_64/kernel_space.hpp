@@ -18,6 +18,12 @@ void release_space(VirtualAddress address, std::uint64_t size);
 /// Maps pages into reserved space. Errors as PageTable::map.
 Result<> map_pages(VirtualAddress address, PhysicalAddress physical, std::uint64_t size, Access access,
                    Cache cache, Owner owner = Owner::kernel);
-void unmap_pages(VirtualAddress address, std::uint64_t size);
+/// Takes the pages out and makes all CPUs forget them. Error: timed_out, when one did not answer: then
+/// neither the frames nor the space may be used again.
+Result<> unmap_pages(VirtualAddress address, std::uint64_t size);
+
+/// Takes all of the lower half out of the kernel's tables, where there is something only while CPUs start,
+/// and gives the tables' frames back. Error: as unmap_pages; the frames are then not given back.
+Result<> drop_lower_half();
 
 }  // namespace pv::arch

@@ -38,6 +38,12 @@ constexpr std::uint32_t masked = 1U << 16;
 constexpr std::uint32_t mode_tsc_deadline = 2U << 17;
 constexpr std::uint32_t command_pending = 1U << 12;
 constexpr std::uint32_t command_self = 1U << 18;
+constexpr std::uint32_t command_assert = 1U << 14;
+constexpr std::uint32_t delivery_nmi = 4U << 8;
+constexpr std::uint32_t delivery_init = 5U << 8;
+constexpr std::uint32_t delivery_startup = 6U << 8;
+constexpr std::uint32_t feature_x2apic = 1U << 21;        // CPUID.1:ECX
+constexpr std::uint32_t feature_tsc_deadline = 1U << 24;  // CPUID.1:ECX
 constexpr std::uint32_t divide_by_16 = 3;
 constexpr std::uint64_t registers_size = 4096;
 constexpr Duration measured_for = Duration::milliseconds(1);
@@ -100,6 +106,47 @@ void measure_timer() {
     ticks_per_second = std::uint64_t{~0U - left} * 1'000'000'000 / took.to_nanoseconds();
 }
 
+void enable() {
+    std::uint64_t base = read_msr(Msr::apic_base) | base_enable;
+    write_msr(Msr::apic_base, base);
+    if (x2apic) {
+        // Straight from disabled to x2APIC is not allowed: first enabled, then extended.
+        base |= base_x2apic;
+        write_msr(Msr::apic_base, base);
+    }
+}
+
+void set_up() {
+    write(Register::task_priority, 0);
+    write(Register::local0_vector, masked);
+    write(Register::local1_vector, masked);
+    write(Register::spurious, software_enable | vector_spurious);
+}
+
+void set_up_timer() {
+    write(Register::divide, divide_by_16);
+    write(Register::timer_vector, (tsc_deadline ? mode_tsc_deadline : 0U) | vector_timer);
+}
+
+void send(std::uint32_t apic_id, std::uint32_t command) {
+    if (x2apic) {
+        // What was written before must be visible to the other CPU before the interrupt is: this write waits
+        // for nothing by itself (Intel SDM vol. 3, 11.12.3).
+        __asm__ volatile("mfence\n\tlfence" ::: "memory");
+        constexpr std::uint32_t msr = static_cast<std::uint32_t>(Msr::x2apic_base) +
+                                      static_cast<std::uint32_t>(Register::command_low) / 16;
+        write_msr(static_cast<Msr>(msr), std::uint64_t{apic_id} << 32 | command);
+        return;
+    }
+    const InterruptsOff off;
+    // The bound is for an APIC that is not there: a message is delivered or refused within microseconds.
+    for (int polls = 0; polls < 1000 && (read(Register::command_low) & command_pending) != 0; ++polls) {
+        relax();
+    }
+    write(Register::command_high, apic_id << 24);
+    write(Register::command_low, command);
+}
+
 }  // namespace
 
 Result<> start(PhysicalAddress registers) {
@@ -108,39 +155,44 @@ Result<> start(PhysicalAddress registers) {
         return fail(Error::not_supported);
     }
     const std::uint32_t features = cpuid(1).ecx;
-    std::uint64_t base = read_msr(Msr::apic_base) | base_enable;
-    if ((features & 1U << 21) != 0) {
-        // Straight from disabled to x2APIC is not allowed: first enabled, then extended.
-        write_msr(Msr::apic_base, base);
-        base |= base_x2apic;
-        write_msr(Msr::apic_base, base);
-        x2apic = true;
-    } else {
-        write_msr(Msr::apic_base, base);
-        const PhysicalAddress at =
-            registers.value() != 0 ? registers : PhysicalAddress(base & 0x000f'ffff'ffff'f000);
+    x2apic = (features & feature_x2apic) != 0;
+    tsc_deadline = (features & feature_tsc_deadline) != 0;
+    enable();
+    if (!x2apic) {
+        const PhysicalAddress at = registers.value() != 0
+                                       ? registers
+                                       : PhysicalAddress(read_msr(Msr::apic_base) & 0x000f'ffff'ffff'f000);
         window = PV_TRY(memory::map_device(at, registers_size)).value();
     }
-    write(Register::task_priority, 0);
-    write(Register::local0_vector, masked);
-    write(Register::local1_vector, masked);
-    write(Register::spurious, software_enable | vector_spurious);
-    if ((features & 1U << 24) != 0) {
-        tsc_deadline = true;
-        write(Register::timer_vector, mode_tsc_deadline | vector_timer);
-        return {};
+    set_up();
+    if (!tsc_deadline) {
+        measure_timer();
+        if (ticks_per_second == 0) {
+            return fail(Error::not_supported);
+        }
     }
-    measure_timer();
-    if (ticks_per_second == 0) {
+    set_up_timer();
+    return {};
+}
+
+Result<> start_secondary() {
+    const std::uint32_t wanted = (x2apic ? feature_x2apic : 0U) | (tsc_deadline ? feature_tsc_deadline : 0U);
+    if ((cpuid(1).edx & 1U << 9) == 0 || (cpuid(1).ecx & wanted) != wanted) {
         return fail(Error::not_supported);
     }
-    write(Register::timer_vector, vector_timer);
+    enable();
+    set_up();
+    set_up_timer();
     return {};
 }
 
 std::uint32_t id() {
     const std::uint32_t value = read(Register::id);
     return x2apic ? value : value >> 24;
+}
+
+bool is_x2apic() {
+    return x2apic;
 }
 
 std::string_view mode_name() {
@@ -176,12 +228,23 @@ void interrupt_self(std::uint8_t vector) {
         write(Register::self_interrupt, vector);
         return;
     }
-    const InterruptsOff off;
-    // Accepted at once for oneself; the bound is for an APIC that is not there.
-    for (int polls = 0; polls < 1000 && (read(Register::command_low) & command_pending) != 0; ++polls) {
-        relax();
-    }
-    write(Register::command_low, command_self | vector);
+    send(0, command_self | vector);
+}
+
+void interrupt(std::uint32_t apic_id, std::uint8_t vector) {
+    send(apic_id, vector);
+}
+
+void send_nmi(std::uint32_t apic_id) {
+    send(apic_id, delivery_nmi | command_assert);
+}
+
+void send_init(std::uint32_t apic_id) {
+    send(apic_id, delivery_init | command_assert);
+}
+
+void send_startup(std::uint32_t apic_id, std::uint8_t page) {
+    send(apic_id, delivery_startup | command_assert | page);
 }
 
 }  // namespace pv::arch::LocalApic

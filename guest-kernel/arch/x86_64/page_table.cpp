@@ -106,6 +106,16 @@ void walk(PhysicalAddress table, unsigned level, std::uint64_t base, Rights righ
     }
 }
 
+void free_below(PhysicalAddress table, unsigned level, const FunctionRef<void(PhysicalAddress)>& give_back) {
+    for (unsigned i = 0; level > 0 && i < entries_count; ++i) {
+        const std::uint64_t entry = entries(table)[i];
+        if ((entry & present) != 0 && !is_leaf(entry, level)) {
+            free_below(target(entry), level - 1, give_back);
+        }
+    }
+    give_back(table);
+}
+
 }  // namespace
 
 PageTable kernel_page_table() {
@@ -183,6 +193,20 @@ void PageTable::unmap(VirtualAddress address, std::uint64_t length) {
             table = target(entry);
         }
     }
+}
+
+std::optional<PhysicalAddress> PageTable::detach(VirtualAddress address) {
+    std::uint64_t& entry = entry_of(root_, top_level, address);
+    if ((entry & present) == 0) {
+        return std::nullopt;
+    }
+    const PhysicalAddress table = target(entry);
+    entry = 0;
+    return table;
+}
+
+void PageTable::free_tables(PhysicalAddress detached, FunctionRef<void(PhysicalAddress)> give_back) {
+    free_below(detached, top_level - 1, give_back);
 }
 
 std::optional<Leaf> PageTable::lookup(VirtualAddress address) const {

@@ -41,8 +41,16 @@ class PageTable {
     /// what `frames` fails with; then nothing of the range stays mapped. The caller serialises changes.
     Result<> map(VirtualAddress address, PhysicalAddress physical, std::uint64_t length, Access access,
                  Cache cache, Owner owner, FrameSource frames);
-    /// Takes the range out and invalidates it on this CPU. Pages of the range are wholly inside it.
+    /// Takes the range out and invalidates it on this CPU only: others follow with tlb::flush. Pages of the
+    /// range are wholly inside it.
     void unmap(VirtualAddress address, std::uint64_t length);
+
+    /// Takes everything around `address` out that one entry of the top level maps (512 GiB), and returns the
+    /// table it led to, nothing when there was none. Invalidates nothing: first all CPUs forget everything,
+    /// then free_tables gives the frames back.
+    std::optional<PhysicalAddress> detach(VirtualAddress address);
+    /// Calls `give_back` for the frame of each table under one that detach returned, that one included.
+    static void free_tables(PhysicalAddress detached, FunctionRef<void(PhysicalAddress)> give_back);
 
     /// The page around `address`. Any context.
     [[nodiscard]] std::optional<Leaf> lookup(VirtualAddress address) const;

@@ -2,22 +2,19 @@
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/panic.hpp"
 
-#include <atomic>
-
 #include "arch/processor.hpp"
 #include "arch/x86_64/back_trace.hpp"
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/power.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/stack.hpp"
+#include "arch/x86_64/stop.hpp"
 #include "base/log.hpp"
 #include "base/panic.hpp"
 #include "task/thread.hpp"
 
 namespace pv::arch {
 namespace {
-
-constinit std::atomic<bool> panicking{false};
 
 // One line straight to the console, past the log's threshold and past a console lock this CPU may hold.
 template <class... Args>
@@ -29,16 +26,17 @@ void say(format::String<std::type_identity_t<Args>...> format, const Args&... ar
 // The first CPU tells; a second one, or a panic within the panic, only stops.
 void begin() {
     disable_interrupts();
-    if (panicking.exchange(true)) {
-        if (this_cpu().panicking) {
-            log::console_write("panic: while panicking; giving up", true);
-            power_off(panic_status);
-        }
-        while (true) {
-            __asm__ volatile("cli; hlt");
-        }
+    Cpu& cpu = this_cpu();
+    if (cpu.panicking) {
+        log::console_write("panic: while panicking; giving up", true);
+        power_off(panic_status);
     }
-    this_cpu().panicking = true;
+    cpu.panicking = true;
+    if (!claim_the_end()) {
+        wait_to_be_stopped();
+    }
+    // Before the first word: they may be in the middle of a line, or about to destroy the evidence.
+    stop_other_cpus(How::at_once);
 }
 
 [[noreturn]] void finish(std::uint64_t first, std::uint64_t frame_pointer) {
@@ -46,6 +44,7 @@ void begin() {
         now().since_boot());
     say("  back trace:");
     print_back_trace(first, frame_pointer);
+    print_stopped_cpus();
     power_off(panic_status);
 }
 

@@ -6,7 +6,9 @@
 
 #include "acpi/tables.hpp"
 #include "arch/processor.hpp"
+#include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "arch/x86_64/stop.hpp"
 #include "base/log.hpp"
 #include "base/marker.hpp"
 
@@ -25,6 +27,10 @@ std::uint16_t sleep_value(std::uint8_t type) {
 
 void power_off(std::uint32_t status) {
     disable_interrupts();
+    if (!this_cpu().panicking) {
+        // Nobody says anything after the last line, nor is in the middle of one.
+        stop_other_cpus(How::when_ready);
+    }
     std::array<char, 64> buffer;
     log::console_write(format::to(buffer, "paravane: powering off, status {}", status), true);
     marker::goodbye(status);

@@ -1,4 +1,4 @@
-// One CPU's scheduler.
+// One CPU's scheduler, and how CPUs share threads.
 // SPDX-License-Identifier: MIT
 #include "task/scheduler.hpp"
 
@@ -9,6 +9,7 @@
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/local_apic.hpp"
 #include "arch/x86_64/trap.hpp"
+#include "arch/x86_64/watchdog.hpp"
 #include "base/panic.hpp"
 #include "task/park.hpp"
 #include "task/thread_life.hpp"
@@ -24,8 +25,9 @@ constexpr Duration slice = 10_ms;
 
 }  // namespace
 
-Result<> Scheduler::start_on_this_cpu() {
-    auto* scheduler = new (std::nothrow) Scheduler;
+Result<> Scheduler::start_on_this_cpu(arch::Stack stack) {
+    arch::Cpu& cpu = arch::this_cpu();
+    auto* scheduler = new (std::nothrow) Scheduler(cpu);
     auto* idle = new (std::nothrow) ControlBlock;
     if (scheduler == nullptr || idle == nullptr) {
         delete scheduler;
@@ -34,28 +36,63 @@ Result<> Scheduler::start_on_this_cpu() {
     }
     set_name(*idle, "idle");
     idle->state = State::running;
+    idle->cpu = cpu.index;
+    idle->stack = stack;
     idle->scheduler = scheduler;
     scheduler->idle_ = idle;
     scheduler->running_ = idle;
-    arch::this_cpu().scheduler = scheduler;
+    cpu.running = idle;
+    cpu.scheduler = scheduler;
+    scheduler->beat();
     return {};
 }
 
+// Interrupts are off, or the answer is of the past.
+Scheduler& Scheduler::here() {
+    return *arch::this_cpu().scheduler;
+}
+
 void Scheduler::idle() {
+    {
+        // The watchdog expects a timer interrupt even of a CPU that never had anything to do.
+        const arch::InterruptsOff off;
+        const SpinGuard guard(here().lock_);
+        here().arm();
+    }
     while (true) {
+        arch::disable_interrupts();
+        if (here().take_over()) {
+            preempt_if_needed(false);
+            continue;
+        }
         // An interrupt between the two waits until hlt: sti holds interrupts off for one instruction.
         __asm__ volatile("sti\n\thlt" ::: "memory");
     }
 }
 
 ControlBlock* Scheduler::current_or_null() {
-    const Scheduler* scheduler = arch::this_cpu().scheduler;
-    return scheduler == nullptr ? nullptr : scheduler->running_;
+    return arch::running_thread();
 }
 
 std::uint64_t Scheduler::current_stack_guard() {
     const ControlBlock* thread = current_or_null();
     return thread == nullptr || thread->stack.top == 0 ? 0 : thread->stack.guard();
+}
+
+void Scheduler::beat() {
+    beat_.store(now().since_boot().to_nanoseconds(), std::memory_order_relaxed);
+}
+
+// Locks the scheduler that `thread` belongs to: it may go to another one until the lock is held.
+Scheduler& Scheduler::lock_of(ControlBlock& thread, bool& interrupts_were_on) {
+    while (true) {
+        Scheduler* scheduler = thread.scheduler.load(std::memory_order_acquire);
+        interrupts_were_on = scheduler->lock_.lock();
+        if (thread.scheduler.load(std::memory_order_relaxed) == scheduler) {
+            return *scheduler;
+        }
+        scheduler->lock_.unlock(interrupts_were_on);
+    }
 }
 
 void Scheduler::put_back(ControlBlock& thread, bool at_front) {
@@ -69,6 +106,23 @@ void Scheduler::put_back(ControlBlock& thread, bool at_front) {
     } else {
         list.push_back(thread);
     }
+    ready_count_.store(ready_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void Scheduler::take_out(ControlBlock& thread) {
+    ReadyList& list = ready_[thread.level];
+    list.erase(list.iterator_to(thread));
+    ready_count_.store(ready_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+}
+
+// Has this CPU look at its lists: at once when it is another one, after the caller's locks otherwise.
+void Scheduler::call_here() {
+    if (&cpu_ != &arch::this_cpu()) {
+        arch::LocalApic::interrupt(cpu_.apic_id, arch::vector_reschedule);
+    } else if (!in_interrupt()) {
+        // At the end of an interrupt it is looked at anyway.
+        arch::LocalApic::interrupt_self(arch::vector_reschedule);
+    }
 }
 
 void Scheduler::make_ready(ControlBlock& thread) {
@@ -78,9 +132,16 @@ void Scheduler::make_ready(ControlBlock& thread) {
     }
     put_back(thread, false);
     if (thread.level > running_->level) {
-        preempt_ = true;
-    } else {
+        preempt_.store(true, std::memory_order_relaxed);
+        call_here();
+        return;
+    }
+    offer();
+    if (&cpu_ == &arch::this_cpu()) {
         arm();
+    } else if (thread.level == running_->level) {
+        // It takes turns now, and only the CPU itself can set its timer.
+        call_here();
     }
 }
 
@@ -88,19 +149,95 @@ ControlBlock& Scheduler::pick() {
     for (unsigned level = levels; level-- > 0;) {
         if (!ready_[level].empty()) {
             ControlBlock& next = ready_[level].front();
-            ready_[level].pop_front();
+            take_out(next);
             return next;
         }
     }
     return *idle_;
 }
 
-// The timer for whatever comes first: a sleeper's deadline, or the end of the turn while others want one.
+// The most urgent thread above that level that may run on that CPU.
+ControlBlock* Scheduler::first_to_go(unsigned above, unsigned cpu) {
+    for (unsigned level = levels; --level > above;) {
+        for (ControlBlock& thread : ready_[level]) {
+            if (thread.cpu == any_cpu || thread.cpu == cpu) {
+                return &thread;
+            }
+        }
+    }
+    return nullptr;
+}
+
+// Somebody is ready here and will not run at once. The CPU that does the least urgent work is told, unless
+// all do as urgent work. LOST-WAKE-UP RULE: this side enlists the thread, then reads the others' levels; a
+// CPU that goes idle sets its level, then reads the others' lists (take_over). With a full fence between the
+// two on both sides, at least one of them sees the other.
+void Scheduler::offer() {
+    const unsigned cpus = arch::cpu_count();
+    if (cpus == 1) {
+        return;
+    }
+    const ControlBlock* thread = first_to_go(0, any_cpu);
+    if (thread == nullptr) {
+        return;
+    }
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    Scheduler* best = nullptr;
+    unsigned least = thread->level;
+    for (unsigned step = 1; step < cpus && least > 0; ++step) {
+        Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
+        const unsigned level = other.running_level_.load(std::memory_order_relaxed);
+        if (level < least && !other.pull_.load(std::memory_order_relaxed)) {
+            least = level;
+            best = &other;
+        }
+    }
+    if (best != nullptr && !best->pull_.exchange(true)) {
+        arch::LocalApic::interrupt(best->cpu_.apic_id, arch::vector_reschedule);
+    }
+}
+
+// Takes one ready thread from another CPU if one is more urgent than what runs here. Interrupts are off, no
+// lock is held. True when it did: preempt_if_needed goes on.
+bool Scheduler::take_over() {
+    pull_.store(false);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    const unsigned above = running_level_.load(std::memory_order_relaxed);
+    const unsigned cpus = arch::cpu_count();
+    for (unsigned step = 1; step < cpus; ++step) {
+        Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
+        if (other.ready_count_.load(std::memory_order_relaxed) == 0) {
+            continue;
+        }
+        static_cast<void>(other.lock_.lock());
+        ControlBlock* thread = other.first_to_go(above, cpu_.index);
+        if (thread != nullptr) {
+            other.take_out(*thread);
+            // From here on whoever wants to wake it comes to our lock. It is ready, and in nobody's list
+            // until we have put it into ours: nobody else touches it.
+            thread->scheduler.store(this, std::memory_order_release);
+        }
+        other.lock_.unlock(false);
+        if (thread != nullptr) {
+            static_cast<void>(lock_.lock());
+            put_back(*thread, true);
+            preempt_.store(true, std::memory_order_relaxed);
+            lock_.unlock(false);
+            return true;
+        }
+    }
+    return false;
+}
+
+// The timer for whatever comes first: a sleeper's deadline, the end of the turn while others want one, or the
+// watchdog's round.
 void Scheduler::arm() {
     Instant next = timers_.empty() ? Instant::max() : timers_.begin()->wake_at;
     if (running_ != idle_ && !ready_[running_->level].empty() && slice_end_ < next) {
         next = slice_end_;
     }
+    const Instant round = last_beat() + arch::watchdog_round();
+    next = round < next ? round : next;
     // One set for earlier finds nothing to do and arms again: cheaper than setting it back each time.
     if (next < armed_for_) {
         armed_for_ = next;
@@ -110,28 +247,34 @@ void Scheduler::arm() {
 
 // The current thread has been put where it belongs; another one goes on.
 void Scheduler::switch_away() {
-    preempt_ = false;
+    preempt_.store(false, std::memory_order_relaxed);
     ControlBlock& previous = *running_;
     ControlBlock& next = pick();
     slice_end_ = now() + slice;
     running_ = &next;
+    running_level_.store(next.level, std::memory_order_relaxed);
     next.state = State::running;
+    cpu_.running = &next;
+    beat();
     arm();
+    offer();
     if (&next != &previous) {
         ++switches_;
         pv_switch(&previous.saved_rsp, next.saved_rsp);
     }
 }
 
-// Every way out after a switch: the thread before this one may have ended.
+// Every way out after a switch. The thread that comes back may have moved: it lets go of the lock of the CPU
+// it is on now, which the thread before it took. That one may have ended.
 void Scheduler::release(bool interrupts_were_on) {
-    ControlBlock* dead = std::exchange(dead_, nullptr);
+    Scheduler& self = here();
+    ControlBlock* dead = std::exchange(self.dead_, nullptr);
     if (dead == nullptr) {
-        lock_.unlock(interrupts_were_on);
+        self.lock_.unlock(interrupts_were_on);
         return;
     }
     // Interrupts stay off until the remains are gone: the heap's stock belongs to this CPU.
-    lock_.unlock(false);
+    self.lock_.unlock(false);
     bury(*dead);
     arch::restore_interrupts(interrupts_were_on);
 }
@@ -141,59 +284,74 @@ void Scheduler::enter_thread() {
 }
 
 void Scheduler::add(ControlBlock& thread) {
-    const bool were_on = lock_.lock();
-    thread.scheduler = this;
-    make_ready(thread);
-    const bool preempt = preempt_;
-    release(were_on);
-    if (preempt && !in_interrupt()) {
-        arch::LocalApic::interrupt_self(arch::vector_reschedule);
+    const arch::InterruptsOff off;
+    Scheduler* best = &here();
+    if (thread.cpu != any_cpu) {
+        best = arch::cpu(thread.cpu).scheduler;
+    } else {
+        unsigned least = ~0U;
+        const unsigned cpus = arch::cpu_count();
+        for (unsigned step = 0; step < cpus; ++step) {
+            Scheduler& other = *arch::cpu((best->cpu_.index + step) % cpus).scheduler;
+            const unsigned load = other.ready_count_.load(std::memory_order_relaxed) +
+                                  (other.running_level_.load(std::memory_order_relaxed) > 0 ? 1 : 0);
+            if (load < least) {
+                least = load;
+                best = &other;
+            }
+        }
     }
+    static_cast<void>(best->lock_.lock());
+    thread.scheduler.store(best, std::memory_order_relaxed);
+    best->make_ready(thread);
+    best->lock_.unlock(false);
 }
 
 void Scheduler::park(Deadline deadline) {
-    const bool were_on = lock_.lock();
-    ControlBlock& self = *running_;
-    if (!self.permit && !deadline.expired()) {
-        self.state = State::parked;
+    const bool were_on = arch::disable_interrupts();
+    Scheduler& self = here();
+    static_cast<void>(self.lock_.lock());
+    ControlBlock& thread = *self.running_;
+    if (!thread.permit && !deadline.expired()) {
+        thread.state = State::parked;
         if (!deadline.is_never()) {
-            self.wake_at = deadline.instant();
-            self.timed = true;
-            timers_.insert(self);
+            thread.wake_at = deadline.instant();
+            thread.timed = true;
+            self.timers_.insert(thread);
         }
-        switch_away();
+        self.switch_away();
     }
-    self.permit = false;
+    thread.permit = false;
     release(were_on);
 }
 
 void Scheduler::unpark(ControlBlock& thread) {
-    const bool were_on = lock_.lock();
+    bool were_on = false;
+    Scheduler& scheduler = lock_of(thread, were_on);
     if (thread.state == State::parked) {
-        make_ready(thread);
+        scheduler.make_ready(thread);
     } else {
         thread.permit = true;
     }
-    const bool preempt = preempt_;
-    release(were_on);
-    // Taken as soon as the caller's locks are gone and interrupts are on again.
-    if (preempt && !in_interrupt()) {
-        arch::LocalApic::interrupt_self(arch::vector_reschedule);
-    }
+    scheduler.lock_.unlock(were_on);
 }
 
 void Scheduler::yield() {
-    const bool were_on = lock_.lock();
-    put_back(*running_, false);
-    switch_away();
+    const bool were_on = arch::disable_interrupts();
+    Scheduler& self = here();
+    static_cast<void>(self.lock_.lock());
+    self.put_back(*self.running_, false);
+    self.switch_away();
     release(were_on);
 }
 
 void Scheduler::end_current() {
-    static_cast<void>(lock_.lock());
-    running_->state = State::ended;
-    dead_ = running_;
-    switch_away();
+    arch::disable_interrupts();
+    Scheduler& self = here();
+    static_cast<void>(self.lock_.lock());
+    self.running_->state = State::ended;
+    self.dead_ = self.running_;
+    self.switch_away();
     panic("a thread went on after its end");
 }
 
@@ -202,7 +360,8 @@ void Scheduler::timer_interrupt() {
     if (self == nullptr) {
         return;
     }
-    const bool were_on = self->lock_.lock();
+    static_cast<void>(self->lock_.lock());
+    self->beat();
     self->armed_for_ = Instant::max();
     const Instant time = now();
     while (!self->timers_.empty() && self->timers_.begin()->wake_at <= time) {
@@ -210,22 +369,37 @@ void Scheduler::timer_interrupt() {
     }
     ControlBlock& running = *self->running_;
     if (time >= self->slice_end_ && &running != self->idle_ && !self->ready_[running.level].empty()) {
-        self->preempt_ = true;
+        self->preempt_.store(true, std::memory_order_relaxed);
     }
     self->arm();
-    self->lock_.unlock(were_on);
+    self->lock_.unlock(false);
+    arch::watch_neighbour();
 }
 
-void Scheduler::preempt_if_needed() {
+void Scheduler::preempt_if_needed(bool was_called) {
     const arch::Cpu& cpu = arch::this_cpu();
     Scheduler* self = cpu.scheduler;
-    if (self == nullptr || !self->preempt_ || cpu.interrupt_depth > 0 || cpu.spinning_ranks != 0) {
+    if (self == nullptr || cpu.interrupt_depth > 0 || cpu.spinning_ranks != 0) {
         return;
     }
-    const bool were_on = self->lock_.lock();
+    if (was_called) {
+        self->beat();
+        if (self->pull_.load(std::memory_order_relaxed)) {
+            self->take_over();
+        }
+    } else if (!self->preempt_.load(std::memory_order_relaxed)) {
+        return;
+    }
+    static_cast<void>(self->lock_.lock());
+    if (!self->preempt_.load(std::memory_order_relaxed)) {
+        // A thread made ready by another CPU may have to take turns with this one.
+        self->arm();
+        self->lock_.unlock(false);
+        return;
+    }
     self->put_back(*self->running_, now() < self->slice_end_);
     self->switch_away();
-    self->release(were_on);
+    release(false);
 }
 
 ControlBlock& current() {
@@ -235,12 +409,12 @@ ControlBlock& current() {
 }
 
 void park(Deadline deadline) {
-    PV_ASSERT(spinning_ranks() == 0 && !in_interrupt());
-    current().scheduler->park(deadline);
+    PV_ASSERT(may_sleep());
+    Scheduler::park(deadline);
 }
 
 void unpark(ControlBlock& thread) {
-    thread.scheduler->unpark(thread);
+    Scheduler::unpark(thread);
 }
 
 std::uint64_t& spinning_ranks() {
@@ -254,6 +428,11 @@ std::uint64_t& sleeping_ranks() {
 
 bool in_interrupt() {
     return arch::this_cpu().interrupt_depth > 0;
+}
+
+bool may_sleep() {
+    const arch::InterruptsOff off;
+    return spinning_ranks() == 0 && !in_interrupt();
 }
 
 }  // namespace pv::task

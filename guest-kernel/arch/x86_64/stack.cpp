@@ -3,6 +3,7 @@
 #include "arch/x86_64/stack.hpp"
 
 #include <memory>
+#include <utility>
 
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/kernel_space.hpp"
@@ -70,6 +71,14 @@ Result<> set_up_interrupt_stacks(Cpu& cpu) {
         cpu.tables.set_ist(static_cast<Ist>(i + 1), stack.top);
     }
     return {};
+}
+
+void release_interrupt_stacks(Cpu& cpu) {
+    for (std::uint64_t& guard : cpu.ist_guards) {
+        if (guard != 0) {
+            free_stack({std::exchange(guard, 0) + stack_guard_bytes + stack_bytes});
+        }
+    }
 }
 
 std::optional<std::string_view> describe_guard_page(VirtualAddress address) {

@@ -29,6 +29,9 @@ void free_stack(Stack stack);
 /// Gives this CPU's double-fault, NMI and machine-check handlers stacks of their own. Error: out_of_memory.
 Result<> set_up_interrupt_stacks(Cpu& cpu);
 
+/// Gives back what set_up_interrupt_stacks took, all of it or a part; the CPU does not run.
+void release_interrupt_stacks(Cpu& cpu);
+
 /// Which stack's guard page `address` lies in, for people; nothing when it lies in none. Any context.
 [[nodiscard]] std::optional<std::string_view> describe_guard_page(VirtualAddress address);
 

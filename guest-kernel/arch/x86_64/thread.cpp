@@ -16,7 +16,7 @@ extern "C" const char pv_thread_start[];
 namespace pv::task {
 namespace {
 
-constinit std::atomic<std::size_t> threads{1};  // the idle thread
+constinit std::atomic<std::size_t> threads{1};  // the boot CPU's idle thread
 
 void drop_owner(ControlBlock* block) {
     if (block->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) {
@@ -50,7 +50,7 @@ void bury(ControlBlock& block) {
 
 extern "C" [[noreturn]] void pv_thread_main() {
     ControlBlock& self = current();
-    self.scheduler->enter_thread();
+    Scheduler::enter_thread();
     self.function(self.argument);
     if (self.sleeping_ranks != 0) {
         panic("thread \"{}\" ended with a lock held", std::string_view(self.name.data()));
@@ -58,7 +58,7 @@ extern "C" [[noreturn]] void pv_thread_main() {
     threads.fetch_sub(1, std::memory_order_relaxed);
     self.ended.store(true, std::memory_order_release);
     self.joiners.wake_all();
-    self.scheduler->end_current();
+    Scheduler::end_current();
 }
 
 Result<Thread> Thread::create(std::string_view name, void (*function)(void*), void* argument,
@@ -80,7 +80,8 @@ Result<Thread> Thread::create(std::string_view name, void (*function)(void*), vo
     block->level = static_cast<unsigned>(priority) + 1;
     block->owners = 2;
     threads.fetch_add(1, std::memory_order_relaxed);
-    current().scheduler->add(*block);
+    block->cpu = cpu;
+    Scheduler::add(*block);
     return Thread(block);
 }
 
@@ -111,7 +112,7 @@ void sleep_until(Instant instant) {
 }
 
 void yield() {
-    current().scheduler->yield();
+    Scheduler::yield();
 }
 
 std::string_view current_name() {

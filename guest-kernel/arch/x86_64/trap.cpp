@@ -9,6 +9,8 @@
 #include "arch/x86_64/local_apic.hpp"
 #include "arch/x86_64/panic.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "arch/x86_64/stop.hpp"
+#include "arch/x86_64/tlb.hpp"
 #include "interrupt/delivery.hpp"
 #include "task/scheduler.hpp"
 
@@ -95,23 +97,37 @@ std::optional<Fault> probe(void (*function)(void*), void* argument) {
 }
 
 extern "C" void pv_trap(TrapFrame* frame) {
+    if (frame->vector == vector_nmi && answer_nmi(*frame)) {
+        return;
+    }
     if (frame->vector < first_interrupt) {
         handle_exception(*frame);
         return;
     }
     Cpu& cpu = this_cpu();
     ++cpu.interrupt_depth;
-    if (frame->vector == vector_timer) {
-        task::Scheduler::timer_interrupt();
-    } else if (frame->vector != vector_reschedule && frame->vector != vector_spurious) {
-        interrupt::dispatch(cpu.index, static_cast<std::uint8_t>(frame->vector));
+    switch (frame->vector) {
+        case vector_timer:
+            task::Scheduler::timer_interrupt();
+            break;
+        case vector_shootdown:
+            tlb::serve();
+            break;
+        case vector_stop:
+            stop_here();
+        case vector_reschedule:
+        case vector_spurious:
+            break;
+        default:
+            interrupt::dispatch(cpu.index, static_cast<std::uint8_t>(frame->vector));
+            break;
     }
     // A spurious interrupt sets no bit in service; ending it would end another's (Intel SDM vol. 3, 11.9).
     if (frame->vector != vector_spurious && frame->vector > vector_legacy_first + 15) {
         LocalApic::end_of_interrupt();
     }
     --cpu.interrupt_depth;
-    task::Scheduler::preempt_if_needed();
+    task::Scheduler::preempt_if_needed(frame->vector == vector_reschedule);
 }
 
 }  // namespace pv::arch

@@ -18,6 +18,8 @@ inline constexpr std::uint8_t vector_machine_check = 18;
 inline constexpr std::uint8_t vector_legacy_first = 0x20;  ///< the masked 8259s, for a stray interrupt
 inline constexpr std::uint8_t vector_timer = 0xf0;
 inline constexpr std::uint8_t vector_reschedule = 0xf1;
+inline constexpr std::uint8_t vector_shootdown = 0xf2;
+inline constexpr std::uint8_t vector_stop = 0xf3;
 inline constexpr std::uint8_t vector_spurious = 0xff;
 
 /// Laid out by trap.S.

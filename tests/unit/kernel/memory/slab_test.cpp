@@ -78,8 +78,9 @@ TEST_F(HeapTest, ObjectsAreDistinctAlignedAndWhole) {
         }
         heap_.free(object, stock_);
     }
-    EXPECT_EQ(heap_.statistics({&stock_, 1}).objects, 0U);
-    EXPECT_EQ(heap_.statistics({&stock_, 1}).large, 0U);
+    const Heap::CpuStock* const stocks[] = {&stock_};
+    EXPECT_EQ(heap_.statistics(stocks).objects, 0U);
+    EXPECT_EQ(heap_.statistics(stocks).large, 0U);
 }
 
 TEST_F(HeapTest, AlignmentAsAsked) {
@@ -146,7 +147,8 @@ TEST(LedgerHeap, CpusRefillSeldom) {
     for (std::thread& cpu : cpus) {
         cpu.join();
     }
-    const HeapStatistics statistics = heap.statistics(stocks);
+    const Heap::CpuStock* const all[] = {&stocks[0], &stocks[1], &stocks[2], &stocks[3]};
+    const HeapStatistics statistics = heap.statistics(all);
     EXPECT_EQ(statistics.objects, 0U);
     EXPECT_LT(statistics.refills, 4 * 50'000 / 50);
     for (Heap::CpuStock& stock : stocks) {
