@@ -3,9 +3,10 @@
 """Boots a kernel straight under QEMU and judges its console: the status it powers off with and lines it must say.
 
 usage: run_guest.py --kernel ELF --append TEXT [--status N] [--expect REGEX]... [--forbid REGEX]... [--memory M]
-                    [--deadline SECONDS] [--stuck-console] [--disk SIZE]... [-- QEMU ARGUMENTS]
+                    [--deadline SECONDS] [--stuck-console] [--disk SIZE]...
+                    [--plugin SO [--log-expect REGEX]...] [-- QEMU ARGUMENTS]
 
-Each --disk is a sparse file; {disk0}, {disk1}, ... in QEMU's arguments are their names.
+With --plugin the guest is watched by our QEMU plugin, and its log is judged too. Each --disk is a sparse file; {disk0}, {disk1}, ... in QEMU's arguments are their names.
 """
 import argparse
 import ctypes
@@ -43,6 +44,8 @@ def boot(options, folder):
         disks[f"disk{number}"] = os.path.join(folder, f"disk{number}")
         subprocess.run(["truncate", "-s", size, disks[f"disk{number}"]], check=True)
     arguments = [re.sub(r"\{(disk\d+)\}", lambda name: disks[name.group(1)], text) for text in options.arguments]
+    if options.plugin:
+        command += ["-plugin", f"{options.plugin},probe=control", "-d", "plugin", "-D", os.path.join(folder, "log")]
     process = subprocess.Popen(command + arguments, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         process.wait(options.deadline)
@@ -62,6 +65,15 @@ def boot(options, folder):
         return output, ended
     with open(console, "rb") as file:
         return file.read(), ended
+
+
+def judge_log(options, folder):
+    """What the plugin did not see, as lines for people."""
+    with open(os.path.join(folder, "log"), encoding="latin-1") as file:
+        text = file.read()
+    for pattern in options.log_expect:
+        if not re.search(pattern, text, re.MULTILINE):
+            yield f"nothing in the plugin's log matches {pattern!r}"
 
 
 def judge(options, output, ended):
@@ -96,6 +108,8 @@ def main():
     parser.add_argument("--memory", default="256M")
     parser.add_argument("--deadline", type=float, default=60)
     parser.add_argument("--disk", action="append", default=[])
+    parser.add_argument("--plugin")
+    parser.add_argument("--log-expect", action="append", default=[])
     parser.add_argument("--stuck-console", action="store_true")
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
@@ -103,6 +117,8 @@ def main():
         begin = time.monotonic()
         output, ended = boot(options, folder)
         wrong = list(judge(options, output, ended))
+        if options.plugin:
+            wrong += judge_log(options, folder)
         if wrong:
             sys.stdout.write(output.decode("latin-1")[-8000:])
         print(f"{time.monotonic() - begin:.2f} s")

@@ -125,26 +125,36 @@ PV_GUEST_TEST(shootdown_reaches_all_cpus) {
     log::info("{} shootdowns, {} stale reads on {} CPUs", rounds, audience.stale.load(), arch::cpu_count());
 }
 
+// LEDGER C17: the runner reads from the plugin which instructions each CPU executed: ones that reach global
+// entries. Under QEMU a write to CR3 forgets those as well, so that no translation would tell the difference.
+PV_GUEST_TEST(shootdown_instructions) {
+    constexpr std::uint64_t telling = 0xffff'd234'5678'9000;
+    PV_EXPECT(arch::tlb::flush(VirtualAddress(telling), page_size).has_value());
+    PV_EXPECT(arch::tlb::flush(VirtualAddress(telling), std::uint64_t{1} << 30).has_value());
+}
+
 namespace {
 
 struct Stuck {
     std::atomic<bool> stuck{false};
     std::atomic<bool> go_on{false};
-    std::atomic<std::uint64_t> saw{99};
-    Window* window = nullptr;
+    std::array<std::atomic<std::uint64_t>, 2> saw{99, 99};
+    std::array<Window, 2> windows;
 };
 
 // Interrupts off, and looks at nothing but its flag: not even at requests.
 void get_stuck(void* argument) {
     auto& s = *static_cast<Stuck*>(argument);
-    static_cast<void>(s.window->read());
+    static_cast<void>(s.windows[0].read());
+    static_cast<void>(s.windows[1].read());
     arch::disable_interrupts();
     s.stuck = true;
     while (!s.go_on) {
         arch::relax();
     }
     arch::restore_interrupts(true);
-    s.saw = s.window->read();
+    s.saw[0] = s.windows[0].read();
+    s.saw[1] = s.windows[1].read();
 }
 
 }  // namespace
@@ -152,9 +162,7 @@ void get_stuck(void* argument) {
 // LEDGER C17: the sender waits, but not for ever; and the CPU that was late has forgotten all it owed.
 PV_GUEST_TEST(shootdown_has_a_deadline) {
     PV_EXPECT(arch::cpu_count() > 1);
-    Window window;
     Stuck stuck;
-    stuck.window = &window;
     auto thread = task::Thread::create("stuck", get_stuck, &stuck, task::Priority::high, 1);
     PV_EXPECT(thread.has_value());
     while (!stuck.stuck) {
@@ -163,17 +171,17 @@ PV_GUEST_TEST(shootdown_has_a_deadline) {
     // This thread must stay off that CPU; everybody else sleeps.
     arch::tlb::set_patience(100_ms);
     const Instant begin = now();
-    PV_EXPECT(!window.turn(1));
+    PV_EXPECT(!stuck.windows[0].turn(1));
     const Duration took = now() - begin;
     PV_EXPECT(took >= 100_ms && took < 5_s);
-    PV_EXPECT(!window.turn(0));
-    PV_EXPECT(!window.turn(1));
-    PV_EXPECT(arch::tlb::statistics().late == 3);
+    PV_EXPECT(!stuck.windows[1].turn(1));
+    PV_EXPECT(arch::tlb::statistics().late == 2);
     arch::tlb::set_patience(10_s);
     stuck.go_on = true;
     PV_EXPECT(thread->join(Deadline::after(cpus_patience)).has_value());
-    PV_EXPECT(stuck.saw == 1);
-    PV_EXPECT(window.turn(0));
+    PV_EXPECT(stuck.saw[0] == 1);
+    PV_EXPECT(stuck.saw[1] == 1);
+    PV_EXPECT(stuck.windows[0].turn(0));
 }
 
 namespace {

@@ -36,6 +36,15 @@ pv_smp_test(memory_stress_across_cpus LEDGER EXPECT "refills of stocks")
 pv_smp_test(threads_come_and_go CPUS 4 8)
 pv_smp_test(clock_is_one_across_cpus EXPECT "never went back")
 pv_smp_test(shootdown_reaches_all_cpus LEDGER EXPECT " 0 stale reads")
+pv_guest_test(shootdown_instructions LEDGER
+  OPTIONS --plugin $<TARGET_FILE:paravane-plugin>
+          --log-expect "paravane_invlpg cpu 1 pc 0x[0-9a-f]+ address 0xffffd23456789000"
+          --log-expect "paravane_invlpg cpu 3 pc 0x[0-9a-f]+ address 0xffffd23456789000"
+          # CR4 with SMEP and SMAP on and PGE, bit 7, off, then on.
+          --log-expect "paravane_control_register cpu 1 pc 0x[0-9a-f]+ number 4 value 0x3[0-9a-f]+[0-7][0-9a-f]\\n"
+          --log-expect "paravane_control_register cpu 3 pc 0x[0-9a-f]+ number 4 value 0x3[0-9a-f]+[0-7][0-9a-f]\\n"
+  QEMU -smp 4)
+pv_smp_test(wakes_across_cpus_at_once EXPECT "runs a woken thread")
 pv_smp_test(shootdown_has_a_deadline LEDGER CPUS 2 4 EXPECT "error: shootdown: CPU 1 did not answer for 100")
 pv_smp_test(shootdown_never_deadlocks LEDGER)
 pv_smp_test(panic_shows_all_cpus LEDGER CPUS 2 4 STATUS 255

@@ -1,5 +1,6 @@
 // Several CPUs: all run, locks hold between them, threads spread, memory is shared out, the clock is one.
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstring>
@@ -254,6 +255,56 @@ PV_GUEST_TEST(idle_cpu_takes_over) {
     PV_EXPECT(moving.woke_on != moving.was_on);
     moving.stop = true;
     PV_EXPECT(blocker->join(Deadline::after(cpus_patience)).has_value());
+}
+
+namespace {
+
+struct Sleeper {
+    task::WaitQueue queue;
+    std::atomic<std::uint64_t> calls{0};
+    std::atomic<std::uint64_t> woken{0};
+    std::atomic<std::uint64_t> took_ns{0};
+    std::atomic<std::uint64_t> called_at_ns{0};
+};
+
+constexpr std::uint64_t calls = 20;
+
+void be_woken(void* argument) {
+    auto& sleeper = *static_cast<Sleeper*>(argument);
+    std::uint64_t best = ~std::uint64_t{0};
+    for (std::uint64_t i = 1; i <= calls; ++i) {
+        PV_EXPECT(sleeper.queue.wait(Deadline::after(cpus_patience), [&] { return sleeper.calls >= i; })
+                      .has_value());
+        best = std::min(best, now().since_boot().to_nanoseconds() - sleeper.called_at_ns);
+        sleeper.woken = i;
+    }
+    sleeper.took_ns = best;
+}
+
+}  // namespace
+
+// An idle CPU is called, not found by chance at its next timer interrupt.
+PV_GUEST_TEST(wakes_across_cpus_at_once) {
+    for (unsigned cpu = 0; cpu < arch::cpu_count(); ++cpu) {
+        Sleeper sleeper;
+        auto thread = task::Thread::create("sleeper", be_woken, &sleeper, task::Priority::normal, cpu);
+        PV_EXPECT(thread.has_value());
+        for (std::uint64_t i = 1; i <= calls; ++i) {
+            task::sleep(2_ms);
+            sleeper.called_at_ns = now().since_boot().to_nanoseconds();
+            sleeper.calls = i;
+            sleeper.queue.wake_all();
+            const Deadline end = Deadline::after(cpus_patience);
+            while (sleeper.woken < i && !end.expired()) {
+                arch::relax();
+                task::yield();
+            }
+        }
+        PV_EXPECT(thread->join(Deadline::after(cpus_patience)).has_value());
+        const Duration best = Duration::nanoseconds(sleeper.took_ns);
+        log::info("CPU {} runs a woken thread after {} at best", cpu, best);
+        PV_EXPECT(best < 5_ms);  // of 20: the machine is shared
+    }
 }
 
 namespace {

@@ -1,6 +1,7 @@
 // Wait queues and locks under real concurrency (and ThreadSanitizer): no wake-up lost, ranks kept.
 // SPDX-License-Identifier: MIT
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <array>
 #include <thread>
@@ -184,6 +185,12 @@ TEST(Mutex, ExcludesAndTimesOut) {
 }
 
 // LEDGER H11.
+// A lock that misses its rank may spin for ever instead: the child of a death test then dies of this,
+// silently.
+void give_up_soon() {
+    alarm(10);
+}
+
 TEST(LedgerLockRank, OutOfOrderPanics) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     Guarded<int, Rank::queue> outer(1);
@@ -192,12 +199,13 @@ TEST(LedgerLockRank, OutOfOrderPanics) {
         return inner.with(held, [&](int& b) { return a + b; });
     }),
               3);
-    EXPECT_DEATH(inner.with([&](int&) { outer.with([](int&) {}); }),
+    EXPECT_DEATH((give_up_soon(), inner.with([&](int&) { outer.with([](int&) {}); })),
                  "lock rank violation: taking \"queue\" \\(20\\) while holding \"frames\" \\(48\\)");
-    EXPECT_DEATH(outer.with([&](int&) { outer.with([](int&) {}); }), "lock rank violation");
+    EXPECT_DEATH((give_up_soon(), outer.with([&](int&) { outer.with([](int&) {}); })), "lock rank violation");
     Mutex mutex(Rank::block_device);
-    EXPECT_DEATH(outer.with([&](int&) { static_cast<void>(mutex.lock(Deadline::after(1_ms))); }),
-                 "broken invariant");
+    EXPECT_DEATH(
+        (give_up_soon(), outer.with([&](int&) { static_cast<void>(mutex.lock(Deadline::after(1_ms))); })),
+        "broken invariant");
     EXPECT_EQ(spinning_ranks(), 0U);
 }
 
