@@ -24,6 +24,8 @@ struct Limits {
     std::size_t findings_kept = 3;
     /// Ended mappings remembered for a device (a later access is then dma-outside-mapping).
     std::size_t ended_mappings = 65'536;
+    /// Devices whose mappings are told apart; a machine has fewer, a guest may name any number.
+    std::size_t devices = 1'024;
     /// Open commands, transfers and mappings remembered in all: beyond it the oldest are dropped and the
     /// rules that needed them say so.
     std::size_t open_objects = 1'048'576;

@@ -6,27 +6,11 @@
 # A log without such lines must stay silent under every rule.
 import pathlib
 
+import foreign_cases  # noqa: F401: it adds to CASES
+from cases import CASES, case, run
 from logs import *
 
 HERE = pathlib.Path(__file__).parent
-CASES = {}
-
-
-def case(rule, name):
-    def add(function):
-        CASES[rule, name] = function
-        return function
-    return add
-
-
-def run(about, body):
-    """A whole run with `body` between work and shutdown."""
-    log = Log(about)
-    log.begin()
-    log.work()
-    body(log)
-    log.end()
-    return log
 
 
 @case("dma-outside-mapping", "breaks-nvme")

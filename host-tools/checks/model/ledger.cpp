@@ -87,7 +87,7 @@ void Ledger::see(const trace::Event& event) {
         return;
     }
     if (event.kind != Kind::marker_command_complete && event.kind != Kind::marker_command_timeout &&
-        event.kind != Kind::marker_command_failed) {
+        event.kind != Kind::marker_command_failed && event.kind != Kind::marker_command_refused) {
         return;
     }
     const Key key{static_cast<Bdf>(event.args[0]), static_cast<std::uint32_t>(event.args[1]),
@@ -95,6 +95,18 @@ void Ledger::see(const trace::Event& event) {
     const std::uint64_t id = event.args[2];
     const auto same = [id](const Command& command) { return command.submitted && command.marker_id == id; };
     const Place at = place_of(event);
+    if (event.kind == Kind::marker_command_refused) {
+        // The driver knows no generation of what it refuses: only the id on the wire says which command it
+        // was.
+        Command* command = oldest(key, [](const Command& c) {
+            return c.submitted && c.completed && !c.acknowledged && !c.refused;
+        });
+        if (command != nullptr) {
+            command->refused = at;
+            close_when_done(*command);
+        }
+        return;
+    }
     if (event.kind == Kind::marker_command_complete) {
         Command* command =
             oldest(key, [&](const Command& c) { return same(c) && !c.acknowledged && c.completed; });
@@ -158,7 +170,7 @@ std::uint64_t Ledger::take(const Taken& taken, const Place& at) {
         unannounced.operation = taken.operation;
         command = &add(unannounced);
     } else {
-        std::erase(not_taken_[{taken.bdf, taken.queue}], command->serial);
+        not_waiting(*command);
     }
     command->taken = at;
     command->ambiguous = taken.ambiguous;
@@ -167,10 +179,10 @@ std::uint64_t Ledger::take(const Taken& taken, const Place& at) {
 }
 
 std::uint64_t Ledger::take_next(const Taken& taken, const Place& at) {
-    auto& waiting = not_taken_[{taken.bdf, taken.queue}];
-    while (!waiting.empty()) {
-        Command* command = open(waiting.front());
-        waiting.pop_front();
+    const auto waiting = not_taken_.find({taken.bdf, taken.queue});
+    while (waiting != not_taken_.end() && !waiting->second.empty()) {
+        Command* command = open(waiting->second.front());
+        waiting->second.pop_front();
         if (command != nullptr && !command->reset) {
             command->taken = at;
             signals_.taken(*command);
@@ -273,11 +285,7 @@ void Ledger::reset(Bdf bdf, const Place& at) {
         end_transfers(serial);
         close_when_done(*open(serial));
     }
-    for (auto& [queue, waiting] : not_taken_) {
-        if (queue.bdf == bdf) {
-            waiting.clear();
-        }
-    }
+    std::erase_if(not_taken_, [bdf](const auto& waiting) { return waiting.first.bdf == bdf; });
 }
 
 void Ledger::reset_queue(Bdf bdf, std::uint32_t queue, const Place& at) {
@@ -292,7 +300,7 @@ void Ledger::reset_queue(Bdf bdf, std::uint32_t queue, const Place& at) {
         end_transfers(serial);
         close_when_done(*open(serial));
     }
-    not_taken_[{bdf, queue}].clear();
+    not_taken_.erase({bdf, queue});
 }
 
 void Ledger::move(std::uint64_t serial, Bdf bdf) {
@@ -343,10 +351,21 @@ void Ledger::end_transfers(std::uint64_t owner) {
     transfers_.erase(transfers);
 }
 
+void Ledger::not_waiting(const Command& command) {
+    const auto waiting = not_taken_.find({command.bdf, command.queue});
+    if (waiting == not_taken_.end()) {
+        return;
+    }
+    std::erase(waiting->second, command.serial);
+    if (waiting->second.empty()) {
+        not_taken_.erase(waiting);  // a guest may name any number of queues
+    }
+}
+
 void Ledger::close_when_done(Command& command) {
     // A command that failed before the device took it may still be taken: only a reset ends that.
     const bool device_done = command.completed || command.reset;
-    const bool guest_done = !command.submitted || command.acknowledged || command.failed;
+    const bool guest_done = !command.submitted || command.acknowledged || command.failed || command.refused;
     if (device_done && guest_done) {
         close(command.serial);
     }
@@ -367,8 +386,7 @@ void Ledger::close(std::uint64_t serial) {
         }
     }
     if (!command.taken && command.submitted) {
-        auto& waiting = not_taken_[{command.bdf, command.queue}];
-        std::erase(waiting, serial);
+        not_waiting(command);
     }
     end_transfers(serial);
     signals_.closed(command);

@@ -106,6 +106,8 @@ class Ledger {
     template <class Fits>
     Command* oldest(const Key& key, Fits&& fits);
     Command& add(Command command);
+    /// The device has it, or never will: take_next does not look for it any more.
+    void not_waiting(const Command& command);
     void close_when_done(Command& command);
     void close(std::uint64_t serial);
 

@@ -33,8 +33,13 @@ Mappings::Change Mappings::map(const trace::Event& event) {
     const auto earlier = live_.find(mapping->id);
     if (earlier != live_.end()) {
         change = {MappingProblem::id_in_use, earlier->second};
+        auto ended = std::make_shared<Mapping>(*earlier->second);
+        ended->unmapped = mapping->mapped;
         end(earlier->second);
-    } else if (live_.size() >= limits_.open_objects) {
+        remember(spaces_[ended->bdf], ended);
+    }
+    if (live_.size() >= limits_.open_objects ||
+        (spaces_.size() >= limits_.devices && !spaces_.contains(mapping->bdf))) {
         ++dropped_;
         return change;
     }
@@ -59,10 +64,12 @@ Mappings::Change Mappings::unmap(const trace::Event& event) {
     const std::uint64_t id = trace::get<Kind::marker_dma_unmap, "mapping">(event);
     const auto found = live_.find(id);
     if (found == live_.end()) {
-        const Space& space = spaces_[bdf];
-        const auto ended = space.ended_by_id.find(id);
-        if (ended != space.ended_by_id.end()) {
-            return {MappingProblem::unmapped_twice, ended->second};
+        const auto space = spaces_.find(bdf);
+        if (space != spaces_.end()) {
+            const auto ended = space->second.ended_by_id.find(id);
+            if (ended != space->second.ended_by_id.end()) {
+                return {MappingProblem::unmapped_twice, ended->second};
+            }
         }
         return {MappingProblem::not_mapped, nullptr};
     }

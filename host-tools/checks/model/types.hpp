@@ -77,6 +77,7 @@ struct Command {
     Place acknowledged;                ///< marker command_complete
     Place timed_out;                   ///< marker command_timeout
     Place failed;                      ///< marker command_failed
+    Place refused;                     ///< marker command_refused: its completion was noticed, and not taken
     Place aborted;                     ///< an abort was sent for it, or may have been
     Place reset;                       ///< the device was reset before it finished
     std::uint64_t deadline = 0;        ///< nanoseconds from submission as stated; 0: none

@@ -60,7 +60,7 @@ class CmdDuplicate final : public Rule {
         const auto id = static_cast<std::uint16_t>(event.args[2] & 0xffff);
         // A late completion of a command that the driver gave up on is the device's right.
         for (const Command* command : world().ledger().with_id(bdf, queue, id)) {
-            if (command != nullptr && (command->timed_out || command->failed)) {
+            if (command->timed_out || command->failed) {
                 return;
             }
         }
@@ -76,7 +76,7 @@ class CmdDuplicate final : public Rule {
     }
 
     void on_close(const Command& command) override {
-        if (command.timed_out && given_up_.size() < 65'536) {
+        if ((command.timed_out || command.failed) && given_up_.size() < 65'536) {
             given_up_.insert({command.bdf, command.queue, command.id});
         }
     }
@@ -99,8 +99,7 @@ class CmdDuplicate final : public Rule {
 
     void judge_use(const Command& command, const Place& at) {
         for (const Command* earlier : world().ledger().with_id(command.bdf, command.queue, command.id)) {
-            if (earlier == nullptr || earlier->serial == command.serial || !earlier->outstanding() ||
-                earlier->ambiguous) {
+            if (earlier->serial == command.serial || !earlier->outstanding() || earlier->ambiguous) {
                 continue;
             }
             Draft draft = drafted(at, command.bdf, command.queue, command.id);

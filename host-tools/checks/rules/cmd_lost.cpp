@@ -31,7 +31,7 @@ class CmdLost final : public Rule {
         if (!command.completed) {
             device_owes(command);
         } else if (command.submitted && !command.acknowledged && !command.failed && !command.timed_out &&
-                   !command.shares_id) {  // that is cmd-duplicate's
+                   !command.refused && !command.shares_id) {  // that is cmd-duplicate's
             driver_forgot(command);
         }
     }
