@@ -55,6 +55,9 @@ struct Work {
     std::uint64_t request = 0;  ///< as in durable_begin, or 0
     unsigned attempt = 0;       ///< how often it was begun before
     bool wait = true;           ///< may sleep for room
+
+    /// Until when room is waited for: a time that has passed for who may not sleep.
+    [[nodiscard]] Deadline room_until() const { return wait ? deadline : Deadline::at(Instant{}); }
 };
 
 /// A piece that is under way, on one of the device's queues.

@@ -37,5 +37,7 @@ void raise(const interrupt::Message& message);
 
 /// Makes the nth allocation of frames from now (1 = the next) and all later ones fail; 0 = none fails.
 void fail_frames_from(std::uint64_t nth);
+/// What frame_statistics says of the memory's size, in frames.
+void set_total_frames(std::uint64_t frames);
 
 }  // namespace pv::hosted

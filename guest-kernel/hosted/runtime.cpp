@@ -24,6 +24,7 @@ std::vector<hosted::Marker> markers;
 std::vector<std::string> log_lines;
 std::atomic<std::uint64_t> fail_from{0};
 std::atomic<std::uint64_t> allocations{0};
+std::atomic<std::uint64_t> total_frames{0};
 
 constexpr std::size_t stamp_length = 14;  // "[   0.000000] "
 
@@ -94,6 +95,10 @@ void fail_frames_from(std::uint64_t nth) {
     fail_from = nth;
 }
 
+void set_total_frames(std::uint64_t frames) {
+    total_frames = frames;
+}
+
 }  // namespace hosted
 
 namespace memory {
@@ -118,7 +123,7 @@ void free_frames(PhysicalAddress address, unsigned) {
 }
 
 FrameStatistics frame_statistics() {
-    return {};
+    return {.total = total_frames};
 }
 
 PhysicalAddress to_physical(const void* pointer) {

@@ -59,6 +59,11 @@ void RangeAllocator::free(std::uint64_t begin, std::uint64_t size) {
         PV_ASSERT(pushed.has_value());
         std::rotate(free_.begin() + at, free_.end() - 1, free_.end());
     }
+    // What lies at the end is as good as never given out: all of it can be had as one again.
+    if (Range& last = free_[free_.size() - 1]; last.end == next_) {
+        next_ = last.begin;
+        free_.pop_back();
+    }
 }
 
 }  // namespace pv::memory

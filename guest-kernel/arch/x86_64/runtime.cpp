@@ -10,13 +10,21 @@ extern "C" {
 
 void* memcpy(void* __restrict to, const void* __restrict from, std::size_t n) {
     void* at = to;
-    __asm__ volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(n)::"memory");
+    // Words first: as good as bytes on a processor, and an eighth of the steps where each is emulated.
+    std::size_t words = n / 8;
+    std::size_t rest = n % 8;
+    __asm__ volatile("rep movsq" : "+D"(at), "+S"(from), "+c"(words)::"memory");
+    __asm__ volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(rest)::"memory");
     return to;
 }
 
 void* memset(void* to, int value, std::size_t n) {
     void* at = to;
-    __asm__ volatile("rep stosb" : "+D"(at), "+c"(n) : "a"(value) : "memory");
+    std::size_t words = n / 8;
+    std::size_t rest = n % 8;
+    const std::uint64_t pattern = static_cast<unsigned char>(value) * 0x0101'0101'0101'0101ULL;
+    __asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(pattern) : "memory");
+    __asm__ volatile("rep stosb" : "+D"(at), "+c"(rest) : "a"(pattern) : "memory");
     return to;
 }
 

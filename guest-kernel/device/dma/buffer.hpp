@@ -21,7 +21,7 @@ class Buffer {
                                                  Direction direction) {
         Buffer buffer;
         buffer.pages_ = PV_TRY(Pages::allocate(length));
-        buffer.mapping_ = PV_TRY(Mapping::map(requester, buffer.pages_, 0, length, direction));
+        buffer.mapping_ = PV_TRY(Mapping::share(requester, buffer.pages_, 0, length, direction));
         return buffer;
     }
 

@@ -3,6 +3,7 @@
 #include "device/dma/mapping.hpp"
 
 #include <atomic>
+#include <cstring>
 #include <utility>
 
 #include "base/log.hpp"
@@ -30,16 +31,43 @@ Statistics statistics() {
     return {mapped.load(), live.load(), in_quarantine.load(), abandoned.load()};
 }
 
-Result<Mapping> Mapping::map(Requester requester, const Pages& pages, std::size_t offset, std::size_t length,
-                             Direction direction) {
+Result<> Mapping::check(const Pages& pages, std::size_t offset, std::size_t length) {
     const std::size_t available = pages ? pages.bytes().size() : 0;
     if (length == 0 || offset > available || length > available - offset) {
         return fail(Error::invalid_argument);
     }
-    if (pages.quarantined()) {
-        return fail(Error::busy);
+    return pages.quarantined() ? fail(Error::busy) : Result<>{};
+}
+
+Result<Mapping> Mapping::map(Requester requester, const Pages& pages, std::size_t offset, std::size_t length,
+                             Direction direction, Deadline deadline) {
+    if (!bounce::active()) {
+        return share(requester, pages, offset, length, direction);
     }
-    const PhysicalAddress physical = pages.physical() + offset;
+    PV_TRY(check(pages, offset, length));
+    // At the same place in its page: devices have rules on alignment, and drivers kept to them.
+    const std::size_t in_page = offset % page_size;
+    const bounce::Slice slice = PV_TRY(bounce::take(in_page + length, deadline));
+    // Also what the device is to write: it may write less than all.
+    std::memcpy(slice.bytes.data() + in_page, pages.bytes().data() + offset, length);
+    auto mapping = give(requester, pages, slice.physical + in_page, length, direction);
+    if (!mapping) {
+        bounce::give_back(slice);
+        return mapping;
+    }
+    mapping->slice_ = slice;
+    mapping->offset_ = offset;
+    return mapping;
+}
+
+Result<Mapping> Mapping::share(Requester requester, const Pages& pages, std::size_t offset,
+                               std::size_t length, Direction direction) {
+    PV_TRY(check(pages, offset, length));
+    return give(requester, pages, pages.physical() + offset, length, direction);
+}
+
+Result<Mapping> Mapping::give(Requester requester, const Pages& pages, PhysicalAddress physical,
+                              std::size_t length, Direction direction) {
     iommu::Domain* domain = iommu::domain_of(requester);
     BusAddress bus{physical.value()};
     if (domain != nullptr) {
@@ -70,6 +98,8 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
         abandon();
         pages_ = std::move(other.pages_);
         domain_ = other.domain_;
+        slice_ = std::exchange(other.slice_, {});
+        offset_ = other.offset_;
         bus_ = other.bus_;
         length_ = other.length_;
         id_ = std::exchange(other.id_, 0);
@@ -111,9 +141,12 @@ void Mapping::unmap() {
     }
     live.fetch_sub(1);
     ended_early_ = false;
+    copy_back();
     if (std::exchange(quarantined_, false)) {
         in_quarantine.fetch_sub(1);
-        pages_.leave_quarantine();
+        if (pages_) {
+            pages_.leave_quarantine();
+        }
     }
     id_ = 0;
     pages_ = Pages{};
@@ -125,8 +158,22 @@ void Mapping::quarantine() {
     }
     quarantined_ = true;
     in_quarantine.fetch_add(1);
-    pages_.enter_quarantine();
     marker::dma_quarantine(requester_, id_, bus_, length_);
+    if (slice_.bytes.empty()) {
+        pages_.enter_quarantine();
+    } else {
+        pages_ = Pages{};  // the device has its copy, and nothing of it comes back
+    }
+}
+
+void Mapping::copy_back() {
+    if (slice_.bytes.empty()) {
+        return;
+    }
+    if (pages_ && direction_ != Direction::to_device) {
+        std::memcpy(pages_.bytes().data() + offset_, slice_.bytes.data() + offset_ % page_size, length_);
+    }
+    bounce::give_back(std::exchange(slice_, {}));
 }
 
 void Mapping::end_early() {
@@ -145,7 +192,8 @@ void Mapping::abandon() {
 void Mapping::keep_for_good() {
     abandoned.fetch_add(1);
     id_ = 0;
-    // The reference is given to nobody: these frames never come back.
+    // The reference is given to nobody: these frames never come back. Nor does a slice of the pool.
+    slice_ = {};
     pages_.leak();
 }
 

@@ -6,8 +6,10 @@
 #include <cstdint>
 
 #include "base/address.hpp"
+#include "base/deadline.hpp"
 #include "base/marker.hpp"
 #include "base/result.hpp"
+#include "device/dma/bounce.hpp"
 #include "device/dma/pages.hpp"
 
 namespace pv::iommu {
@@ -42,12 +44,21 @@ class Mapping {
     constexpr Mapping() = default;
 
     /// The device `requester` may from now on use `length` bytes (> 0) from `offset` into `pages`. Emits
-    /// dma_map. Behind an IOMMU the bus address is one of the device's domain; without one, the physical one.
+    /// dma_map. Behind an IOMMU the bus address is one of the device's domain. Without one the device works
+    /// on a copy in the bounce pool: what it writes is in the pages after `unmap`, and what the kernel writes
+    /// there meanwhile the device does not see. When the pool is used up, waits until `deadline` (threads
+    /// only, no spinlock held); the default only looks.
     /// Errors: invalid_argument when the range is not inside the pages; busy when the pages are in
-    /// quarantine; device_failed when the IOMMU cut the device off; not_supported for a device that is behind
-    /// an IOMMU and has no domain; out_of_memory.
+    /// quarantine, or the pool is used up and was only looked at; timed_out when it was used up until the
+    /// deadline; out_of_range (longer than the pool); device_failed when the IOMMU cut the device off;
+    /// not_supported for a device that is behind an IOMMU and has no domain; out_of_memory.
     [[nodiscard]] static Result<Mapping> map(Requester requester, const Pages& pages, std::size_t offset,
-                                             std::size_t length, Direction direction);
+                                             std::size_t length, Direction direction,
+                                             Deadline deadline = Deadline::at(Instant{}));
+
+    /// The same for memory that kernel and device look at together while it is mapped: never a copy.
+    [[nodiscard]] static Result<Mapping> share(Requester requester, const Pages& pages, std::size_t offset,
+                                               std::size_t length, Direction direction);
 
     Mapping(Mapping&& other) noexcept;
     Mapping& operator=(Mapping&& other) noexcept;
@@ -61,7 +72,8 @@ class Mapping {
     void unmap();
 
     /// Its owner gave up on the memory, which the device may still touch: it stays mapped until `unmap`.
-    /// Emits dma_quarantine.
+    /// Emits dma_quarantine. The owner's pages are free at once where the device works on a copy: what it
+    /// still writes never reaches them.
     void quarantine();
 
     /// Breaks dma-after-unmap on purpose: says that it ended, while the device goes on (misbehave/).
@@ -82,11 +94,19 @@ class Mapping {
     [[nodiscard]] Requester requester() const { return requester_; }
 
   private:
+    [[nodiscard]] static Result<> check(const Pages& pages, std::size_t offset, std::size_t length);
+    /// What map and share have in common: `physical` is what the device uses.
+    [[nodiscard]] static Result<Mapping> give(Requester requester, const Pages& pages,
+                                              PhysicalAddress physical, std::size_t length,
+                                              Direction direction);
+    void copy_back();
     void abandon();
     void keep_for_good();
 
     Pages pages_;
     iommu::Domain* domain_ = nullptr;  ///< null: the bus address is the physical one
+    bounce::Slice slice_{};            ///< the copy the device works on; empty: it works on the pages
+    std::size_t offset_ = 0;           ///< into the pages, where there is a copy
     BusAddress bus_{};
     std::size_t length_ = 0;
     std::uint64_t id_ = 0;  ///< unique for the guest's life; 0 = not mapped

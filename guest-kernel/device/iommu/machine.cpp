@@ -9,6 +9,7 @@
 #include "acpi/tables.hpp"
 #include "base/log.hpp"
 #include "base/vector.hpp"
+#include "device/dma/bounce.hpp"
 #include "device/iommu/registry.hpp"
 #include "device/iommu/vtd.hpp"
 #include "device/pci/regs.hpp"
@@ -75,7 +76,12 @@ void start(std::span<const pci::Found> functions) {
             }
             // What a unit was told of its memory cannot be taken back for certain: it is kept.
         }
-        log::warning("no IOMMU: DMA is not confined; bounce buffers from a fixed pool");
+        const Result<> pool = dma::bounce::start();
+        log::warning("no IOMMU: DMA is not confined; bounce buffers from a fixed pool of {} KiB",
+                     dma::bounce::figures().size >> 10);
+        if (!pool) {
+            log::error("dma: no bounce buffers: {}; devices work on the kernel's own memory", pool.error());
+        }
         return;
     }
     log::info("{}: {} devices, each in a domain of its own", made->kind, made->devices.size());

@@ -97,7 +97,8 @@ Result<block::Ticket> Namespace::start(const block::Work& work) {
             const bool writes = work.operation == marker::Operation::write;
             opcode = writes ? IoOpcode::write : IoOpcode::read;
             submission.data = PV_TRY(dma::Mapping::map(service_.device(), work.data->pages, work.data->offset,
-                                                       work.data->length, block::data_direction(writes)));
+                                                       work.data->length, block::data_direction(writes),
+                                                       work.room_until()));
             break;
         }
         case marker::Operation::write_zeroes:

@@ -145,8 +145,9 @@ Result<block::Ticket> Block::start(const block::Work& work) {
         return queue_->start(BlockRequest::flush, std::move(submission), room);
     }
     const bool writes = work.operation == marker::Operation::write;
-    submission.data = PV_TRY(dma::Mapping::map(marker_device(), work.data->pages, work.data->offset,
-                                               work.data->length, block::data_direction(writes)));
+    submission.data =
+        PV_TRY(dma::Mapping::map(marker_device(), work.data->pages, work.data->offset, work.data->length,
+                                 block::data_direction(writes), work.room_until()));
     transport_->misbehave();
     return queue_->start(writes ? BlockRequest::write : BlockRequest::read, std::move(submission), room);
 }
