@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 
 #include "arch/processor.hpp"
 #include "boot/tests.hpp"
@@ -35,6 +36,21 @@ class OnCpus {
 
   private:
     std::array<task::Thread, 64> threads_;
+};
+
+/// Where threads of all CPUs wait for one another, busy, so that what follows happens at the same time.
+class StartLine {
+  public:
+    void wait() {
+        ++arrived_;
+        const Deadline end = Deadline::after(cpus_patience);
+        while (arrived_ < arch::cpu_count() && !end.expired()) {
+            arch::relax();
+        }
+    }
+
+  private:
+    std::atomic<unsigned> arrived_{0};
 };
 
 inline void on_each_cpu(std::string_view name, void (*function)(void*), void* argument) {
