@@ -247,6 +247,9 @@ void CommandQueue::arrived(std::uint16_t wire, std::uint16_t status, std::uint32
             said(command).text(), now() - command.since, identity_.number,
             command.state == Command::State::timed_out ? "too late for its caller" : "after its deadline");
     }
+    if (command.state == Command::State::submitted || late) {
+        latencies_.add(now() - command.since);
+    }
     if ((command.state == Command::State::submitted || late) && !command.forgotten && !command.told) {
         marker::command_complete(identity_.device, identity_.number, id->marker(), status);
     }
@@ -395,6 +398,55 @@ Result<> CommandQueue::settle(Deadline deadline) {
                      identity_.number);
     }
     return {};
+}
+
+void CommandQueue::print_status() {
+    // Copied under the lock, said without: a console may be slow.
+    CommandCounts counts;
+    Latencies latencies;
+    Command oldest;
+    std::size_t outstanding = 0;
+    std::size_t owed = 0;
+    std::size_t overdue = 0;
+    bool held = false;
+    bool waits = false;
+    {
+        task::SpinGuard guard{lock_};
+        counts = table_.counts();
+        latencies = latencies_;
+        outstanding = table_.outstanding();
+        owed = table_.owed();
+        overdue = table_.overdue();
+        held = suspended_;
+        table_.for_each([&](CommandId id, const Command& command) {
+            if (!table_.finished(id) && (!waits || command.since < oldest.since)) {
+                oldest.operation = command.operation;
+                oldest.first = command.first;
+                oldest.blocks = command.blocks;
+                oldest.since = command.since;
+                oldest.deadline = command.deadline;
+                waits = true;
+            }
+        });
+    }
+    const std::string_view name = identity_.name;
+    log::info("status: {}: queue {}: {} of {} commands outstanding, {} owed by the device, {} overdue{}{}",
+              name, identity_.number, outstanding, table_.limit(), owed, overdue,
+              held ? ", held by a recovery" : "", closed() ? ", closed" : "");
+    if (waits) {
+        log::info("status: {}: queue {}: the oldest: {} for {}, deadline in {}", name, identity_.number,
+                  said(oldest).text(), now() - oldest.since, oldest.deadline.remaining());
+    }
+    log::info(
+        "status: {}: queue {}: {} submitted, {} completed, {} timed out, {} late, {} failed, {} refused, {} "
+        "repeated",
+        name, identity_.number, counts.submitted, counts.completed, counts.timed_out, counts.late,
+        counts.failed, counts.refused, counts.repeated);
+    std::array<char, 400> buffer;
+    format::Writer line{buffer};
+    latencies.write(line);
+    log::info("status: {}: queue {}: latencies{}, longest {}", name, identity_.number, line.text(),
+              latencies.longest());
 }
 
 CommandCounts CommandQueue::counts() {

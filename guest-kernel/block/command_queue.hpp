@@ -14,6 +14,7 @@
 #include "base/marker.hpp"
 #include "base/result.hpp"
 #include "block/command_table.hpp"
+#include "block/latency.hpp"
 #include "device/dma/mapping.hpp"
 #include "task/lock.hpp"
 #include "task/wait_queue.hpp"
@@ -110,6 +111,10 @@ class CommandQueue {
     [[nodiscard]] Result<> settle(Deadline deadline);
 
     [[nodiscard]] CommandCounts counts();
+
+    /// Says on the console what is outstanding, what waits longest and until when, what was counted, and the
+    /// latencies. Threads only.
+    void print_status();
     [[nodiscard]] std::size_t owed();
 
     [[nodiscard]] const QueueIdentity& identity() const { return identity_; }
@@ -170,6 +175,7 @@ class CommandQueue {
     Duration patience_;
     task::SpinLock lock_{task::Rank::queue};
     CommandTable table_;                                       ///< guarded by lock_
+    Latencies latencies_;                                      ///< guarded by lock_
     Instant said_;                                             ///< guarded by lock_
     CommandId twice_;                                          ///< see submit_twice; guarded by lock_
     std::uint64_t refused_said_ = 0;                           ///< guarded by lock_

@@ -24,6 +24,9 @@ class Controller {
     /// `index` is below device_count(). The controller owns the device.
     [[nodiscard]] virtual Device& device(std::size_t index) = 0;
 
+    /// Says on the console how its queues stand. Threads only.
+    virtual void print_status() = 0;
+
     /// Lets go of the hardware: waits until the deadline at most for what is still owed, resets it, takes bus
     /// mastering away, and ends every mapping. Each step is bounded, so it returns whatever the device does.
     /// Threads only; nobody uses the devices any more. Called once, before destruction.

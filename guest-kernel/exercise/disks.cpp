@@ -66,6 +66,12 @@ void Disks::for_each(FunctionRef<void(block::Device&)> visit) {
     }
 }
 
+void Disks::print_status() {
+    for (auto& controller : controllers_) {
+        controller->print_status();
+    }
+}
+
 void Disks::let_go(Duration patience) {
     for (auto& controller : controllers_) {
         controller->shut_down(Deadline::after(patience));

@@ -24,6 +24,9 @@ class Disks {
 
     void for_each(FunctionRef<void(block::Device&)> visit);
 
+    /// Says on the console how each controller's queues stand. Threads only.
+    void print_status();
+
     /// Shuts down every controller.
     void let_go(Duration patience);
 

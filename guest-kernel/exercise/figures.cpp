@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "exercise/figures.hpp"
 
+#include <array>
+
 #include "base/format.hpp"
 #include "base/log.hpp"
 
@@ -19,12 +21,8 @@ void print(std::string_view disk, std::uint64_t threads, const Figures& figures,
               figures.errors, figures.timeouts, figures.repeated);
     std::array<char, 400> buffer;
     format::Writer line{buffer};
-    for (std::size_t i = 0; i < Figures::buckets; ++i) {
-        if (figures.latencies[i] != 0) {
-            format::write(line, " <{}us:{}", std::uint64_t{1} << i, figures.latencies[i]);
-        }
-    }
-    log::info("exercise: {}: latencies{}, longest {}", disk, line.text(), figures.longest);
+    figures.latencies.write(line);
+    log::info("exercise: {}: latencies{}, longest {}", disk, line.text(), figures.latencies.longest());
 }
 
 }  // namespace pv::exercise

@@ -25,8 +25,8 @@ Worker::Worker(block::Device& disk, const Plan& plan, const Share& share)
       limit_{Deadline::after(plan.limit)} {}
 
 Result<> Worker::start() {
-    thread_ =
-        PV_TRY(task::Thread::create("exercise", [](void* self) { static_cast<Worker*>(self)->run(); }, this));
+    thread_ = PV_TRY(task::Thread::create(
+        "exercise", [](void* self) { static_cast<Worker*>(self)->run(); }, this));
     return {};
 }
 
@@ -196,7 +196,7 @@ bool Worker::prepare(std::size_t length) {
 }
 
 bool Worker::account(const Result<>& result, Duration latency) {
-    figures_.add_latency(latency);
+    figures_.latencies.add(latency);
     if (result) {
         return true;
     }

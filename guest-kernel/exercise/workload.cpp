@@ -14,6 +14,7 @@
 #include "exercise/disks.hpp"
 #include "exercise/load.hpp"
 #include "exercise/plan.hpp"
+#include "exercise/prompt.hpp"
 #include "exercise/provoke.hpp"
 
 namespace pv::exercise {
@@ -112,6 +113,8 @@ Status run() {
     if (disks.failed() != 0) {
         status = Status::set_up;
     }
+    // Without it everything else works: who types gets no answer.
+    auto prompt = Prompt::create([](void* all) { static_cast<Disks*>(all)->print_status(); }, &disks);
     if (asked) {
         status = worse(status, exercise(disks, plan));
     }
@@ -126,6 +129,7 @@ Status run() {
     if (const auto misbehaviour = boot::option("misbehave"); misbehaviour && !provoke(disks, *misbehaviour)) {
         status = worse(status, Status::set_up);
     }
+    prompt = nullptr;
     disks.let_go(plan.shutdown);
     const dma::Statistics dma = dma::statistics();
     log::info("dma: {} mappings made, {} live, {} in quarantine, {} abandoned", dma.mapped, dma.live,

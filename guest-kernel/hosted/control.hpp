@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.hpp"
@@ -34,6 +35,9 @@ void run_as_cpu(unsigned cpu);
 
 /// Delivers the interrupt a device would raise by this message, on the calling thread.
 void raise(const interrupt::Message& message);
+
+/// Types characters on the console.
+void type(std::string_view text);
 
 /// Makes the nth allocation of frames from now (1 = the next) and all later ones fail; 0 = none fails.
 void fail_frames_from(std::uint64_t nth);

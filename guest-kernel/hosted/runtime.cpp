@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "base/marker.hpp"
 #include "base/panic.hpp"
+#include "device/serial/console.hpp"
 #include "hosted/control.hpp"
 #include "memory/device_map.hpp"
 #include "memory/direct_map.hpp"
@@ -22,6 +23,7 @@ std::atomic<std::uint64_t> held_at{0};
 std::mutex records_lock;
 std::vector<hosted::Marker> markers;
 std::vector<std::string> log_lines;
+std::string typed;
 std::atomic<std::uint64_t> fail_from{0};
 std::atomic<std::uint64_t> allocations{0};
 std::atomic<std::uint64_t> total_frames{0};
@@ -69,6 +71,20 @@ void console_write(std::string_view line, bool) {
 
 }  // namespace log
 
+namespace device::serial {
+
+std::optional<char> read_console() {
+    const std::scoped_lock guard(records_lock);
+    if (typed.empty()) {
+        return std::nullopt;
+    }
+    const char c = typed.front();
+    typed.erase(0, 1);
+    return c;
+}
+
+}  // namespace device::serial
+
 namespace hosted {
 
 void hold_clock(Instant instant) {
@@ -88,6 +104,11 @@ std::vector<Marker> take_markers() {
 std::vector<std::string> take_log() {
     const std::scoped_lock guard(records_lock);
     return std::exchange(log_lines, {});
+}
+
+void type(std::string_view text) {
+    const std::scoped_lock guard(records_lock);
+    typed += text;
 }
 
 void fail_frames_from(std::uint64_t nth) {

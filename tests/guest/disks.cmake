@@ -39,6 +39,13 @@ pv_disk_test(virtio_disk_of_1_mib DISKS 1M EXPECT "2048 blocks of 512 bytes \\(1
 pv_disk_test(virtio_disk_of_8_tib DISKS 8T EXPECT "17179869184 blocks of 512 bytes \\(8388608 MiB\\)"
   QEMU -device virtio-blk-pci,drive=disk0)
 
+# A line typed on the console is answered while the exercise runs.
+pv_disk_test(status_on_the_console DISKS 64M APPEND "exercise=commands:30000,threads:2"
+  EXPECT "status: nvme0: queue 1: [0-9]+ of 255 commands outstanding, [0-9]+ owed by the device, 0 overdue"
+    "status: nvme0: queue 1: latencies( <[0-9]+us:[0-9]+)+, longest" "status: dma: [0-9]+ mappings made, [0-9]+ live, 0 in quarantine"
+    "status: nvme0: in service. 0 recoveries"
+  OPTIONS --type status QEMU -device nvme,drive=disk0,serial=disk0)
+
 # Where on the bus it sits does not matter (H9).
 pv_disk_test(disk_behind_a_root_port DISKS 64M EXPECT "pci: [0-9]+ functions on [2-9] buses" "nvme0n1: 131072 blocks"
   QEMU -device pcie-root-port,id=port0,chassis=1,slot=1 -device nvme,drive=disk0,serial=disk0,bus=port0)

@@ -3,7 +3,7 @@
 """Boots a kernel straight under QEMU and judges its console: the status it powers off with and lines it must say.
 
 usage: run_guest.py --kernel ELF --append TEXT [--status N] [--expect REGEX]... [--forbid REGEX]... [--memory M]
-                    [--deadline SECONDS] [--stuck-console] [--disk SIZE]...
+                    [--deadline SECONDS] [--stuck-console] [--type LINE] [--disk SIZE]...
                     [--plugin SO [--log-expect REGEX]...] [-- QEMU ARGUMENTS]
 
 With --plugin the guest is watched by our QEMU plugin, and its log is judged too. Each --disk is a sparse file; {disk0}, {disk1}, ... in QEMU's arguments are their names.
@@ -38,7 +38,11 @@ def boot(options, folder):
         writer = os.open(f"{console}.in", os.O_RDWR | os.O_NONBLOCK)
         command += ["-chardev", f"pipe,id=console,path={console}", "-serial", "chardev:console"]
     else:
-        command += ["-serial", f"file:{console}"]
+        command += ["-chardev", f"file,id=console,path={console}" + (f",input-path={console}.in" if options.type else ""),
+                    "-serial", "chardev:console"]
+    if options.type:
+        os.mkfifo(f"{console}.in")
+        keyboard = os.open(f"{console}.in", os.O_RDWR | os.O_NONBLOCK)
     disks = {}
     for number, size in enumerate(options.disk):
         disks[f"disk{number}"] = os.path.join(folder, f"disk{number}")
@@ -48,7 +52,14 @@ def boot(options, folder):
         command += ["-plugin", f"{options.plugin},probe=control", "-d", "plugin", "-D", os.path.join(folder, "log")]
     process = subprocess.Popen(command + arguments, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
-        process.wait(options.deadline)
+        end = time.monotonic() + options.deadline
+        while options.type and process.poll() is None and time.monotonic() < end:
+            try:
+                os.write(keyboard, options.type.encode() + b"\n")
+            except BlockingIOError:
+                pass  # nobody reads: what is on the way is enough
+            time.sleep(0.4)
+        process.wait(max(end - time.monotonic(), 0))
         ended = True
     except subprocess.TimeoutExpired:
         ended = False
@@ -56,6 +67,8 @@ def boot(options, folder):
         if process.poll() is None:
             process.kill()
             process.wait()
+    if options.type:
+        os.close(keyboard)
     if options.stuck_console:
         output = b""
         while chunk := os.read(reader, 65536):
@@ -111,6 +124,7 @@ def main():
     parser.add_argument("--plugin")
     parser.add_argument("--log-expect", action="append", default=[])
     parser.add_argument("--stuck-console", action="store_true")
+    parser.add_argument("--type", help="a line typed on the console, again and again")
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="paravane-guest-") as folder:

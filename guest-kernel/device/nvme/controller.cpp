@@ -176,6 +176,23 @@ Result<> Controller::verify() {
     return {};
 }
 
+void Controller::print_status() {
+    service_.admin_queue().print_status();
+    for (std::size_t i = 0; i < service_.queue_count(); ++i) {
+        service_.queue(i).print_status();
+    }
+    if (recovery_ != nullptr) {
+        const Recovery::Counts& counts = recovery_->counts();
+        log::info("status: {}: {}; {} recoveries, {} aborts ({} aborted), {} queues made again, {} resets",
+                  name(),
+                  recovery_->dead()        ? "given up"
+                  : recovery_->under_way() ? "a recovery is under way"
+                                           : "in service",
+                  counts.begun.load(), counts.aborts.load(), counts.aborted.load(), counts.queues.load(),
+                  counts.resets.load());
+    }
+}
+
 bool Controller::settle(Deadline deadline) {
     bool settled = true;
     for (std::size_t i = 0; i < service_.queue_count(); ++i) {

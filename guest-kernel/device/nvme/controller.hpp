@@ -35,6 +35,8 @@ class Controller final : public block::Controller, private Identity {
 
     [[nodiscard]] block::Device& device(std::size_t index) override { return *namespaces_[index]; }
 
+    void print_status() override;
+
     void shut_down(Deadline deadline) override;
 
   private:

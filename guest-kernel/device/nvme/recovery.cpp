@@ -113,7 +113,7 @@ void Recovery::begin(marker::Reason reason) {
 void Recovery::end(bool serves) {
     marker::recovery_end(service_.device(), id_, serves);
     if (serves) {
-        log::info("{}: recovery {} is over: it serves", service_.name(), id_);
+        log::info("{}: recovery {} is over: it serves", service_.name(), id_.load());
     }
     id_ = 0;
     due_.reset();

@@ -57,6 +57,8 @@ class Recovery {
     /// The device was given up.
     [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire); }
 
+    [[nodiscard]] bool under_way() const { return id_.load(std::memory_order_relaxed) != 0; }
+
     struct Counts {
         std::atomic<std::uint64_t> begun{0};
         std::atomic<std::uint64_t> aborts{0};
@@ -86,10 +88,10 @@ class Recovery {
     Service& service_;
     Identity& identity_;
     Counts counts_;
-    std::uint64_t id_ = 0;        ///< of the recovery under way, 0 = none
-    std::optional<Instant> due_;  ///< when a grace ends
-    std::uint64_t progress_ = 0;  ///< completions at the last step 3 or 4
-    unsigned useless_ = 0;        ///< steps 3 and 4 since something succeeded
+    std::atomic<std::uint64_t> id_{0};  ///< of the recovery under way, 0 = none
+    std::optional<Instant> due_;        ///< when a grace ends
+    std::uint64_t progress_ = 0;        ///< completions at the last step 3 or 4
+    unsigned useless_ = 0;              ///< steps 3 and 4 since something succeeded
     std::atomic<bool> dead_{false};
     std::atomic<bool> asked_{false};
     std::atomic<bool> stopping_{false};

@@ -35,6 +35,10 @@ void start_console() {
     port.unguarded().initialize();
 }
 
+std::optional<char> read_console() {
+    return port.with([](auto& uart) { return uart.read(); });
+}
+
 std::uint64_t dropped_characters() {
     return port.with([](auto& uart) { return uart.dropped(); });
 }

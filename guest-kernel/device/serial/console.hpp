@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace pv::device::serial {
 
 /// Sets the port up. Once, before the first line.
 void start_console();
+
+/// The next character somebody typed, nullopt when there is none. Any context; never waits.
+[[nodiscard]] std::optional<char> read_console();
 
 /// Characters the port did not take in time, since boot.
 [[nodiscard]] std::uint64_t dropped_characters();

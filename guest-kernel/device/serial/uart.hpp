@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/deadline.hpp"
@@ -21,6 +22,7 @@ enum class Register : std::uint8_t {
     line_status = 5,
 };
 
+inline constexpr std::uint8_t status_data_ready = 0x01;
 inline constexpr std::uint8_t status_transmit_empty = 0x20;
 inline constexpr unsigned fifo_depth = 16;
 
@@ -57,6 +59,14 @@ class Uart {
                 return;
             }
         }
+    }
+
+    /// The next character that came in, nullopt when there is none. Never waits.
+    [[nodiscard]] std::optional<char> read() {
+        if ((ports_.read(Register::line_status) & status_data_ready) == 0) {
+            return std::nullopt;
+        }
+        return static_cast<char>(ports_.read(Register::data));
     }
 
     [[nodiscard]] std::uint64_t dropped() const { return dropped_total_ + dropped_; }

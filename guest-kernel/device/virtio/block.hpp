@@ -48,6 +48,8 @@ class Block final : public block::Controller, public block::Device {
 
     [[nodiscard]] block::Device& device(std::size_t) override { return *this; }
 
+    void print_status() override { queue_->print_status(); }
+
     void shut_down(Deadline deadline) override;
 
     [[nodiscard]] const block::Geometry& geometry() const override { return geometry_; }

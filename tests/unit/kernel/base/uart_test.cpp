@@ -35,6 +35,29 @@ struct FakePorts {
     }
 };
 
+TEST(Uart, ReadsWhatCameIn) {
+    struct Typed {
+        std::string* text;
+
+        std::uint8_t read(Register r) const {
+            if (r == Register::line_status) {
+                return text->empty() ? status_transmit_empty : status_transmit_empty | status_data_ready;
+            }
+            const char c = text->front();
+            text->erase(0, 1);
+            return static_cast<std::uint8_t>(c);
+        }
+
+        void write(Register, std::uint8_t) const {}
+    };
+
+    std::string text = "ok";
+    Uart uart(Typed{&text});
+    EXPECT_EQ(uart.read(), 'o');
+    EXPECT_EQ(uart.read(), 'k');
+    EXPECT_EQ(uart.read(), std::nullopt);
+}
+
 TEST(Uart, WritesLinesAndLooksOnceAFifo) {
     Wire wire;
     Uart uart(FakePorts{&wire});
