@@ -14,6 +14,8 @@ namespace {
 using namespace literals;
 
 constexpr Duration interval = 250_ms;
+constexpr Duration eager_interval = 5_ms;
+constexpr int eager_looks = 40;
 /// Characters taken at one look: whoever sends without end does not keep the thread.
 constexpr int at_once = 256;
 
@@ -43,15 +45,20 @@ Prompt::~Prompt() {
 
 void Prompt::serve() {
     const auto stopped = [&] { return stopping_.load(std::memory_order_acquire); };
+    int eager = 0;
     while (!stopped()) {
+        bool any = false;
         for (int i = 0; i < at_once; ++i) {
             const auto c = device::serial::read_console();
             if (!c) {
                 break;
             }
             take(*c);
+            any = true;
         }
-        (void)wake_.wait(Deadline::after(interval), stopped);  // timed out: time to look again
+        // Once somebody types, the rest of the line is near: ports hand characters over one by one.
+        eager = any ? eager_looks : eager - (eager == 0 ? 0 : 1);
+        (void)wake_.wait(Deadline::after(eager == 0 ? interval : eager_interval), stopped);
     }
 }
 

@@ -25,8 +25,8 @@ Worker::Worker(block::Device& disk, const Plan& plan, const Share& share)
       limit_{Deadline::after(plan.limit)} {}
 
 Result<> Worker::start() {
-    thread_ = PV_TRY(task::Thread::create(
-        "exercise", [](void* self) { static_cast<Worker*>(self)->run(); }, this));
+    thread_ =
+        PV_TRY(task::Thread::create("exercise", [](void* self) { static_cast<Worker*>(self)->run(); }, this));
     return {};
 }
 
