@@ -15,7 +15,8 @@
 
 namespace pv::arch {
 struct Cpu;
-}
+struct TrapFrame;
+}  // namespace pv::arch
 
 namespace pv::task {
 
@@ -33,7 +34,8 @@ class Scheduler {
     [[noreturn]] static void idle();
 
     // For trap handling, interrupts off.
-    static void timer_interrupt();
+    /// `frame`: what it interrupted.
+    static void timer_interrupt(const arch::TrapFrame& frame);
     /// `was_called`: this is the reschedule interrupt.
     static void preempt_if_needed(bool was_called);
 
@@ -95,6 +97,7 @@ class Scheduler {
 
     bool take_over();
     void beat();
+    void watch_turn(const arch::TrapFrame& frame, Instant time);
 
     arch::Cpu& cpu_;
     SpinLock lock_{Rank::scheduler};
@@ -104,6 +107,8 @@ class Scheduler {
     std::array<ReadyList, levels> ready_;
     TimerSet timers_;
     Instant slice_end_;
+    Instant switched_at_;         ///< when the running thread began
+    bool greed_is_told_ = false;  ///< that it keeps others waiting too long
     Instant armed_for_ = Instant::max();
     std::uint64_t switches_ = 0;
 

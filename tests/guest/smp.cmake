@@ -2,9 +2,9 @@
 # Guest tests on 1, 2, 4 and 8 CPUs: guest.NAME_cpusN.
 set(cpu_counts 1 2 4 8)
 
-# pv_smp_test(NAME [LEDGER] [CPUS n...] [APPEND text] [STATUS n] [EXPECT regex...])
+# pv_smp_test(NAME [LEDGER] [CPUS n...] [APPEND text] [STATUS n] [EXPECT regex...] [OPTIONS ...])
 function(pv_smp_test name)
-  cmake_parse_arguments(arg "LEDGER" "APPEND;STATUS" "CPUS;EXPECT" ${ARGN})
+  cmake_parse_arguments(arg "LEDGER" "APPEND;STATUS" "CPUS;EXPECT;OPTIONS" ${ARGN})
   if(NOT arg_CPUS)
     set(arg_CPUS ${cpu_counts})
   endif()
@@ -18,7 +18,7 @@ function(pv_smp_test name)
     list(APPEND more LEDGER)
   endif()
   foreach(count IN LISTS arg_CPUS)
-    pv_guest_test(${name}_cpus${count} TEST ${name} ${more} EXPECT ${arg_EXPECT} QEMU -smp ${count})
+    pv_guest_test(${name}_cpus${count} TEST ${name} ${more} EXPECT ${arg_EXPECT} OPTIONS ${arg_OPTIONS} QEMU -smp ${count})
   endforeach()
 endfunction()
 
@@ -53,7 +53,11 @@ pv_smp_test(panic_shows_all_cpus LEDGER CPUS 2 4 STATUS 255
          "#[0-9] pv::guest_test::\\(anonymous namespace\\)::hang\\(" "#[0-9]+ pv_thread_main")
 pv_smp_test(watchdog_reports_a_silent_cpu CPUS 2 4 APPEND "test=watchdog_reports_a_silent_cpu watchdog=1s"
   EXPECT "error: watchdog: CPU [0-9] has not scheduled for [0-9.]+ s: thread \"silent\" at pv::"
-         "#[0-9] pv::guest_test::\\(anonymous namespace\\)::hang\\(" "watchdog: CPU [0-9] schedules again")
+         "#[0-9] pv::guest_test::\\(anonymous namespace\\)::hang\\(" "watchdog: CPU [0-9] schedules again"
+  OPTIONS --forbid "thread \"idle\"")
+pv_smp_test(watchdog_reports_a_greedy_thread CPUS 1 APPEND "test=watchdog_reports_a_greedy_thread watchdog=1s"
+  EXPECT "error: watchdog: thread \"main\" has waited for CPU 0 while thread \"greedy\" ran for [0-9.]+ s, at pv::"
+         "#[0-9] pv::guest_test::.*watchdog_reports_a_greedy_thread")
 
 # Without x2APIC, and with TSC deadline timers where the processor model has them.
 pv_guest_test(all_cpus_run_xapic TEST all_cpus_run EXPECT "interrupts: xAPIC" "scheduler: 4 CPUs"

@@ -399,4 +399,23 @@ PV_GUEST_TEST(watchdog_reports_a_silent_cpu) {
     task::sleep(1500_ms);
 }
 
+namespace {
+
+[[gnu::noinline]] void run_greedily(Instant until) {
+    while (now() < until) {
+        arch::relax();
+    }
+}
+
+}  // namespace
+
+// The same: interrupts are on, but nobody of a lower priority runs. Here this test's own thread is kept
+// waiting.
+PV_GUEST_TEST(watchdog_reports_a_greedy_thread) {
+    auto thread = task::Thread::create(
+        "greedy", [](void*) { run_greedily(now() + 3_s); }, nullptr, task::Priority::high, 0);
+    PV_EXPECT(thread.has_value());
+    PV_EXPECT(thread->join(Deadline::after(cpus_patience)).has_value());
+}
+
 }  // namespace pv::guest_test

@@ -126,6 +126,9 @@ void set_up() {
 void set_up_timer() {
     write(Register::divide, divide_by_16);
     write(Register::timer_vector, (tsc_deadline ? mode_tsc_deadline : 0U) | vector_timer);
+    // In xAPIC mode the register is memory, and the deadline a register: the mode must have arrived first
+    // (Intel SDM vol. 3, 11.5.4.1).
+    __asm__ volatile("mfence" ::: "memory");
 }
 
 void send(std::uint32_t apic_id, std::uint32_t command) {

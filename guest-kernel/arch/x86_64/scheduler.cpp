@@ -236,7 +236,8 @@ void Scheduler::arm() {
     if (running_ != idle_ && !ready_[running_->level].empty() && slice_end_ < next) {
         next = slice_end_;
     }
-    const Instant round = last_beat() + arch::watchdog_round();
+    const Instant round =
+        last_beat() + arch::watchdog_round(ready_count_.load(std::memory_order_relaxed) > 0);
     next = round < next ? round : next;
     // One set for earlier finds nothing to do and arms again: cheaper than setting it back each time.
     if (next < armed_for_) {
@@ -250,7 +251,9 @@ void Scheduler::switch_away() {
     preempt_.store(false, std::memory_order_relaxed);
     ControlBlock& previous = *running_;
     ControlBlock& next = pick();
-    slice_end_ = now() + slice;
+    switched_at_ = now();
+    slice_end_ = switched_at_ + slice;
+    greed_is_told_ = false;
     running_ = &next;
     running_level_.store(next.level, std::memory_order_relaxed);
     next.state = State::running;
@@ -355,7 +358,25 @@ void Scheduler::end_current() {
     panic("a thread went on after its end");
 }
 
-void Scheduler::timer_interrupt() {
+// Whether the running thread has kept a ready one from running for too long: told once a turn. With the lock,
+// and without it afterwards.
+void Scheduler::watch_turn(const arch::TrapFrame& frame, Instant time) {
+    const Duration patience = arch::watchdog_patience();
+    const ControlBlock* waiting = first_to_go(0, cpu_.index);
+    const bool tell = waiting != nullptr && !preempt_.load(std::memory_order_relaxed) && !greed_is_told_ &&
+                      patience != Duration() && time - switched_at_ >= patience;
+    std::array<char, name_max + 1> name{};
+    if (tell) {
+        greed_is_told_ = true;
+        name = waiting->name;
+    }
+    lock_.unlock(false);
+    if (tell) {
+        arch::report_greed(frame, name.data(), time - switched_at_);
+    }
+}
+
+void Scheduler::timer_interrupt(const arch::TrapFrame& frame) {
     Scheduler* self = arch::this_cpu().scheduler;
     if (self == nullptr) {
         return;
@@ -372,7 +393,7 @@ void Scheduler::timer_interrupt() {
         self->preempt_.store(true, std::memory_order_relaxed);
     }
     self->arm();
-    self->lock_.unlock(false);
+    self->watch_turn(frame, time);
     arch::watch_neighbour();
 }
 

@@ -24,7 +24,7 @@ struct Record {
 
 constinit task::SpinLock turn{task::Rank::shootdown};
 constinit Record record;
-constinit std::atomic<std::uint64_t> patience_ns{2'000'000'000};
+constinit std::atomic<std::uint64_t> patience_ns{5'000'000'000};
 constinit std::atomic<std::uint64_t> requests{0};
 constinit std::atomic<std::uint64_t> late_answers{0};
 

@@ -44,7 +44,7 @@ Result<> flush(VirtualAddress begin, std::uint64_t size, const CpuSet& cpus);
 /// Carries out what others ask of this CPU. Interrupts are off. Not for NMI.
 void serve();
 
-/// How long flush waits for an answer; 2 s unless set. For tests.
+/// How long flush waits for an answer; 5 s unless set. For tests.
 void set_patience(Duration patience);
 
 struct Statistics {

@@ -108,7 +108,7 @@ extern "C" void pv_trap(TrapFrame* frame) {
     ++cpu.interrupt_depth;
     switch (frame->vector) {
         case vector_timer:
-            task::Scheduler::timer_interrupt();
+            task::Scheduler::timer_interrupt(*frame);
             break;
         case vector_shootdown:
             tlb::serve();

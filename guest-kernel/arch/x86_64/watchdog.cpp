@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/watchdog.hpp"
 
+#include <array>
 #include <atomic>
+#include <span>
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/back_trace.hpp"
@@ -10,6 +12,7 @@
 #include "arch/x86_64/stop.hpp"
 #include "base/log.hpp"
 #include "task/scheduler.hpp"
+#include "task/thread.hpp"
 
 namespace pv::arch {
 namespace {
@@ -60,7 +63,7 @@ bool watch(Cpu& other) {
         watched.since.store(now().since_boot().to_nanoseconds());
         return true;
     }
-    if (now().since_boot().to_nanoseconds() - first_seen >= watchdog_round().to_nanoseconds() &&
+    if (now().since_boot().to_nanoseconds() - first_seen >= patience().to_nanoseconds() / 4 &&
         !watched.is_silent.exchange(true)) {
         report(other, silence);
     }
@@ -73,10 +76,23 @@ void set_watchdog(Duration value) {
     patience_ns.store(value.to_nanoseconds(), std::memory_order_relaxed);
 }
 
-Duration watchdog_round() {
-    return cpu_count() == 1 || patience() == Duration()
+Duration watchdog_patience() {
+    return patience();
+}
+
+Duration watchdog_round(bool somebody_waits) {
+    const bool nothing_to_watch = cpu_count() == 1 && !somebody_waits;
+    return nothing_to_watch || patience() == Duration()
                ? Duration::max()
                : Duration::nanoseconds(patience().to_nanoseconds() / 4);
+}
+
+void report_greed(const TrapFrame& frame, std::string_view waiting, Duration span) {
+    log::error("watchdog: thread \"{}\" has waited for CPU {} while thread \"{}\" ran for {}, at {}", waiting,
+               this_cpu().index, task::current_name(), span, Symbolised{frame.rip});
+    std::array<std::uint64_t, StopReport::frames_max> frames;
+    const std::size_t count = collect_back_trace(frameless_caller(frame.rip, frame.rsp), frame.rbp, frames);
+    print_frames(std::span(frames).first(count), false);
 }
 
 void watch_neighbour() {
