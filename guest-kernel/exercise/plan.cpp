@@ -48,6 +48,8 @@ Result<Plan> parse_plan(std::string_view text) {
             number(key, value, plan.rounds, 1, std::uint64_t{1} << 32, boot::parse_number);
         } else if (key == "commands") {
             number(key, value, plan.commands, 0, any, boot::parse_number);
+        } else if (key == "zeroes") {
+            number(key, value, plan.zeroes, 0, any, boot::parse_number);
         } else if (key == "large") {
             number(key, value, plan.large, 512, largest_size, boot::parse_size);
         } else if (key == "seed") {
@@ -63,7 +65,7 @@ Result<Plan> parse_plan(std::string_view text) {
         } else {
             log::error(
                 "exercise: no option is called '{}'; there are threads, blocks, size, rounds, commands, "
-                "large, "
+                "zeroes, large, "
                 "seed, give-up, deadline, limit and shutdown",
                 key);
             good = false;

@@ -18,6 +18,8 @@ struct Plan {
     std::uint64_t rounds = 1;
     std::uint64_t commands = 0;  ///< one-block reads of each disk on top
     std::uint64_t large = 0;     ///< bytes of the longest request; 0: what is somewhat more than one command
+    std::uint64_t zeroes =
+        0;  ///< Write Zeroes and discards of each thread on top, where the disk offers them
     std::uint64_t seed = 1;
     std::uint64_t give_up = 4;                  ///< timeouts after which a thread lets its disk be
     Duration deadline = Duration::seconds(2);   ///< of each request

@@ -48,7 +48,7 @@ void Worker::run() {
             return;
         }
     }
-    (void)many_commands();
+    (void)(many_commands() && zeroes());
 }
 
 bool Worker::round(std::uint64_t number) {
@@ -102,6 +102,43 @@ bool Worker::many_commands() {
         ++figures_.reads;
         figures_.bytes += shape.block_size;
         if (!account(result, now() - begun)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool Worker::zeroes() {
+    const block::Geometry& shape = disk_.geometry();
+    for (std::uint64_t i = 0; i < plan_.zeroes && shape.zero_blocks != 0; ++i) {
+        const std::uint64_t blocks = request_blocks(share_.blocks);
+        const std::uint64_t first = share_.first + random(share_.blocks - blocks + 1);
+        const std::size_t length = blocks * shape.block_size;
+        if (limit_.expired() || !prepare(length)) {
+            return false;
+        }
+        const Instant begun = now();
+        const auto zeroed = disk_.write_zeroes(first, blocks, Deadline::after(plan_.deadline));
+        ++figures_.writes;
+        if (!account(zeroed, now() - begun)) {
+            return false;
+        }
+        std::ranges::fill(pages_.bytes().subspan(offset_, length), std::byte{0xa5});
+        const auto result = disk_.read(first, {pages_, offset_, length}, Deadline::after(plan_.deadline));
+        ++figures_.reads;
+        figures_.bytes += length;
+        if (!account(result, now() - begun)) {
+            return false;
+        }
+        const auto data = pages_.bytes().subspan(offset_, length);
+        const auto wrong = std::ranges::find_if(data, [](std::byte b) { return b != std::byte{0}; });
+        if (zeroed && result && !writes_to_come() && wrong != data.end() &&
+            ++figures_.mismatches <= mismatch_log_limit) {
+            log::error("exercise: {}: byte {} of {} blocks from {} is not zero after Write Zeroes",
+                       disk_.name(), wrong - data.begin(), blocks, first);
+        }
+        if (shape.discard_blocks != 0 &&
+            !account(disk_.discard(first, blocks, Deadline::after(plan_.deadline)), now() - begun)) {
             return false;
         }
     }

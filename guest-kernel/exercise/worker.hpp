@@ -42,6 +42,8 @@ class Worker {
     /// One request that is longer than what one command carries.
     [[nodiscard]] bool large(const Pattern& pattern);
     [[nodiscard]] bool many_commands();
+    /// Parts of the share made zero, read back, and discarded.
+    [[nodiscard]] bool zeroes();
     [[nodiscard]] bool write(const Pattern& pattern, std::uint64_t first, std::uint64_t blocks);
     [[nodiscard]] bool read(const Pattern& pattern, std::uint64_t first, std::uint64_t blocks);
     [[nodiscard]] bool flush();

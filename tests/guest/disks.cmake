@@ -3,8 +3,12 @@
 set(exercised "0 mismatches, 0 errors, 0 timeouts")
 
 function(pv_disk_test name)
-  cmake_parse_arguments(arg "NIGHTLY" "APPEND;MEMORY" "DISKS;EXPECT;OPTIONS;QEMU" ${ARGN})
+  cmake_parse_arguments(arg "NIGHTLY" "APPEND;MEMORY;STATUS;CACHE" "DISKS;EXPECT;OPTIONS;QEMU" ${ARGN})
   set(append "exercise")
+  set(cache writeback)
+  if(arg_CACHE)
+    set(cache ${arg_CACHE})
+  endif()
   if(arg_APPEND)
     set(append "${arg_APPEND}")
   endif()
@@ -13,17 +17,22 @@ function(pv_disk_test name)
   set(number 0)
   foreach(size IN LISTS arg_DISKS)
     list(APPEND options --disk ${size})
-    list(APPEND drives -drive if=none,id=disk${number},file={disk${number}},format=raw,discard=unmap)
+    list(APPEND drives -drive if=none,id=disk${number},file={disk${number}},format=raw,discard=unmap,cache=${cache})
     math(EXPR number "${number} + 1")
   endforeach()
   set(flags LEDGER)
+  set(expected ${exercised})
+  if(arg_STATUS)
+    list(APPEND flags STATUS ${arg_STATUS})
+    set(expected)
+  endif()
   if(arg_NIGHTLY)
     list(APPEND flags NIGHTLY)
   endif()
   if(arg_MEMORY)
     list(APPEND flags MEMORY ${arg_MEMORY})
   endif()
-  pv_guest_test(${name} ${flags} KERNEL paravane-kernel APPEND "${append}" EXPECT ${arg_EXPECT} "${exercised}"
+  pv_guest_test(${name} ${flags} KERNEL paravane-kernel APPEND "${append}" EXPECT ${arg_EXPECT} ${expected}
     OPTIONS ${options} QEMU ${drives} ${arg_QEMU})
 endfunction()
 
@@ -38,6 +47,30 @@ pv_disk_test(virtio_disk_of_1_mib DISKS 1M EXPECT "2048 blocks of 512 bytes \\(1
   QEMU -device virtio-blk-pci,drive=disk0)
 pv_disk_test(virtio_disk_of_8_tib DISKS 8T EXPECT "17179869184 blocks of 512 bytes \\(8388608 MiB\\)"
   QEMU -device virtio-blk-pci,drive=disk0)
+
+# Namespaces of one controller, of different shapes; transfer limits; a write cache that is off.
+pv_disk_test(several_namespaces DISKS 64M 32M EXPECT "nvme0n1: 131072 blocks of 512 bytes" "nvme0n3: 8192 blocks of 4096 bytes"
+  "exercise: nvme0n3: 0 mismatches"
+  QEMU -device nvme,id=nvme0,serial=nvme0 -device nvme-ns,drive=disk0,bus=nvme0,nsid=1
+    -device nvme-ns,drive=disk1,bus=nvme0,nsid=3,logical_block_size=4096,physical_block_size=4096)
+pv_disk_test(disk_with_metadata DISKS 64M EXPECT "nvme0: namespace 1 is not used: not supported" "exercise: there is no disk"
+  STATUS 4 QEMU -device nvme,id=nvme0,serial=nvme0 -device nvme-ns,drive=disk0,bus=nvme0,nsid=1,ms=8)
+pv_disk_test(transfers_of_8_kib DISKS 64M EXPECT "transfers up to 8 KiB" "nvme0n1: .*, 16 blocks a command"
+  QEMU -device nvme,drive=disk0,serial=disk0,mdts=1)
+pv_disk_test(transfers_without_limit DISKS 64M EXPECT "transfers up to 2048 KiB" "nvme0n1: .*, 4096 blocks a command"
+  QEMU -device nvme,drive=disk0,serial=disk0,mdts=0)
+pv_disk_test(write_cache_off DISKS 64M CACHE writethrough EXPECT "nvme0: volatile write cache is off: no flush is sent"
+  QEMU -device nvme,drive=disk0,serial=disk0)
+pv_disk_test(write_zeroes DISKS 64M APPEND "exercise=zeroes:100" EXPECT "[0-9]+ writes, [0-9]+ reads"
+  QEMU -device nvme,drive=disk0,serial=disk0)
+
+# A queue pair for each CPU, or as many as the controller has.
+pv_disk_test(queue_for_each_cpu DISKS 64M EXPECT "nvme0: 4 queue pairs of 256 entries for 4 CPUs, 5 vectors"
+  QEMU -smp 4 -device nvme,drive=disk0,serial=disk0)
+pv_disk_test(fewer_queues_than_cpus DISKS 64M EXPECT "nvme0: 2 queue pairs of 256 entries for 4 CPUs"
+  QEMU -smp 4 -device nvme,drive=disk0,serial=disk0,max_ioqpairs=2,msix_qsize=3)
+pv_disk_test(one_vector_for_all DISKS 64M EXPECT "nvme0: 1 queue pairs of 256 entries for 4 CPUs, 1 vectors"
+  QEMU -smp 4 -device nvme,drive=disk0,serial=disk0,msix_qsize=1)
 
 # A line typed on the console is answered while the exercise runs.
 pv_disk_test(status_on_the_console DISKS 64M APPEND "exercise=commands:30000,threads:2"

@@ -224,7 +224,7 @@ void Controller::shut_down(Deadline deadline) {
         service_.notify_shutdown();
     }
     const Result<> disabled = service_.disable(marker::ResetReason::shutdown);
-    const bool quiet = disabled || disabled.error() == Error::device_failed;
+    const bool quiet = disabled || disabled.error() == Error::device_failed || service_.confined();
     service_.cut_off();
     marker::device_release(service_.device());
     service_.release(quiet);

@@ -288,7 +288,8 @@ void Recovery::give_up(marker::Reason reason, std::string_view why) {
     service_.close(why);
     // A controller that is gone reaches no memory; one that did not stop may, whatever its configuration
     // says, until its requests are through: what it was given stays in quarantine.
-    const bool quiet = reason == marker::Reason::gone || service_.disable(marker::ResetReason::recovery);
+    const bool quiet = reason == marker::Reason::gone || service_.confined() ||
+                       service_.disable(marker::ResetReason::recovery);
     service_.cut_off();
     if (quiet) {
         service_.empty_queues(Error::device_failed);

@@ -8,6 +8,7 @@
 
 #include "arch/processor.hpp"
 #include "base/log.hpp"
+#include "device/iommu/registry.hpp"
 #include "device/mmio/poll.hpp"
 
 namespace pv::nvme {
@@ -301,6 +302,10 @@ void Service::close(std::string_view why) {
     if (admin_ != nullptr) {
         admin_->close({});
     }
+}
+
+bool Service::confined() const {
+    return iommu::domain_of(device()) != nullptr;
 }
 
 void Service::cut_off() {

@@ -76,6 +76,9 @@ class Service {
     /// All queues refuse from now on; who waits gets device_failed. Memory stays with the device.
     void close(std::string_view why);
 
+    /// An IOMMU stands between it and memory: the end of a mapping is all it takes to cut it off.
+    [[nodiscard]] bool confined() const;
+
     /// No interrupts, no bus mastering. Without it the device cannot begin to reach memory.
     void cut_off();
 

@@ -174,6 +174,7 @@ TEST_F(RecoveryTest, RemovedControllerIsGivenUp) {
     EXPECT_LT(now() - begun, 1_s) << "a dead device answers at once";
     const auto marks = markers();
     EXPECT_EQ(marks.results(PV_MARKER_device_dead, 1), std::vector<std::uint64_t>{PV_REASON_GONE});
+    EXPECT_EQ(marks.results(PV_MARKER_device_reset, 1), std::vector<std::uint64_t>{0}) << "nothing to reset";
     EXPECT_EQ(marks.results(PV_MARKER_recovery_end, 2), std::vector<std::uint64_t>{1});
 }
 
@@ -239,6 +240,7 @@ TEST_F(RecoveryTest, NamespaceOfAnotherSizeAfterTheResetIsRetired) {
 
 // The id of a command that a recovery ended carries another generation than whoever has its slot now.
 TEST_F(RecoveryTest, LateCompletionTouchesNothing) {
+    patience_.command = 200_ms;
     bring_up();
     write(10, 8);
     fake_->judge(hold(IoOpcode::read, 1));
@@ -246,16 +248,39 @@ TEST_F(RecoveryTest, LateCompletionTouchesNothing) {
     const auto reads = fake_->commands(false, static_cast<std::uint8_t>(IoOpcode::read));
     ASSERT_GE(reads.size(), 2U);
     const std::uint16_t stale = reads.front().command;
-    // Until every slot was used again, so that the stale one's is somebody else's right now.
-    fake_->judge(hold(IoOpcode::write, 1));
-    for (std::size_t i = 0; i < block::maximum_in_flight + 5; ++i) {
-        EXPECT_TRUE(read(10, 8, 10_s));
+    // Slots are used in turn: read until the next command gets the slot of the stale one.
+    const auto slot = [](std::uint16_t wire) { return wire % block::maximum_in_flight; };
+    const std::size_t slots = block::maximum_in_flight - 1;  // a ring of as many entries holds one less
+    const auto last_slot = [&] {
+        return slot(fake_->commands(false, static_cast<std::uint8_t>(IoOpcode::read)).back().command);
+    };
+    std::size_t since = 0;
+    while (last_slot() != slot(stale)) {
+        ASSERT_LT(++since, 2 * block::maximum_in_flight);
+        ASSERT_TRUE(read(10, 8, 10_s));
     }
+    for (std::size_t i = 0; i + 1 < slots; ++i) {
+        ASSERT_TRUE(read(10, 8, 10_s));
+    }
+    fake_->judge(hold(IoOpcode::write, 1));
     const auto refused = disk().counts().refused;
+    dma::Pages pages = *dma::Pages::allocate(4096);
+    std::atomic<bool> ended = false;
+    std::thread writer{[&] {
+        EXPECT_TRUE(disk().write(10, {pages, 0, 4096}, Deadline::after(10_s)));
+        ended = true;
+    }};
+    eventually([&] { return fake_->held() == 1; });
+    const std::uint16_t held =
+        fake_->commands(false, static_cast<std::uint8_t>(IoOpcode::write)).back().command;
+    EXPECT_EQ(slot(held), slot(stale)) << "the slot is somebody else's now";
+    EXPECT_NE(held, stale);
     fake_->lie(1, stale, 0);
     eventually([&] { return disk().counts().refused == refused + 1; });
     EXPECT_EQ(disk().counts().refused, refused + 1);
-    EXPECT_TRUE(read(10, 8, 10_s));
+    EXPECT_FALSE(ended) << "the write was not carried out yet";
+    fake_->release();
+    writer.join();
 }
 
 TEST_F(RecoveryTest, LostInterruptIsFoundAtTheDeadline) {
