@@ -76,6 +76,9 @@ Analysis::Outcome Analysis::finish(bool finished) {
         result.outcome = result.findings != 0  ? store::Outcome::broken
                          : observed.count != 0 ? store::Outcome::held
                                                : store::Outcome::not_observed;
+        if (observed.no_subject) {
+            outcome.no_subject.push_back(result.rule);
+        }
         outcome.rules.push_back(std::move(result));
     }
     outcome.findings = findings_.take();

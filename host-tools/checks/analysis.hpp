@@ -35,6 +35,7 @@ class Analysis final : private Signals {
 
     struct Outcome {
         std::vector<store::RuleResult> rules;  ///< in the order of selection
+        std::vector<std::string> no_subject;   ///< rules that had nothing to be about
         std::vector<store::Finding> findings;  ///< in the order of the trace; ids are not set
     };
 

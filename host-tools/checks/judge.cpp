@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "checks/analysis.hpp"
 #include "checks/select.hpp"
@@ -58,7 +61,13 @@ Result<store::Verdict> judge(store::Trace& trace, const Options& options, const 
         return written;
     };
     PV_TRY(trace.for_each_event({}, see));
-    const Analysis::Outcome outcome = analysis.finish(facts.finished.value_or(false));
+    Analysis::Outcome outcome = analysis.finish(facts.finished.value_or(false));
+    std::erase_if(outcome.rules, [&](const store::RuleResult& result) {
+        const RuleInfo* rule = find_rule(result.rule);
+        return rule != nullptr &&
+               std::ranges::find(outcome.no_subject, result.rule) != outcome.no_subject.end() &&
+               !is_named(*rule, options.rules);
+    });
     for (const store::RuleResult& result : outcome.rules) {
         keep_error(writer.add(result));
     }

@@ -37,7 +37,7 @@ std::span<const RuleInfo> rules() {
         dma_descriptor_rule(),      dma_leak_rule(),        dma_double_map_rule(),
         mmio_unmapped_rule(),       mmio_doorbell_rule(),   mmio_poll_unbounded_rule(),
         cmd_deadline_rule(),        cmd_lost_rule(),        cmd_duplicate_rule(),
-        flush_order_rule(),
+        flush_order_rule(),         iommu_fault_rule(),     iommu_stale_entry_rule(),
     };
     return all;
 }

@@ -82,6 +82,7 @@ class Rule {
     struct Observed {
         std::uint64_t count = 0;  ///< in RuleInfo::unit
         std::string note;         ///< what was missing (count 0), or what limits the evidence
+        bool no_subject = false;  ///< the machine has nothing the rule is about: no IOMMU, say
     };
 
     [[nodiscard]] virtual Observed observed() const = 0;

@@ -86,7 +86,27 @@ Error unknown(std::string_view word) {
                  : fmt::format("rules are {}; groups are all and no-markers; * matches any characters", all)};
 }
 
+/// Calls visit(word) for each word of each list.
+template <class Visit>
+void for_each_word(std::span<const std::string> lists, Visit&& visit) {
+    for (std::string_view rest : lists) {
+        while (!rest.empty()) {
+            const std::size_t comma = rest.find(',');
+            visit(rest.substr(0, comma));
+            rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+        }
+    }
+}
+
 }  // namespace
+
+bool is_named(const RuleInfo& rule, std::span<const std::string> words) {
+    bool named = false;
+    for_each_word(words, [&](std::string_view word) {
+        named = named || (word != "all" && word != "no-markers" && word != "*" && matches(word, rule.name));
+    });
+    return named;
+}
 
 Result<std::vector<const RuleInfo*>> select_rules(std::span<const std::string> words) {
     const auto all = rules();

@@ -17,7 +17,11 @@ namespace pv::checks {
 ///   dma-leak       that rule
 ///   dma-*          every rule whose name matches; * stands for any characters
 ///   -WORD          takes away what WORD would have added
+/// A rule that needs an IOMMU is left out of the results of a run without one, unless it is named.
 /// In the registry's order. Errors (usage): an unknown word, with the nearest name as hint; nothing selected.
 [[nodiscard]] Result<std::vector<const RuleInfo*>> select_rules(std::span<const std::string> words);
+
+/// Whether one of `words` asks for the rule by its name or a pattern, and not by a group.
+[[nodiscard]] bool is_named(const RuleInfo& rule, std::span<const std::string> words);
 
 }  // namespace pv::checks

@@ -52,3 +52,53 @@ def _(about="an id is mapped again while it is live; the device still uses the m
         log.mark("dma_unmap", NVME, identity, 0xA90000, 0x1000)
         del log.mappings[NVME, 0xA80000]
     return run(about, body)
+
+
+def translated(log, device, page):
+    log.line(f"vtd_iotlb_page_update IOTLB page update sid {device:#x} iova {page:#x} slpte {page | 3:#x} domain 0x1", 500)
+    log.line(f"vtd_dmar_translate dev {device >> 8:02x}:{device >> 3 & 31:02x}.{device & 7:02x} iova {page:#x} -> gpa {page:#x} mask 0xfff", 500)
+
+
+def read(log, page, invalidate=True):
+    """A read through VT-d, its mapping ended; the cached translation with it, or not."""
+    log.map(NVME, page, 0x1000, FROM_DEVICE)
+    log.submit(NVME, 5, READ)
+    log.take_nvme(5, READ, [page])
+    translated(log, NVME, page)
+    log.complete_nvme(5)
+    if invalidate:
+        log.line(f"vtd_inv_desc_iotlb_pages iotlb invalidate domain 0x1 addr {page:#x} mask 0x0", 500)
+    log.unmap(NVME, page)
+
+
+@case("iommu-fault", "breaks-refused")
+def _(about="the IOMMU refuses a device's write, piece by piece; QEMU tells each piece again as an access to nothing"):
+    def body(log):
+        read(log, 0xB00000)
+        log.expect("iommu-fault", NVME, 0xC00000)
+        for piece in range(4):
+            log.line(f"vtd_dmar_fault sid {NVME:#x} fault 5 addr {0xC00000 + 4 * piece:#x} write 1", 500)
+            log.line(f"Invalid write at addr {0xC00000 + 4 * piece:#x}, size 4, region '(null)', reason: rejected", 500)
+    return run(about, body)
+
+
+@case("iommu-stale-entry", "breaks-frame-reused")
+def _(about="a mapping ends, its translation stays cached, and its frame is mapped again"):
+    def body(log):
+        read(log, 0xB00000, invalidate=False)
+        log.expect("iommu-stale-entry", NVME, 0xB00000, 0x1000)
+        log.map(VIRTIO, 0xC00000, 0x1000, FROM_DEVICE, physical=0xB00000)
+        log.unmap(VIRTIO, 0xC00000)
+    return run(about, body)
+
+
+@case("iommu-stale-entry", "clean-invalidated")
+def _(about="frames are used again after invalidations by page, by domain, and after the unit dropped its cache"):
+    def body(log):
+        read(log, 0xB00000)
+        read(log, 0xB00000, invalidate=False)
+        log.line("vtd_inv_desc_iotlb_domain iotlb invalidate whole domain 0x1", 500)
+        read(log, 0xB00000, invalidate=False)
+        log.line("vtd_iotlb_reset IOTLB reset (reason: IOTLB entry num exceeds limit)", 500)
+        read(log, 0xB00000)
+    return run(about, body)

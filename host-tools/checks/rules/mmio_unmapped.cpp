@@ -44,6 +44,10 @@ class MmioUnmapped final : public Rule {
             case Kind::invalid_access:
                 rejected(event);
                 break;
+            case Kind::iommu_fault:
+            case Kind::viommu_fault:
+                cut_off_ = true;
+                break;
             default:
                 break;
         }
@@ -99,7 +103,9 @@ class MmioUnmapped final : public Rule {
         const Bar* bar = world().devices().find(address);
         // Firmware and kernels probe for what may not be there; a marked guest knows what it drives.
         const bool after_hello = world().guest().has_markers();
-        if (bar == nullptr && !after_hello) {
+        // What the IOMMU refuses a device, QEMU tells as an access that goes nowhere, and not whose it was. A
+        // device that was cut off goes on trying: from the first refusal on these are iommu-fault's.
+        if (bar == nullptr && (!after_hello || cut_off_)) {
             return;
         }
         if (bar != nullptr) {
@@ -141,6 +147,7 @@ class MmioUnmapped final : public Rule {
     }
 
     std::uint64_t accesses_ = 0;
+    bool cut_off_ = false;  ///< the IOMMU refused something
 };
 
 }  // namespace

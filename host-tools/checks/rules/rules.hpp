@@ -21,6 +21,8 @@ RuleInfo cmd_deadline_rule();
 RuleInfo cmd_lost_rule();
 RuleInfo cmd_duplicate_rule();
 RuleInfo flush_order_rule();
+RuleInfo iommu_fault_rule();
+RuleInfo iommu_stale_entry_rule();
 
 template <class T>
 std::unique_ptr<Rule> make_rule(const RuleContext& context) {

@@ -22,7 +22,7 @@ std::vector<std::string> selected(std::vector<std::string> words) {
 }
 
 TEST(SelectRules, EveryRuleByDefault) {
-    EXPECT_EQ(selected({}).size(), 13U);
+    EXPECT_EQ(selected({}).size(), 15U);
     EXPECT_EQ(selected({"all"}), selected({}));
 }
 
@@ -31,7 +31,7 @@ TEST(SelectRules, PatternsAndExclusions) {
               (std::vector<std::string>{"mmio-unmapped", "mmio-doorbell", "mmio-poll-unbounded"}));
     EXPECT_EQ(selected({"cmd-*,-cmd-lost", "flush-order"}),
               (std::vector<std::string>{"cmd-deadline", "cmd-duplicate", "flush-order"}));
-    EXPECT_EQ(selected({"-dma-leak"}).size(), 12U);
+    EXPECT_EQ(selected({"-dma-leak"}).size(), 14U);
     EXPECT_EQ(selected({"*-un*"}),
               (std::vector<std::string>{"dma-after-unmap", "mmio-unmapped", "mmio-poll-unbounded"}));
 }
@@ -40,6 +40,16 @@ TEST(SelectRules, WithoutMarkersLeavesOutWhatNeedsThem) {
     const auto names = selected({"no-markers"});
     EXPECT_EQ(std::ranges::count(names, "dma-outside-mapping"), 0);
     EXPECT_EQ(std::ranges::count(names, "mmio-unmapped"), 1);
+}
+
+TEST(SelectRules, KnowsWhatWasAskedForByName) {
+    const RuleInfo& rule = *find_rule("iommu-fault");
+    const auto named = [&](std::vector<std::string> words) { return is_named(rule, words); };
+    EXPECT_TRUE(named({"dma-leak,iommu-*"}));
+    EXPECT_TRUE(named({"iommu-fault"}));
+    EXPECT_FALSE(named({}));
+    EXPECT_FALSE(named({"all", "no-markers"}));
+    EXPECT_FALSE(named({"dma-*,-iommu-fault"}));
 }
 
 TEST(SelectRules, UnknownWordNamesTheNearest) {
