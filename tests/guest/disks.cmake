@@ -68,7 +68,7 @@ pv_disk_test(write_zeroes DISKS 64M APPEND "exercise=zeroes:100" EXPECT "[0-9]+ 
 pv_disk_test(queue_for_each_cpu DISKS 64M EXPECT "nvme0: 4 queue pairs of 256 entries for 4 CPUs, 5 vectors"
   QEMU -smp 4 -device nvme,drive=disk0,serial=disk0)
 pv_disk_test(fewer_queues_than_cpus DISKS 64M EXPECT "nvme0: 2 queue pairs of 256 entries for 4 CPUs"
-  QEMU -smp 4 -device nvme,drive=disk0,serial=disk0,max_ioqpairs=2,msix_qsize=3)
+  QEMU -smp 4 -device nvme,drive=disk0,serial=disk0,max_ioqpairs=2,msix_qsize=5)
 pv_disk_test(one_vector_for_all DISKS 64M EXPECT "nvme0: 1 queue pairs of 256 entries for 4 CPUs, 1 vectors"
   QEMU -smp 4 -device nvme,drive=disk0,serial=disk0,msix_qsize=1)
 

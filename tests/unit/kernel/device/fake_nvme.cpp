@@ -17,6 +17,7 @@ constexpr std::size_t table = 0x2000;
 constexpr std::uint16_t not_supported = 0x001;
 constexpr std::uint16_t aborted_by_request = 0x007;
 constexpr std::uint16_t aborted_by_deletion = 0x008;
+constexpr std::uint16_t invalid_vector = 0x108;
 constexpr std::uint16_t beyond_the_end = 0x080;
 
 std::byte* memory(std::uint64_t bus) {
@@ -233,6 +234,9 @@ std::uint16_t FakeNvme::admin(const SubmissionEntry& entry, std::uint32_t& resul
             result = shape.cache_on;
             return 0;
         case AdminOpcode::create_completion_queue:
+            if (entry.dword11 >> 16 >= shape.vectors) {
+                return invalid_vector;
+            }
             completions_[number] = {reinterpret_cast<CompletionEntry*>(memory(entry.prp1)), entries, 0, true,
                                     static_cast<std::uint16_t>(entry.dword11 >> 16)};
             return 0;
