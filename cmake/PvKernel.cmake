@@ -40,6 +40,7 @@ if(PV_KERNEL_TESTS)
   add_library(pv_kernel_tests OBJECT ${PV_KERNEL_TESTS})
   target_link_libraries(pv_kernel_tests PRIVATE pv_kernel_flags)
   target_include_directories(pv_kernel_tests PRIVATE "${PROJECT_SOURCE_DIR}/tests/guest")
+  target_compile_definitions(pv_kernel_tests PRIVATE PV_MISBEHAVE=0)
 endif()
 
 # pv_kernel(NAME OBJECT_LIBRARY...): lib/paravane/NAME.elf

@@ -78,3 +78,14 @@ pv_guest_test(apic_id_out_of_reach LEDGER APPEND "test=all_cpus_run test_madt=ad
   EXPECT "panic: the MADT lists APIC id 300, which cannot be in xAPIC mode" QEMU -cpu max,-x2apic -smp 2)
 pv_guest_test(apic_id_255_is_everybody LEDGER APPEND "test=all_cpus_run test_madt=add:255" STATUS 255
   EXPECT "panic: the MADT lists APIC id 255, which cannot be in xAPIC mode" QEMU -cpu max,-x2apic -smp 2)
+
+# Each allocation fails in turn (C19).
+pv_guest_test(each_allocation_fails LEDGER EXPECT "threads: [1-9][0-9]* allocations")
+set(disks -drive if=none,id=disk0,file={disk0},format=raw -drive if=none,id=disk1,file={disk1},format=raw
+  -device nvme,drive=disk0,serial=disk0)
+pv_guest_test(each_allocation_of_a_driver_fails LEDGER EXPECT "2 drivers" OPTIONS --disk 64M --disk 64M
+  QEMU ${disks} -device virtio-blk-pci,drive=disk1)
+pv_guest_test(each_allocation_of_a_driver_fails_iommu LEDGER TEST each_allocation_of_a_driver_fails
+  EXPECT "each in a domain of its own" "2 drivers" OPTIONS --disk 64M --disk 64M
+  QEMU -smp 4 -machine kernel-irqchip=split -device intel-iommu,intremap=on ${disks}
+       -device virtio-blk-pci,drive=disk1,iommu_platform=on,disable-legacy=on)

@@ -9,6 +9,7 @@
 #include "base/panic.hpp"
 #include "boot/memory.hpp"
 #include "memory/frame_stock.hpp"
+#include "memory/refusal.hpp"
 
 namespace pv::memory {
 namespace {
@@ -58,6 +59,9 @@ bool gather() {
 Result<PhysicalAddress> allocate_frames(unsigned order) {
     if (order > order_max) {
         return fail(Error::invalid_argument);
+    }
+    if (is_refused()) [[unlikely]] {
+        return fail(Error::out_of_memory);
     }
     if (order == 0) {
         const arch::InterruptsOff off;

@@ -10,6 +10,7 @@
 #include "arch/processor.hpp"
 #include "arch/x86_64/cpu.hpp"
 #include "boot/memory.hpp"
+#include "memory/refusal.hpp"
 #include "memory/slab.hpp"
 
 namespace pv::memory {
@@ -18,6 +19,9 @@ namespace {
 constinit Heap heap{{allocate_frames, free_frames, boot::order_of_frames}};
 
 void* take(std::size_t bytes, std::size_t alignment) {
+    if (is_refused()) [[unlikely]] {
+        return nullptr;
+    }
     const arch::InterruptsOff off;
     return heap.allocate(bytes, alignment, arch::this_cpu().heap_stock);
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <utility>
 
 #include "device/dma/mapping.hpp"
 #include "device/dma/pages.hpp"
@@ -50,6 +51,46 @@ class Buffer {
   private:
     Pages pages_;
     Mapping mapping_;
+};
+
+/// A buffer whose address no device has been told: given back when setting up fails half way.
+class UntoldBuffer {
+  public:
+    UntoldBuffer() = default;
+
+    /// As Buffer::allocate.
+    [[nodiscard]] static Result<UntoldBuffer> allocate(Requester requester, std::size_t length,
+                                                       Direction direction) {
+        UntoldBuffer untold;
+        untold.buffer_ = PV_TRY(Buffer::allocate(requester, length, direction));
+        return untold;
+    }
+
+    UntoldBuffer(UntoldBuffer&&) noexcept = default;
+
+    UntoldBuffer& operator=(UntoldBuffer&& other) noexcept {
+        std::swap(buffer_, other.buffer_);
+        return *this;
+    }
+
+    UntoldBuffer(const UntoldBuffer&) = delete;
+    UntoldBuffer& operator=(const UntoldBuffer&) = delete;
+
+    ~UntoldBuffer() {
+        if (buffer_) {
+            buffer_.release();
+        }
+    }
+
+    [[nodiscard]] const Buffer& operator*() const { return buffer_; }
+
+    [[nodiscard]] const Buffer* operator->() const { return &buffer_; }
+
+    /// For whoever tells the device, and is responsible from then on.
+    [[nodiscard]] Buffer take() { return std::move(buffer_); }
+
+  private:
+    Buffer buffer_;
 };
 
 }  // namespace pv::dma

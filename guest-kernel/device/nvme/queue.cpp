@@ -30,22 +30,22 @@ Result<std::unique_ptr<Queue>> Queue::create(block::QueueIdentity identity, cons
     if (!registers.contains(tail.offset, 4) || !registers.contains(head.offset, 4)) {
         return fail(Error::out_of_range);
     }
-    dma::Buffer submission = PV_TRY(
-        dma::Buffer::allocate(identity.device, entries * sizeof(SubmissionEntry), dma::Direction::to_device));
-    dma::Buffer completion = PV_TRY(dma::Buffer::allocate(identity.device, entries * sizeof(CompletionEntry),
-                                                          dma::Direction::from_device));
+    dma::UntoldBuffer submission = PV_TRY(dma::UntoldBuffer::allocate(
+        identity.device, entries * sizeof(SubmissionEntry), dma::Direction::to_device));
+    dma::UntoldBuffer completion = PV_TRY(dma::UntoldBuffer::allocate(
+        identity.device, entries * sizeof(CompletionEntry), dma::Direction::from_device));
     // One entry less than the queue has, and never more than the table of commands holds.
     const std::size_t limit = std::min(entries - 1, block::maximum_in_flight);
-    dma::Buffer lists =
-        PV_TRY(dma::Buffer::allocate(identity.device, limit * page_size, dma::Direction::to_device));
-    const QueuePair pair = PV_TRY(QueuePair::create(submission.bytes(), completion.bytes(), entries));
+    dma::UntoldBuffer lists =
+        PV_TRY(dma::UntoldBuffer::allocate(identity.device, limit * page_size, dma::Direction::to_device));
+    const QueuePair pair = PV_TRY(QueuePair::create(submission->bytes(), completion->bytes(), entries));
     std::unique_ptr<Queue> queue{new (std::nothrow) Queue{identity, pair, limit, patience}};
     if (queue == nullptr) {
         return fail(Error::out_of_memory);
     }
-    queue->submission_ = std::move(submission);
-    queue->completion_ = std::move(completion);
-    queue->lists_ = std::move(lists);
+    queue->submission_ = submission.take();
+    queue->completion_ = completion.take();
+    queue->lists_ = lists.take();
     queue->registers_ = registers;
     queue->tail_ = tail;
     queue->head_ = head;

@@ -182,6 +182,8 @@ Result<> Service::make_io_queues() {
     const std::size_t wanted = std::min<std::size_t>(arch::cpu_count(), vectors);
     const std::size_t count = PV_TRY(grant(wanted));
     const std::size_t entries = std::min<std::size_t>(io_entries, capabilities_.queue_entries());
+    // A queue belongs to this service as soon as it is there: whatever fails then, its memory is given back.
+    PV_TRY(io_.reserve(count));
     for (std::size_t i = 0; i < count; ++i) {
         const auto number = static_cast<std::uint16_t>(i + 1);
         auto queue = Queue::create({name_, device(), number}, registers_, capabilities_.doorbell_stride(),
@@ -192,10 +194,12 @@ Result<> Service::make_io_queues() {
             }
             return fail(queue.error());
         }
+        Queue* const made = queue->get();
+        PV_TRY(io_.push_back(std::move(*queue)));
         if (pci_.vector_count() == 1) {
-            lines_[admin_vector]->queues[1] = queue->get();
+            lines_[admin_vector]->queues[1] = made;
         } else {
-            std::unique_ptr<Line> line{new (std::nothrow) Line{.queues = {queue->get()}, .vector = {}}};
+            std::unique_ptr<Line> line{new (std::nothrow) Line{.queues = {made}, .vector = {}}};
             if (line == nullptr) {
                 return fail(Error::out_of_memory);
             }
@@ -204,7 +208,6 @@ Result<> Service::make_io_queues() {
             PV_TRY(pci_.set_vector(i + 1, line->vector.message()));
             PV_TRY(lines_.push_back(std::move(line)));
         }
-        PV_TRY(io_.push_back(std::move(*queue)));
         PV_TRY(create_queue(i));
     }
     log::info("{}: {} queue pairs of {} entries for {} CPUs, {} vectors", name_, io_.size(), entries,

@@ -23,29 +23,31 @@ Shared shared(const dma::Buffer& buffer) {
 
 Result<std::unique_ptr<BlockQueue>> BlockQueue::create(block::QueueIdentity identity,
                                                        const RequestShape& shape, std::size_t block_size) {
-    using dma::Buffer;
     using dma::Direction;
+    using dma::UntoldBuffer;
     const std::size_t table = SplitRing::table_bytes(shape.entries);
     const std::size_t available = SplitRing::available_bytes(shape.entries);
-    Memory memory;
-    memory.rings = PV_TRY(Buffer::allocate(identity.device, table + available, Direction::to_device));
+    UntoldBuffer rings =
+        PV_TRY(UntoldBuffer::allocate(identity.device, table + available, Direction::to_device));
     // The device writes it, and may read back what it wrote (QEMU changes single bits of its flags).
-    memory.used = PV_TRY(
-        Buffer::allocate(identity.device, SplitRing::used_bytes(shape.entries), Direction::bidirectional));
-    memory.headers =
-        PV_TRY(Buffer::allocate(identity.device, shape.slots * sizeof(BlockHeader), Direction::to_device));
-    memory.statuses = PV_TRY(Buffer::allocate(identity.device, shape.slots, Direction::from_device));
+    UntoldBuffer used = PV_TRY(UntoldBuffer::allocate(identity.device, SplitRing::used_bytes(shape.entries),
+                                                      Direction::bidirectional));
+    UntoldBuffer headers = PV_TRY(
+        UntoldBuffer::allocate(identity.device, shape.slots * sizeof(BlockHeader), Direction::to_device));
+    UntoldBuffer statuses =
+        PV_TRY(UntoldBuffer::allocate(identity.device, shape.slots, Direction::from_device));
+    UntoldBuffer tables;
     if (shape.indirect) {
-        memory.tables = PV_TRY(Buffer::allocate(
+        tables = PV_TRY(UntoldBuffer::allocate(
             identity.device, shape.slots * shape.chain() * sizeof(Descriptor), Direction::to_device));
     }
-    const SplitRing ring =
-        PV_TRY(SplitRing::create(memory.rings.bytes().first(table), memory.rings.bytes().subspan(table),
-                                 memory.used.bytes(), shape.entries));
-    const RequestRing requests{
-        ring, shape, {shared(memory.headers), shared(memory.statuses), shared(memory.tables)}};
-    std::unique_ptr<BlockQueue> queue{new (std::nothrow)
-                                          BlockQueue{identity, requests, std::move(memory), block_size}};
+    const SplitRing ring = PV_TRY(SplitRing::create(
+        rings->bytes().first(table), rings->bytes().subspan(table), used->bytes(), shape.entries));
+    const RequestRing requests{ring, shape, {shared(*headers), shared(*statuses), shared(*tables)}};
+    // Without memory for the queue, none of the buffers is taken.
+    std::unique_ptr<BlockQueue> queue{new (std::nothrow) BlockQueue{
+        identity, requests, Memory{rings.take(), used.take(), headers.take(), statuses.take(), tables.take()},
+        block_size}};
     if (queue == nullptr) {
         return fail(Error::out_of_memory);
     }

@@ -1,0 +1,161 @@
+// Each allocation of an operation fails in turn: the operation says so, and gives back all it took.
+// SPDX-License-Identifier: MIT
+#include <atomic>
+
+#include "base/function_ref.hpp"
+#include "base/log.hpp"
+#include "boot/tests.hpp"
+#include "device/dma/mapping.hpp"
+#include "device/iommu/machine.hpp"
+#include "device/nvme/controller.hpp"
+#include "device/pci/machine.hpp"
+#include "device/pci/regs.hpp"
+#include "device/virtio/block.hpp"
+#include "device/virtio/spec.hpp"
+#include "memory/frames.hpp"
+#include "memory/heap.hpp"
+#include "memory/refusal.hpp"
+#include "on_cpus.hpp"
+#include "task/park.hpp"
+#include "task/scheduler.hpp"
+
+namespace pv::guest_test {
+namespace {
+
+// Counts down the allocations of one thread; the one that reaches zero fails.
+constinit std::atomic<task::ControlBlock*> victim{nullptr};
+constinit std::atomic<std::uint64_t> countdown{0};
+constinit std::atomic<bool> has_refused{false};
+
+}  // namespace
+}  // namespace pv::guest_test
+
+namespace pv::memory {
+
+bool refuse_allocation() {
+    using namespace guest_test;
+    if (victim.load(std::memory_order_relaxed) == nullptr || task::in_interrupt() ||
+        task::Scheduler::current_or_null() != victim || countdown == 0) {
+        return false;
+    }
+    if (--countdown > 0) {
+        return false;
+    }
+    has_refused = true;
+    return true;
+}
+
+}  // namespace pv::memory
+
+namespace pv::guest_test {
+namespace {
+
+struct Held {
+    std::uint64_t objects = 0;
+    std::uint64_t frames = 0;
+    std::uint64_t mappings = 0;
+
+    static Held now() {
+        on_each_cpu("drain", [](void*) { memory::drain_heap(); }, nullptr);
+        task::sleep(Duration::milliseconds(2));  // the drainers' own blocks
+        memory::drain_heap();
+        const dma::Statistics dma = dma::statistics();
+        return {memory::heap_statistics().objects, memory::frame_statistics().free, dma.live + dma.abandoned};
+    }
+};
+
+constexpr std::uint64_t allocations_max = 400;
+
+// Frames that other CPUs' stocks of objects keep in use as slabs.
+std::uint64_t slack() {
+    return 8 + 32 * std::uint64_t{arch::cpu_count() - 1};
+}
+
+// `operation` is called with its first allocation failing, then its second, ... until none fails. It undoes
+// itself when it succeeds, and returns whether it did.
+void fail_each_allocation(std::string_view name, FunctionRef<bool()> operation) {
+    PV_EXPECT(operation());
+    PV_EXPECT(operation());
+    const Held before = Held::now();
+    std::uint64_t failed = 0;
+    std::uint64_t survived = 0;
+    std::uint64_t nth = 0;
+    do {
+        has_refused = false;
+        countdown = ++nth;
+        victim = &task::current();
+        const bool succeeded = operation();
+        victim = nullptr;
+        failed += succeeded ? 0U : 1U;
+        survived += succeeded && has_refused ? 1U : 0U;
+        PV_EXPECT(has_refused || succeeded);
+        const Held after = Held::now();
+        if (after.objects != before.objects || after.mappings != before.mappings ||
+            after.frames + slack() < before.frames) {
+            log::error("{}: allocation {} failed: {} objects, {} frames, {} mappings more than before", name,
+                       nth, after.objects - before.objects, before.frames - after.frames,
+                       after.mappings - before.mappings);
+            PV_EXPECT(false);
+            return;
+        }
+    } while (has_refused && nth < allocations_max);
+    PV_EXPECT(!has_refused);
+    PV_EXPECT(Held::now().frames + slack() >= before.frames);
+    log::info("{}: {} allocations, {} of them fatal to it, {} not; nothing leaked", name, nth - 1, failed,
+              survived);
+    PV_EXPECT(nth > 1);
+}
+
+}  // namespace
+
+// LEDGER C19.
+PV_GUEST_TEST(each_allocation_fails) {
+    std::array<task::Thread, 24> threads;
+    fail_each_allocation("threads", [&threads] {
+        bool all = true;
+        for (task::Thread& thread : threads) {
+            auto made =
+                task::Thread::create("short", [](void*) { task::sleep(Duration::milliseconds(5)); }, nullptr);
+            all = all && made.has_value();
+            if (made) {
+                thread = std::move(*made);
+            }
+        }
+        for (task::Thread& thread : threads) {
+            PV_EXPECT(!thread.joinable() || thread.join(Deadline::after(cpus_patience)).has_value());
+        }
+        return all;
+    });
+}
+
+// The same for the drivers' whole way up, with one NVMe and one virtio-blk disk.
+PV_GUEST_TEST(each_allocation_of_a_driver_fails) {
+    const auto functions = pci::find_functions();
+    PV_EXPECT(functions.has_value());
+    iommu::start(*functions);
+    log::set_threshold(log::Level::error);
+    unsigned drivers = 0;
+    for (const pci::Found& found : *functions) {
+        const bool is_nvme = found.base_class == pci::Registers::class_mass_storage &&
+                             found.subclass == pci::Registers::subclass_nvme;
+        const bool is_virtio = found.vendor == virtio::pci_vendor;
+        if (!is_nvme && !is_virtio) {
+            continue;
+        }
+        ++drivers;
+        fail_each_allocation(is_nvme ? "nvme" : "virtio-blk", [&] {
+            const pci::Function function = pci::function_at(found.address);
+            auto controller =
+                is_nvme ? nvme::Controller::create(function, 0) : virtio::Block::create(function, 0);
+            if (controller) {
+                (*controller)->shut_down(Deadline::after(Duration::seconds(10)));
+            }
+            return controller.has_value();
+        });
+    }
+    log::set_threshold(log::Level::info);
+    PV_EXPECT(drivers == 2);
+    log::info("{} drivers", drivers);
+}
+
+}  // namespace pv::guest_test
