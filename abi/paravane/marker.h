@@ -127,7 +127,7 @@ enum pv_recovery_reason {
  * dma_unmap       the same mapping ends: the device must not touch it from here on
  * dma_quarantine  the owner gave up on the memory, which stays mapped and is not reused
  * dma_fault       the IOMMU refused the device's access to bus address `iova`, and told the guest; reason = the
- *                 unit's number for it; write: 1 or 0
+ *                 unit's number for it; write: 1 or 0, 2 where the unit does not say
  * queue_create    kind (pv_queue_kind), queue = the device's number for it, entries, bus address of the ring
  *                 (a virtqueue's descriptor table). For a virtqueue, queue_areas comes first.
  * queue_areas     bus addresses of a virtqueue's driver (available) and device (used) areas

@@ -1,4 +1,4 @@
-// The contents of MADT, MCFG, FADT, DSDT (one object) and DMAR.
+// The contents of MADT, MCFG, FADT and DSDT (one object).
 // SPDX-License-Identifier: MIT
 #include "acpi/entries.hpp"
 
@@ -182,34 +182,6 @@ void read_dsdt(std::span<const std::byte> table, FixedHardware& fixed) {
         }
         return;
     }
-}
-
-Result<> read_dmar(std::span<const std::byte> table, Tables& tables) {
-    const auto head = read_at<spec::Dmar>(table, 0);
-    if (!head) {
-        refuse(tables, "DMAR", "shorter than its fixed part");
-        return {};
-    }
-    tables.interrupt_remapping = (head->flags & spec::dmar_flag_interrupt_remapping) != 0;
-    for (std::size_t offset = sizeof(spec::Dmar); offset < table.size();) {
-        const auto entry = read_at<spec::DmarEntry>(table, offset);
-        if (!entry || entry->length < sizeof(spec::DmarEntry) || entry->length > table.size() - offset) {
-            refuse(tables, "DMAR",
-                   "a structure reaches past the table or has no length; the rest is left out");
-            return {};
-        }
-        if (entry->type == spec::dmar_drhd) {
-            const auto unit = read_at<spec::Drhd>(table.subspan(offset, entry->length), 0);
-            if (!unit || unit->registers == 0 || unit->registers % page_size != 0) {
-                refuse(tables, "DMAR", "a remapping unit without usable registers");
-            } else {
-                PV_TRY(tables.remapping.push_back({PhysicalAddress(unit->registers), unit->segment,
-                                                   (unit->flags & spec::drhd_include_all) != 0}));
-            }
-        }
-        offset += entry->length;
-    }
-    return {};
 }
 
 }  // namespace pv::acpi

@@ -13,7 +13,9 @@ namespace pv::acpi {
 /// logged, counted in `refused` and left out. Error: out_of_memory.
 Result<> read_madt(std::span<const std::byte> table, Tables& tables);
 Result<> read_mcfg(std::span<const std::byte> table, Tables& tables);
+/// A DMAR or VIOT that contradicts itself anywhere is left out whole: one line, and no IOMMU.
 Result<> read_dmar(std::span<const std::byte> table, Tables& tables);
+Result<> read_viot(std::span<const std::byte> table, Tables& tables);
 
 /// Fills `fixed` and returns the DSDT's address, zero when there is none.
 PhysicalAddress read_fadt(std::span<const std::byte> table, Tables& tables);

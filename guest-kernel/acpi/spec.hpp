@@ -192,4 +192,66 @@ static_assert(sizeof(Drhd) == 16);
 inline constexpr std::uint16_t dmar_drhd = 0;
 inline constexpr std::uint8_t drhd_include_all = 1;
 
+/// 8.3.1; steps of a path follow
+struct DeviceScope {
+    std::uint8_t type;
+    std::uint8_t length;
+    le16 reserved;
+    std::uint8_t enumeration;
+    std::uint8_t bus;
+};
+
+static_assert(sizeof(DeviceScope) == 6);
+inline constexpr std::uint8_t scope_endpoint = 1;
+inline constexpr std::uint8_t scope_bridge = 2;
+
+struct PathStep {
+    std::uint8_t device;
+    std::uint8_t function;
+};
+
+static_assert(sizeof(PathStep) == 2);
+
+/// ACPI 6.4 refers to the "Virtual I/O Translation Table" document, revision 0
+struct Viot {
+    Header header;
+    le16 nodes;
+    le16 first_node;
+    le64 reserved;
+};
+
+static_assert(sizeof(Viot) == 48);
+
+struct ViotNode {
+    std::uint8_t type;
+    std::uint8_t reserved;
+    le16 length;
+};
+
+static_assert(sizeof(ViotNode) == 4);
+inline constexpr std::uint8_t viot_pci_range = 1;
+inline constexpr std::uint8_t viot_pci_unit = 3;
+
+struct ViotPciRange {
+    ViotNode node;
+    le32 endpoint;  ///< of the first function; they count on from there
+    le16 first_segment;
+    le16 last_segment;
+    le16 first;  ///< bus, device and function
+    le16 last;
+    le16 output;  ///< offset of the unit's node
+    std::array<std::uint8_t, 6> reserved;
+};
+
+static_assert(sizeof(ViotPciRange) == 24);
+
+struct ViotPciUnit {
+    ViotNode node;
+    le16 segment;
+    le16 bdf;
+    le64 reserved;
+};
+
+static_assert(sizeof(ViotPciUnit) == 16);
+
 }  // namespace pv::acpi::spec

@@ -154,7 +154,7 @@ class Parser {
         }
         const auto header = *read_at<spec::Header>(table->bytes(), 0);
         const std::string_view name = name_of(header.signature);
-        constexpr std::array<std::string_view, 4> known{"APIC", "MCFG", "FACP", "DMAR"};
+        constexpr std::array<std::string_view, 5> known{"APIC", "MCFG", "FACP", "DMAR", "VIOT"};
         for (std::size_t i = 0; i < known.size(); ++i) {
             if (name == known[i] && (seen_ & 1U << i) != 0) {
                 ++tables_.refused;
@@ -171,6 +171,9 @@ class Parser {
         }
         if (name == "DMAR") {
             return read_dmar(table->bytes(), tables_);
+        }
+        if (name == "VIOT") {
+            return read_viot(table->bytes(), tables_);
         }
         if (name == "FACP") {
             const PhysicalAddress dsdt = read_fadt(table->bytes(), tables_);

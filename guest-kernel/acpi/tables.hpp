@@ -11,8 +11,8 @@
 #include "base/vector.hpp"
 
 /// ACPI Specification 6.4 chapter 5; PCI Firmware Specification 3.2 section 4.1.2 (MCFG); Intel VT-d
-/// specification 4.0 chapter 8 (DMAR). Everything is checked before it is believed; a table that lies is
-/// reported on the log and left out, the others count.
+/// specification 4.0 chapter 8 (DMAR); Virtual I/O Translation Table 0 (VIOT). Everything is checked before
+/// it is believed; a table that lies is reported on the log and left out, the others count.
 namespace pv::acpi {
 
 struct LocalApic {
@@ -55,11 +55,34 @@ struct FixedHardware {
     std::uint8_t sleep_type_s5_b = 0;
 };
 
+/// A function's number among those of its bus.
+struct ScopeStep {
+    std::uint8_t device = 0;
+    std::uint8_t function = 0;
+};
+
+/// A device that is behind a remapping unit, as the way to it: from function to function, through bridges.
+struct DeviceScope {
+    bool bridge = false;   ///< everything behind it is meant
+    std::uint8_t bus = 0;  ///< where the way begins
+    Vector<ScopeStep> path;
+};
+
 /// One remapping hardware unit (DRHD).
 struct RemappingUnit {
     PhysicalAddress registers{};
     std::uint16_t segment = 0;
-    bool includes_all = false;
+    bool includes_all = false;  ///< whatever no other unit of the segment names
+    Vector<DeviceScope> scopes;
+};
+
+/// PCI functions [first, last], as markers number them, that are behind the virtio-iommu at function `unit`,
+/// and what the first of them is called there.
+struct TranslatedRange {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    std::uint32_t endpoint = 0;
+    std::uint32_t unit = 0;
 };
 
 struct Tables {
@@ -70,8 +93,9 @@ struct Tables {
     Vector<EcamRange> ecam;
     std::optional<FixedHardware> fixed;
     Vector<RemappingUnit> remapping;
-    bool interrupt_remapping = false;  ///< DMAR says the platform supports it
-    std::uint32_t refused = 0;         ///< tables or entries left out because they contradicted themselves
+    Vector<TranslatedRange> translated;  ///< by virtio-iommus (VIOT)
+    bool interrupt_remapping = false;    ///< DMAR says the platform supports it
+    std::uint32_t refused = 0;           ///< tables or entries left out because they contradicted themselves
 };
 
 /// Reads everything reachable from the RSDP at `rsdp`. Errors: not_found (no RSDP there), corrupt (neither

@@ -134,8 +134,8 @@ inline void dma_quarantine(Device device, std::uint64_t mapping, BusAddress bus,
     PV_EMIT(dma_quarantine, detail::number(device), mapping, bus.value(), length, 0, 0);
 }
 
-inline void dma_fault(Device device, std::uint64_t reason, std::uint64_t iova, bool write) {
-    PV_EMIT(dma_fault, detail::number(device), reason, iova, write ? 1 : 0, 0, 0);
+inline void dma_fault(Device device, std::uint64_t reason, std::uint64_t iova, std::uint64_t write) {
+    PV_EMIT(dma_fault, detail::number(device), reason, iova, write, 0, 0);
 }
 
 inline void queue_create(Device device, QueueKind kind, std::uint64_t queue, std::uint64_t entries,

@@ -77,6 +77,7 @@ void Disks::let_go(Duration patience) {
         controller->shut_down(Deadline::after(patience));
     }
     controllers_.clear();
+    iommu::stop();
 }
 
 }  // namespace pv::exercise

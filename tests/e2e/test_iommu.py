@@ -5,10 +5,13 @@ import unittest
 
 from harness import LIBRARY, PASS, TWO_DISKS, EndToEnd
 
-TOOK_OVER = {"intel": "VT-d: 4 devices, each in a domain of its own", "none": "no IOMMU: DMA is not confined"}
+TOOK_OVER = {"intel": "VT-d: 4 devices, each in a domain of its own",
+             "virtio": "virtio-iommu: 4 devices, each in a domain of its own", "none": "no IOMMU: DMA is not confined"}
 
 
 class Iommu(EndToEnd):
+    """What the trace holds of the unit's work, and what the guest says of it."""
+
     def count(self, trace, sql):
         rows = json.loads(self.paravane("query", trace, "--json", sql).stdout)
         return next(iter(rows[0].values()))
@@ -33,6 +36,14 @@ class Iommu(EndToEnd):
         # Every page that a device reached is in a mapping of that device.
         self.assertGreater(self.count(trace, "select count(*) from iommu_translation"), 1000)
         self.assertEqual(self.count(trace, """select count(*) from iommu_translation t where iova < 0xfee00000"""), 0)
+
+    def test_virtio_holds_every_rule(self):
+        trace = self.checked("virtio")
+        mapped = self.count(trace, "select count(*) from viommu_map")
+        self.assertGreater(mapped, 100)
+        self.assertEqual(mapped, self.count(trace, "select count(*) from viommu_unmap"))
+        self.assertEqual(self.count(trace, "select count(*) from viommu_fault"), 0)
+        self.assertGreater(self.count(trace, "select count(*) from viommu_translation"), 1000)
 
     def test_run_says_which(self):
         for iommu, line in TOOK_OVER.items():

@@ -20,3 +20,29 @@ pv_guest_test(iommu_caching_mode TEST iommu_device_reaches_what_it_was_given LED
 # 48-bit addresses, and no remapping of interrupts.
 pv_guest_test(iommu_without_interrupt_remapping TEST iommu_device_is_kept_from_what_was_taken_back LEDGER
   EXPECT "interrupts not remapped" ${refused} QEMU -device intel-iommu,intremap=off ${engine})
+
+# The second kind of unit: the same tests, the same outcome. It says less of why.
+set(viommu -device virtio-iommu-pci,addr=0x1e)
+set(viommu_refused "IOMMU: device 00:08.0 may not (write|use) 0x[0-9a-f]+: not mapped for that \\(reason 0x2\\)"
+  "IOMMU: device 00:08.0 is cut off from memory")
+pv_guest_test(virtio_iommu_device_reaches_what_it_was_given TEST iommu_device_reaches_what_it_was_given LEDGER
+  EXPECT "virtio-iommu: 3 devices, each in a domain of its own" OPTIONS --forbid "error:" QEMU ${viommu} ${engine})
+foreach(from what_it_was_not_given what_another_was_given what_was_taken_back writing_what_it_may_read)
+  pv_guest_test(virtio_iommu_device_is_kept_from_${from} TEST iommu_device_is_kept_from_${from} LEDGER
+    EXPECT ${viommu_refused} QEMU ${viommu} ${engine})
+endforeach()
+pv_guest_test(virtio_iommu_addresses_come_back TEST iommu_addresses_come_back LEDGER OPTIONS --forbid "error:"
+  QEMU ${viommu} ${engine})
+
+# A DMAR without what it must have: one line, no IOMMU, and the machine does its work.
+pv_disk_test(iommu_table_is_malformed DISKS 16M
+  EXPECT "error: ACPI: DMAR: shorter than its fixed part; the IOMMU is left off" "no IOMMU: DMA is not confined"
+  QEMU -acpitable sig=DMAR,data=/dev/null -device nvme,drive=disk0,serial=disk0)
+# Four CPUs map, unmap and wait for the same unit.
+foreach(unit vtd viommu)
+  pv_disk_test(iommu_with_four_cpus_${unit} APPEND "exercise=threads:8,blocks:256" DISKS 16M 16M
+    EXPECT "3 devices, each in a domain of its own|4 devices, each in a domain of its own" "0 live, 0 in quarantine, 0 abandoned"
+    OPTIONS --forbid "error:"
+    QEMU ${${unit}} -smp 4 -device nvme,drive=disk0,serial=disk0
+      -device virtio-blk-pci,drive=disk1,iommu_platform=on,disable-legacy=on)
+endforeach()

@@ -47,7 +47,10 @@ Result<> Domain::unmap(BusAddress bus, std::size_t pages) {
 
 void Domain::report(const Fault& fault) {
     faults_.fetch_add(1, std::memory_order_relaxed);
-    marker::dma_fault(device_, fault.reason, fault.address, fault.device_writes);
+    if (stopped()) {
+        return;  // what it still tries changes nothing any more
+    }
+    marker::dma_fault(device_, fault.reason, fault.address, static_cast<std::uint64_t>(fault.attempt));
     const auto number = static_cast<std::uint32_t>(device_);
     const std::uint32_t bus = number >> 8 & 0xff;
     const std::uint32_t slot = number >> 3 & 0x1f;
@@ -56,8 +59,7 @@ void Domain::report(const Fault& fault) {
                    fault.address, fault.words);
     } else {
         log::error("IOMMU: device {:02x}:{:02x}.{} may not {} {:#x}: {} (reason {:#x})", bus, slot,
-                   number & 7, fault.device_writes ? "write" : "read", fault.address, fault.words,
-                   fault.reason);
+                   number & 7, to_string(fault.attempt), fault.address, fault.words, fault.reason);
     }
     if (!stopped_.exchange(true, std::memory_order_acq_rel)) {
         cut_off();

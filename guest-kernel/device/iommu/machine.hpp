@@ -13,4 +13,8 @@ namespace pv::iommu {
 /// Once, before the first driver. Threads only.
 void start(std::span<const pci::Found> functions);
 
+/// Before power-off, when every device is at rest: a unit that is a device itself is put to rest as well.
+/// VT-d goes on: nothing reaches memory by its end.
+void stop();
+
 }  // namespace pv::iommu

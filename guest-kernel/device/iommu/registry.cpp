@@ -58,8 +58,8 @@ void report_fault(const Fault& fault) {
         return;
     }
     log::error("IOMMU: a device without a domain, {:#x}, may not {} {:#x}: {}",
-               static_cast<std::uint32_t>(fault.device), fault.device_writes ? "write" : "read",
-               fault.address, fault.words);
+               static_cast<std::uint32_t>(fault.device), to_string(fault.attempt), fault.address,
+               fault.words);
 }
 
 }  // namespace pv::iommu

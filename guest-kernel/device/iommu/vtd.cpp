@@ -259,7 +259,7 @@ void VtdUnit::take_faults() {
         report_fault({.device = marker::Device{record.source()},
                       .address = record.is_interrupt() ? record.interrupt_index() : record.address(),
                       .reason = record.reason(),
-                      .device_writes = record.is_write(),
+                      .attempt = record.is_write() ? Attempt::write : Attempt::read,
                       .interrupt = record.is_interrupt(),
                       .words = vtd_reason(record.reason())});
     }

@@ -205,6 +205,100 @@ TEST_F(AcpiTest, ASecondTableOfAKind) {
 }
 
 // Every byte of every table wrong in turn, with a right checksum: an answer each time, never a crash.
+/// A remapping unit that names one device behind a bridge: 00:1c.0, then function 0.1 of its bus.
+Bytes dmar_with_scope(std::uint8_t scope_length, std::uint8_t device) {
+    Bytes body;
+    append(body, std::uint8_t{38});
+    append(body, std::uint8_t{0});
+    body.resize(12);
+    append(body, spec::Drhd{{0, 26}, 0, 0, 0, 0xfed9'0000});
+    append(body, spec::DeviceScope{spec::scope_endpoint, scope_length, 0, 0, 0});
+    append(body, spec::PathStep{device, 0});
+    append(body, spec::PathStep{0, 1});
+    append(body, spec::Drhd{{0, 16}, spec::drhd_include_all, 0, 0, 0xfed9'1000});
+    return body;
+}
+
+TEST_F(AcpiTest, RemappingUnitsNameTheirDevices) {
+    machine_.put(0x6000, table("DMAR", dmar_with_scope(10, 0x1c)));
+    const auto tables = parse(rsdp_at, machine_);
+    ASSERT_TRUE(tables);
+    ASSERT_EQ(tables->remapping.size(), 2U);
+    EXPECT_FALSE(tables->interrupt_remapping);
+    EXPECT_FALSE(tables->remapping[0].includes_all);
+    ASSERT_EQ(tables->remapping[0].scopes.size(), 1U);
+    const DeviceScope& scope = tables->remapping[0].scopes[0];
+    EXPECT_FALSE(scope.bridge);
+    ASSERT_EQ(scope.path.size(), 2U);
+    EXPECT_EQ(scope.path[0].device, 0x1c);
+    EXPECT_EQ(scope.path[1].function, 1);
+    EXPECT_TRUE(tables->remapping[1].includes_all);
+    EXPECT_EQ(tables->remapping[1].registers, PhysicalAddress(0xfed9'1000));
+}
+
+// One lie anywhere, and the whole table is left out: half a description would confine half the devices.
+TEST_F(AcpiTest, AMalformedDmarIsLeftOutWhole) {
+    std::vector<Bytes> wrong = {dmar_with_scope(0, 1),  dmar_with_scope(6, 1),  dmar_with_scope(9, 1),
+                                dmar_with_scope(11, 1), dmar_with_scope(12, 1), dmar_with_scope(10, 32)};
+    Bytes overlong = dmar();
+    append(overlong, spec::DmarEntry{0, 400});
+    Bytes twice = dmar();
+    append(twice, spec::Drhd{{0, 16}, 1, 0, 0, 0xfed9'0000});
+    Bytes unaligned = dmar();
+    append(unaligned, spec::Drhd{{0, 16}, 1, 0, 0, 0xfed9'1008});
+    Bytes far = dmar();
+    append(far, spec::Drhd{{0, 16}, 1, 0, 0, 1ULL << 60});
+    Bytes endless = dmar();
+    append(endless, spec::DmarEntry{0, 0});
+    wrong.insert(wrong.end(), {overlong, twice, unaligned, far, endless, Bytes(4)});
+    for (const Bytes& body : wrong) {
+        hosted::take_log();
+        machine_.put(0x6000, table("DMAR", body));
+        const auto tables = parse(rsdp_at, machine_);
+        ASSERT_TRUE(tables);
+        EXPECT_EQ(tables->refused, 1U);
+        EXPECT_TRUE(tables->remapping.empty());
+        EXPECT_EQ(tables->processors.size(), 3U) << "the others count";
+        const auto lines = hosted::take_log();
+        ASSERT_EQ(lines.size(), 1U);
+        EXPECT_NE(lines[0].find("DMAR: "), std::string::npos);
+        EXPECT_NE(lines[0].find("the IOMMU is left off"), std::string::npos);
+    }
+}
+
+Bytes viot(std::uint16_t output, std::uint16_t first, std::uint16_t last, std::uint16_t nodes) {
+    Bytes body;
+    append(body, le16{nodes});
+    append(body, le16{48});
+    body.resize(12);
+    append(body, spec::ViotPciUnit{{spec::viot_pci_unit, 0, 16}, 0, 0x00f0, 0});
+    append(body, spec::ViotPciRange{{spec::viot_pci_range, 0, 24}, 0x100, 0, 0, first, last, output, {}});
+    return body;
+}
+
+TEST_F(AcpiTest, VirtioIommusAreRead) {
+    machine_.put(0x6000, table("VIOT", viot(48, 0, 0xffff, 2)));
+    const auto tables = parse(rsdp_at, machine_);
+    ASSERT_TRUE(tables);
+    EXPECT_EQ(tables->refused, 0U);
+    ASSERT_EQ(tables->translated.size(), 1U);
+    EXPECT_EQ(tables->translated[0].first, 0U);
+    EXPECT_EQ(tables->translated[0].last, 0xffffU);
+    EXPECT_EQ(tables->translated[0].endpoint, 0x100U);
+    EXPECT_EQ(tables->translated[0].unit, 0xf0U);
+}
+
+TEST_F(AcpiTest, AMalformedViotIsLeftOutWhole) {
+    for (const Bytes& body : {viot(0, 0, 0xffff, 2), viot(64, 0, 0xffff, 2), viot(0xffff, 0, 0xffff, 2),
+                              viot(48, 2, 1, 2), viot(48, 0, 0xffff, 3), Bytes(8)}) {
+        machine_.put(0x6000, table("VIOT", body));
+        const auto tables = parse(rsdp_at, machine_);
+        ASSERT_TRUE(tables);
+        EXPECT_EQ(tables->refused, 1U);
+        EXPECT_TRUE(tables->translated.empty());
+    }
+}
+
 TEST_F(AcpiTest, AnyByteWrong) {
     std::mt19937 random(3);
     for (const std::uint64_t address :

@@ -138,7 +138,7 @@ TEST_F(IommuMappingTest, AFaultIsReportedAndCutsTheDeviceOff) {
     report_fault({.device = device,
                   .address = 0x7000,
                   .reason = 5,
-                  .device_writes = true,
+                  .attempt = Attempt::write,
                   .interrupt = false,
                   .words = vtd_reason(5)});
     EXPECT_TRUE(domain_->cut);
