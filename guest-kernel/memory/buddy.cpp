@@ -110,16 +110,27 @@ bool Buddy::free(std::uint64_t frame, unsigned order) {
     return true;
 }
 
-// Atomic, because neighbours' bytes are read under a lock that this does not take.
+// Atomic, because neighbours' bytes are read under a lock that this does not take. Not one locked
+// instruction: the byte is changed by the frame's owner only, and two owners are the fault that this looks
+// for.
+bool Buddy::change(std::uint64_t frame, std::uint8_t from, std::uint8_t to) {
+    if (!contains(frame)) {
+        return false;
+    }
+    const std::atomic_ref byte(state(frame));
+    if (byte.load(std::memory_order_relaxed) != from) {
+        return false;
+    }
+    byte.store(to, std::memory_order_relaxed);
+    return true;
+}
+
 bool Buddy::mark_in_stock(std::uint64_t frame) {
-    std::uint8_t expected = tagged(used_head, 0);
-    return contains(frame) && std::atomic_ref(state(frame)).compare_exchange_strong(expected, in_stock);
+    return change(frame, tagged(used_head, 0), in_stock);
 }
 
 bool Buddy::unmark_in_stock(std::uint64_t frame) {
-    std::uint8_t expected = in_stock;
-    return contains(frame) &&
-           std::atomic_ref(state(frame)).compare_exchange_strong(expected, tagged(used_head, 0));
+    return change(frame, in_stock, tagged(used_head, 0));
 }
 
 std::optional<unsigned> Buddy::order_of(std::uint64_t frame) const {

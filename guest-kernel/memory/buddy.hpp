@@ -68,6 +68,7 @@ class Buddy {
     void push(std::uint64_t frame, unsigned order);
     void remove(std::uint64_t frame, unsigned order);
     void release(std::uint64_t frame, unsigned order);
+    bool change(std::uint64_t frame, std::uint8_t from, std::uint8_t to);
 
     std::uint8_t& state(std::uint64_t frame) { return states_[frame - first_]; }
 

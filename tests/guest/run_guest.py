@@ -121,6 +121,7 @@ def main():
     parser.add_argument("--memory", default="256M")
     parser.add_argument("--deadline", type=float, default=60)
     parser.add_argument("--disk", action="append", default=[])
+    parser.add_argument("--print", action="append", default=[], help="show what matches, whatever comes of it")
     parser.add_argument("--plugin")
     parser.add_argument("--log-expect", action="append", default=[])
     parser.add_argument("--stuck-console", action="store_true")
@@ -135,6 +136,9 @@ def main():
             wrong += judge_log(options, folder)
         if wrong:
             sys.stdout.write(output.decode("latin-1")[-8000:])
+        for pattern in options.print:
+            for found in re.finditer(pattern, output.decode("latin-1").replace("\r", "")):
+                print(found.group(0))
         print(f"{time.monotonic() - begin:.2f} s")
         for line in wrong:
             print(f"FAILED: {line}")

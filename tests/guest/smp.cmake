@@ -65,6 +65,8 @@ pv_guest_test(all_cpus_run_xapic TEST all_cpus_run EXPECT "interrupts: xAPIC" "s
 pv_guest_test(shootdown_reaches_all_cpus_xapic LEDGER TEST shootdown_reaches_all_cpus EXPECT " 0 stale reads"
   QEMU -cpu qemu64,-x2apic -smp 4)
 pv_guest_test(apic_ids_with_gaps TEST all_cpus_run EXPECT "scheduler: 6 CPUs" QEMU -smp 6,sockets=2,cores=3,threads=1)
+pv_guest_test(more_cpus_than_are_used TEST trampoline_is_gone MEMORY 1G
+  EXPECT "warning: CPUs: more than 256 are not used" "scheduler: 256 CPUs" QEMU -machine kernel-irqchip=off -smp 288)
 
 # What the firmware may say.
 pv_guest_test(processor_that_does_not_come LEDGER APPEND "test=all_cpus_run_but_one test_madt=add:77"
