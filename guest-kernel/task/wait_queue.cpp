@@ -77,11 +77,12 @@ Result<> WaitQueue::wait(Deadline deadline, FunctionRef<bool()> predicate) {
         if (waiter.linked) {
             unlink(waiter);
         } else {
-            pass_on = waiter.woken && !satisfied;
+            pass_on = waiter.woken;
         }
     }
     if (pass_on) {
-        // Picked by wake_one, but we leave empty-handed: the wake-up belongs to the next.
+        // Picked since we last enlisted, and off: empty-handed, or with what we had before. That wake-up is
+        // another's.
         wake_one();
     }
     marker::wait_end(id, satisfied ? marker::WaitResult::satisfied : marker::WaitResult::timed_out);

@@ -22,8 +22,9 @@ struct Waiter {
 
 /// PROTOCOL. A waiter puts itself on the list, then looks at the predicate, then parks; a waker makes the
 /// predicate true, then takes waiters off the list and unparks them. Whichever comes second sees the other,
-/// and a permit given before parking is kept, so no order loses a wake-up (tests/unit/kernel/task model it).
-/// A waiter that was picked by wake_one but leaves by its deadline passes the wake-up on.
+/// and a permit given before parking is kept, so no order loses a wake-up (tests/unit/kernel/model tries
+/// every order). A waiter that is picked by wake_one while it leaves, with what it came for or by its
+/// deadline, passes the wake-up on.
 class WaitQueue {
   public:
     constexpr WaitQueue() = default;
