@@ -9,6 +9,7 @@ def _(about="a command times out, its driver forgets it, and refuses the complet
     def body(log):
         log.submit(NVME, 5, FLUSH)
         log.take_nvme(5, FLUSH, [])
+        log.tell("timeout", NVME)
         log.mark("command_timeout", NVME, 1, 5, 1000)
         log.mark("command_failed", NVME, 1, 5, 3)
         log.complete_nvme(5, markers=False)
@@ -101,4 +102,90 @@ def _(about="frames are used again after invalidations by page, by domain, and a
         read(log, 0xB00000, invalidate=False)
         log.line("vtd_iotlb_reset IOTLB reset (reason: IOTLB entry num exceeds limit)", 500)
         read(log, 0xB00000)
+    return run(about, body)
+
+
+def said(features, body):
+    """A guest that promises only `features`, and keeps to that."""
+    def make(about):
+        log = Log(about)
+        log.boot()
+        log.hello(features)
+        body(log)
+        log.goodbye()
+        return log
+    return make
+
+
+@case("all", "clean-foreign-maps-only")
+def _(about="a guest that promises mappings and marks nothing else"):
+    def body(log):
+        log.map(NVME, 0x10000, 0x2000, BOTH)
+        log.map(NVME, 0x12000, 0x2000, BOTH)
+        log.start_nvme(markers=False)
+        for command in range(3):
+            log.map(NVME, 0x100000, 0x1000, FROM_DEVICE)
+            log.take_nvme(command, READ, [0x100000], markers=False)
+            log.complete_nvme(command, markers=False)
+            log.unmap(NVME, 0x100000)
+        log.stop_nvme(markers=False)
+        log.unmap(NVME, 0x10000)
+        log.unmap(NVME, 0x12000)
+    return said(1, body)(about)
+
+
+@case("all", "clean-foreign-no-disk")
+def _(about="a guest that promises everything and drives nothing"):
+    return said(ALL_FEATURES, lambda log: None)(about)
+
+
+@case("all", "clean-foreign-second-hello")
+def _(about="a kernel works, lets go of its devices, and starts another one, which says hello again"):
+    log = Log(about)
+    log.boot()
+    for _ in range(2):
+        log.hello()
+        log.start_nvme()
+        log.start_virtio()
+        log.work()
+        log.stop_nvme()
+        log.stop_virtio()
+        log.tail, log.head = {}, {}
+    log.goodbye()
+    return log
+
+
+@case("all", "clean-foreign-nonsense")
+def _(about="lengths that wrap, devices, ids and queues that are not there: nothing is harmed, nothing is made up"):
+    def body(log):
+        most = 2**64 - 1
+        for address, length in ((0xFFFFFFFFFFFFF000, most), (1, most), (0x8000000000000000, 1 << 63)):
+            log.map(NVME, address, length, TO_DEVICE)
+            log.unmap(NVME, address)
+        log.mark("dma_quarantine", 0x1234, most, most, most)
+        log.mark("queue_delete", most, most, most)
+        log.mark("doorbell", 0xFFFF, 99, most, most)
+        log.mark("command_timeout", 0xFFFF, most, most, most)
+        log.mark("command_failed", 0xFFFF, most, most, most)
+        log.mark("wait_end", most, most)
+        log.mark("durable_end", 0xFFFF, most, 1)
+        log.mark("hello", 0x10000, ALL_FEATURES, SECOND // 10, 1)
+    return run(about, body)
+
+
+@case("cmd-deadline", "clean-recovered")
+def _(about="a command's deadline passes; the driver resets the controller: both stand on the time line"):
+    def body(log):
+        log.map(NVME, 0xD00000, 0x1000, FROM_DEVICE)
+        log.submit(NVME, 5, READ, SECOND)
+        log.take_nvme(5, READ, [0xD00000])
+        log.sleep(1)
+        log.tell("timeout", NVME)
+        log.mark("command_timeout", NVME, 1, 5, 1000)
+        log.tell("reset", NVME)
+        log.mark("device_reset", NVME, 1)
+        log.write(NVME_BAR + 0x14, 0x460000)
+        log.read(NVME_BAR + 0x1C, 0)
+        log.mark("command_failed", NVME, 1, 5, 3)
+        log.unmap(NVME, 0xD00000)
     return run(about, body)

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <compare>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -44,11 +45,51 @@ std::vector<Expectation> expectations(const std::filesystem::path& path) {
         Expectation expectation;
         if (words >> hash >> word && hash == "#" && word == "expect") {
             words >> expectation.rule >> expectation.device >> expectation.address >> expectation.length;
-            expectation.line = number + 1;
+            expectation.line = 0;
             expected.push_back(expectation);
+        } else if (!line.starts_with('#')) {
+            for (Expectation& before : expected) {
+                before.line = before.line == 0 ? number : before.line;
+            }
         }
     }
     return expected;
+}
+
+/// `# timeline WHAT DEVICE` (`_` for a space): the next line that is no comment gives such an entry.
+struct Told {
+    std::string what;
+    std::string device;
+    std::size_t line = 0;
+
+    auto operator<=>(const Told&) const = default;
+};
+
+std::ostream& operator<<(std::ostream& out, const Told& told) {
+    return out << fmt::format("line {}: {} {}", told.line, told.what, told.device);
+}
+
+std::vector<Told> told_in(const std::filesystem::path& path) {
+    std::vector<Told> told;
+    std::vector<Told> waiting;
+    std::ifstream file(path);
+    std::string line;
+    for (std::size_t number = 1; std::getline(file, line); ++number) {
+        std::istringstream words(line);
+        std::string hash;
+        std::string word;
+        Told entry;
+        if (!line.starts_with('#')) {
+            for (Told& before : waiting) {
+                before.line = number;
+                told.push_back(before);
+            }
+            waiting.clear();
+        } else if (words >> hash >> word >> entry.what >> entry.device && word == "timeline") {
+            waiting.push_back(entry);
+        }
+    }
+    return told;
 }
 
 std::vector<std::filesystem::path> logs() {
@@ -127,6 +168,31 @@ TEST_P(Golden, FindsWhatItExpectsAndNothingElse) {
     EXPECT_EQ(log.verdict.verdict == store::VerdictKind::fail, breaks) << log.verdict.reason;
 }
 
+/// The recorded logs have no comments; their time lines are e2e.debian's.
+class GoldenTimeline : public Golden {};
+
+TEST_P(GoldenTimeline, TellsWhatItExpectsAndNothingElse) {
+    const JudgedLog log = judged(two_disks());
+    std::vector<Told> found;
+    for (const store::TimelineEntry& entry : log.timeline) {
+        std::string what = entry.what;
+        std::ranges::replace(what, ' ', '_');
+        found.push_back({what, entry.bdf ? bdf_text(*entry.bdf) : "-",
+                         log.lines.at(static_cast<std::size_t>(entry.sequence - 1))});
+        EXPECT_FALSE(entry.detail.empty()) << entry.what;
+    }
+    std::vector<Told> expected = told_in(GetParam());
+    std::ranges::sort(found);
+    std::ranges::sort(expected);
+    EXPECT_EQ(found, expected);
+}
+
+std::vector<std::filesystem::path> written_logs() {
+    std::vector<std::filesystem::path> written = logs();
+    std::erase_if(written, [](const std::filesystem::path& path) { return path.extension() == ".gz"; });
+    return written;
+}
+
 /// Logs of a guest with markers and two disks.
 class GoldenMarked : public Golden {};
 
@@ -142,7 +208,7 @@ std::vector<std::filesystem::path> marked_logs() {
     std::erase_if(marked, [](const std::filesystem::path& path) {
         const std::string name = path.filename();
         return name.find("debian") != std::string::npos || name == "clean-no-cache.log" ||
-               name == "breaks-never-kicked.log";
+               name == "breaks-never-kicked.log" || name.starts_with("clean-foreign");
     });
     return marked;
 }
@@ -156,6 +222,7 @@ std::string name_of(const ::testing::TestParamInfo<std::filesystem::path>& param
 }
 
 INSTANTIATE_TEST_SUITE_P(Logs, Golden, ::testing::ValuesIn(logs()), name_of);
+INSTANTIATE_TEST_SUITE_P(Logs, GoldenTimeline, ::testing::ValuesIn(written_logs()), name_of);
 INSTANTIATE_TEST_SUITE_P(Logs, GoldenMarked, ::testing::ValuesIn(marked_logs()), name_of);
 
 }  // namespace

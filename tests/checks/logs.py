@@ -45,6 +45,10 @@ class Log:
         where = NAMES.get(device, "-")
         self.lines.append(f"# expect {rule} {where} {'-' if address is None else hex(address)} {'-' if length is None else length}")
 
+    def tell(self, what, device):
+        """The next line gives an entry of the time line."""
+        self.lines.append(f"# timeline {what.replace(' ', '_')} {NAMES[device]}")
+
     def mark(self, name, *values, cpu=0, pc=None):
         number = MARKERS[name]
         values = list(values) + [0] * (6 - len(values))
@@ -213,9 +217,11 @@ class Log:
             self.line(f"virtio_blk_handle_{word} vdev {VDEV:#x} req {element:#x} sector 0 nsectors {sectors}", 500)
         return element
 
-    def complete_virtio(self, command, status=0, element=None):
+    def complete_virtio(self, command, status=0, element=None, told=None):
         element = 0x5500E000 + 0x100 * (self.element if element is None else element)
         self.line(f"virtio_blk_req_complete vdev {VDEV:#x} req {element:#x} status {status}", 500)
+        if told:
+            self.tell(told, VIRTIO)
         self.line(f"virtqueue_fill vq {VQ:#x} elem {element:#x} len 1 idx 0", 500)
         self.line(f"virtqueue_flush vq {VQ:#x} count 1", 500)
         self.line(f"virtio_notify vdev {VDEV:#x} vq {VQ:#x}", 500)

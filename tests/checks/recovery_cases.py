@@ -15,7 +15,7 @@ def while_a_queue_is_deleted(log, silent):
     log.sleep(3)
     log.read(NVME_BAR + 0x1C, 1)
     log.sleep(silent)
-    log.complete_virtio(5)
+    log.complete_virtio(5, told="slow")
     log.unmap(VIRTIO, 0xA10000)
 
 

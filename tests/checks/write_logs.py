@@ -120,11 +120,14 @@ def _(about="a read times out; its buffer is quarantined, and unmapped after the
             log.take_nvme(command, READ, [bus])
         log.sleep(2.02)
         for command, bus in ((5, 0x520000), (6, 0x521000)):
+            log.tell("timeout", NVME)
             log.mark("command_timeout", NVME, 1, command, 20_000_000)
             log.mark("dma_quarantine", NVME, log.mappings[NVME, bus][0], bus, 0x1000)
             log.mark("command_failed", NVME, 1, command, 1)
+        log.tell("late completion", NVME)
         log.complete_nvme(5, markers=False)
         log.unmap(NVME, 0x520000)
+        log.tell("reset", NVME)
         log.mark("device_reset", NVME, 1)
         log.write(NVME_BAR + 0x14, 0x460000)
         log.read(NVME_BAR + 0x1C, 0)
@@ -398,12 +401,13 @@ def _(about="a deadline of 1 s passes and the driver does nothing for 3 s; anoth
         log.submit(VIRTIO, 5, FLUSH, SECOND)
         log.take_virtio(FLUSH, [(0xA10000, 16, 0), (0xA10010, 1, 1)])
         log.sleep(3)
-        log.complete_virtio(5)
+        log.complete_virtio(5, told="slow")
         log.submit(VIRTIO, 6, FLUSH, SECOND)
         log.take_virtio(FLUSH, [(0xA10000, 16, 0), (0xA10010, 1, 1)])
         log.sleep(1.1)
+        log.tell("timeout", VIRTIO)
         log.mark("command_timeout", VIRTIO, 0, 6, SECOND // 10)
-        log.complete_virtio(6)
+        log.complete_virtio(6, told="late completion")
         log.unmap(VIRTIO, 0xA10000)
     return run(about, body)
 
@@ -416,7 +420,7 @@ def _(about="the host ends the guest while a flush is outstanding; its deadline 
         log.take_virtio(FLUSH, [(0xA10000, 16, 0), (0xA10010, 1, 1)])
         log.line("paravane_lifecycle state 'ending' detail ''")
         log.sleep(3)
-        log.complete_virtio(5)
+        log.complete_virtio(5, told="slow")
         log.unmap(VIRTIO, 0xA10000)
     return run(about, body)
 
@@ -456,6 +460,7 @@ def _(about="an Asynchronous Event Request that never completes, and a flush tha
         log.mark("command_submit", NVME, 0, 9, ADMIN, 0xFFFF * SECOND)
         log.ring(0)
         log.line("pci_nvme_admin_cmd cid 9 sqid 0 opc 0xc opname 'ASYNC_EV_REQ'", 500)
+        log.tell("reset", NVME)  # the one at shutdown
     return run(about, body)
 
 

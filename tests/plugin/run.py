@@ -81,6 +81,9 @@ class Golden(unittest.TestCase):
     def test_without_hello_nothing_is_taken(self):
         self.check("no-hello")
 
+    def test_example_of_the_document(self):
+        self.check("example", probe=",probe=markers")
+
     def test_control_registers_and_invlpg(self):
         lines = self.check("control")
         # The firmware goes to protected mode and back: control registers are seen from the first instruction on.

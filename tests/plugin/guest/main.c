@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "example.h"
 #include "paravane/marker.h"
 
 // What one scenario did wrong would show as a wrong line; 0 is what the runner expects. (n << 1) | 1 is
@@ -262,6 +263,7 @@ static const struct {
     {"rings", rings},
     {"rings-high", rings_high},
     {"many", many},
+    {"example", example},
 };
 
 static int same(const char* a, const char* b) {
