@@ -115,8 +115,14 @@ Result<Outcome> CommandQueue::wait(CommandId id) {
         const Result<> woken = finished_[CommandTable::Slots::slot_of(id)].wait(
             earlier(until, Deadline::after(patience)), ended);
         if (woken) {
-            task::SpinGuard guard{lock_};
-            if (auto outcome = table_.take(id)) {
+            dma::Mapping data;
+            std::optional<Result<Outcome>> outcome;
+            {
+                task::SpinGuard guard{lock_};
+                outcome = table_.take(id, data);
+            }
+            if (outcome) {
+                data.unmap();
                 changed_.wake_one();
                 return *outcome;
             }

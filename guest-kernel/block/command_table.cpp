@@ -58,6 +58,13 @@ bool CommandTable::finished(CommandId id) {
 }
 
 std::optional<Result<Outcome>> CommandTable::take(CommandId id) {
+    dma::Mapping data;
+    const auto outcome = take(id, data);
+    data.unmap();
+    return outcome;
+}
+
+std::optional<Result<Outcome>> CommandTable::take(CommandId id, dma::Mapping& data) {
     if (!finished(id)) {
         return std::nullopt;
     }
@@ -66,7 +73,7 @@ std::optional<Result<Outcome>> CommandTable::take(CommandId id) {
     if (command.state == Command::State::failed) {
         outcome = std::unexpected(command.error);
     }
-    command.data.unmap();
+    data = std::move(command.data);
     slots_.release(id);
     return outcome;
 }

@@ -105,6 +105,10 @@ class CommandTable {
     /// when it is not outstanding at all.
     [[nodiscard]] std::optional<Result<Outcome>> take(CommandId id);
 
+    /// The same, but the memory is handed to the caller still mapped, who ends that without the lock: it may
+    /// mean a copy, or a wait for the IOMMU.
+    [[nodiscard]] std::optional<Result<Outcome>> take(CommandId id, dma::Mapping& data);
+
     /// Its own deadline passed: the memory goes to quarantine, the caller may still wait. False when it
     /// finished in the meantime: take it.
     [[nodiscard]] bool expire(CommandId id);
