@@ -22,6 +22,9 @@ std::string Rule::missing(std::uint64_t feature, std::string_view what) const {
     if (guest.markers_refused()) {
         return "the guest's markers have a version that the plugin does not know";
     }
+    if (!guest.has_markers() && guest.markers_early()) {
+        return fmt::format("needs markers for {}; the guest's came without a hello and were ignored", what);
+    }
     if (!guest.has_markers()) {
         return fmt::format("needs markers for {}; the guest has none", what);
     }

@@ -134,6 +134,43 @@ def _(about="a guest that promises mappings and marks nothing else"):
     return said(1, body)(about)
 
 
+@case("all", "clean-foreign-marker-before-hello")
+def _(about="a marker before hello is refused as of version 0; hello follows, and everything is judged"):
+    log = Log(about)
+    log.line("paravane_marker_refused cpu 0 pc 0xffffffff80100000 version 0x0")
+    log.begin()
+    log.work()
+    log.end()
+    return log
+
+
+@case("all", "clean-foreign-four-cpus")
+def _(about="commands of both disks from four CPUs, submitted and ended in turns"):
+    def body(log):
+        disks = [(NVME, 5), (NVME, 6), (VIRTIO, 5), (VIRTIO, 6)]
+        elements = {}
+        for cpu, (device, command) in enumerate(disks):
+            bus = 0xE00000 + 0x10000 * cpu
+            log.map(device, bus, 0x1000, FROM_DEVICE)
+            if device == VIRTIO:
+                log.map(VIRTIO, bus + 0x1000, 0x11, BOTH)
+            log.mark("command_submit", device, 1 if device == NVME else 0, command, READ, 2 * SECOND, cpu=cpu)
+            if device == NVME:
+                log.take_nvme(command, READ, [bus])
+            else:
+                log.take_virtio(READ, [(bus + 0x1000, 16, 0), (bus, 0x1000, 1), (bus + 0x1010, 1, 1)])
+                elements[command] = log.element
+        log.complete_virtio(6, element=elements[6])
+        log.complete_nvme(6)
+        log.complete_virtio(5, element=elements[5])
+        log.complete_nvme(5)
+        for cpu, (device, _) in enumerate(disks):
+            log.unmap(device, 0xE00000 + 0x10000 * cpu)
+            if device == VIRTIO:
+                log.unmap(VIRTIO, 0xE01000 + 0x10000 * cpu)
+    return run(about, body)
+
+
 @case("all", "clean-foreign-no-disk")
 def _(about="a guest that promises everything and drives nothing"):
     return said(ALL_FEATURES, lambda log: None)(about)

@@ -22,7 +22,10 @@ class Guest {
             goodbye_ = place_of(event);
             status_ = trace::get<Kind::marker_goodbye, "status">(event);
         } else if (event.kind == Kind::marker_refused) {
-            refused_ = true;
+            // Version 0: a marker came before any hello, and a hello may still follow.
+            const bool early = trace::get<Kind::marker_refused, "version">(event) == 0;
+            refused_ = refused_ || !early;
+            early_ = early_ || early;
         }
     }
 
@@ -42,6 +45,9 @@ class Guest {
     /// Its markers have a version this plugin does not know.
     [[nodiscard]] bool markers_refused() const { return refused_; }
 
+    /// It gave markers before any hello: those were ignored.
+    [[nodiscard]] bool markers_early() const { return early_; }
+
   private:
     Place hello_;
     Place goodbye_;
@@ -49,6 +55,7 @@ class Guest {
     std::uint64_t slack_ = 0;
     std::uint64_t status_ = 0;
     bool refused_ = false;
+    bool early_ = false;
 };
 
 }  // namespace pv::checks
