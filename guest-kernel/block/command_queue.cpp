@@ -168,10 +168,9 @@ std::optional<Result<Outcome>> CommandQueue::expire(CommandId id) {
     }
     marker::command_timeout(identity_.device, identity_.number, id.marker(),
                             now() - command->deadline.instant());
-    log::warning(
-        "{}: {} timed out after {} on queue {}; its {} bytes stay in quarantine until the device answers",
-        identity_.name, said(*command).text(), now() - command->since, identity_.number,
-        command->data.length());
+    log::warning("{}: {} timed out after {} on queue {}; the device may still use its {} bytes",
+                 identity_.name, said(*command).text(), now() - command->since, identity_.number,
+                 command->data.length());
     return std::nullopt;
 }
 
@@ -457,7 +456,9 @@ void CommandQueue::print_status() {
 
 CommandCounts CommandQueue::counts() {
     task::SpinGuard guard{lock_};
-    return table_.counts();
+    CommandCounts counts = table_.counts();
+    counts.overdue = table_.overdue();
+    return counts;
 }
 
 std::size_t CommandQueue::owed() {

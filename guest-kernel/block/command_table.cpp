@@ -84,7 +84,6 @@ bool CommandTable::expire(CommandId id) {
         return false;
     }
     command->state = Command::State::overdue;
-    command->data.quarantine();
     ++overdue_;
     ++counts_.timed_out;
     return true;
@@ -96,6 +95,8 @@ bool CommandTable::abandon(CommandId id) {
         return false;
     }
     command->state = Command::State::timed_out;
+    // Not before: whoever still waits for the data gets it, if it comes.
+    command->data.quarantine();
     return true;
 }
 

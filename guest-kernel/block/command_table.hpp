@@ -23,7 +23,7 @@ inline constexpr std::size_t maximum_in_flight = 256;
 struct Command {
     enum class State : std::uint8_t {
         submitted,  ///< the device owes it, a caller waits
-        overdue,    ///< the command's own deadline passed: quarantined; the caller waits for the recovery
+        overdue,    ///< the command's own deadline passed; the caller waits for the recovery
         completed,  ///< the device answered; the caller has not fetched it yet
         timed_out,  ///< the caller has its error; the device still owes it and may touch the memory
         failed,     ///< given up by a reset; the caller has not fetched it yet
@@ -67,6 +67,7 @@ struct CommandCounts {
     std::uint64_t late = 0;
     std::uint64_t refused = 0;
     std::uint64_t failed = 0;
+    std::uint64_t overdue = 0;   ///< now: past their deadline, and the device still owes them
     std::uint64_t repeated = 0;  ///< requests begun again after a recovery ended their command
 
     void add(const CommandCounts& other) {
@@ -77,6 +78,7 @@ struct CommandCounts {
         late += other.late;
         refused += other.refused;
         failed += other.failed;
+        overdue += other.overdue;
         repeated += other.repeated;
     }
 };
@@ -86,7 +88,8 @@ class CommandTable {
   public:
     using Slots = SlotTable<Command, maximum_in_flight>;
 
-    explicit CommandTable(Generations generations, std::size_t limit) : slots_{generations, limit} {}
+    explicit CommandTable(Generations generations, std::size_t limit, std::uint64_t generation = 0)
+        : slots_{generations, limit, generation} {}
 
     /// Takes a slot for `command`; nullopt when all are busy (quarantined ones keep theirs).
     [[nodiscard]] std::optional<CommandId> begin(Command&& command);
@@ -109,11 +112,11 @@ class CommandTable {
     /// mean a copy, or a wait for the IOMMU.
     [[nodiscard]] std::optional<Result<Outcome>> take(CommandId id, dma::Mapping& data);
 
-    /// Its own deadline passed: the memory goes to quarantine, the caller may still wait. False when it
-    /// finished in the meantime: take it.
+    /// Its own deadline passed; the caller may still wait. False when it finished in the meantime: take it.
     [[nodiscard]] bool expire(CommandId id);
 
-    /// The caller of an overdue command gives up too. False when it finished in the meantime: take it.
+    /// The caller of an overdue command gives up too: the memory goes to quarantine. False when it finished
+    /// in the meantime: take it.
     [[nodiscard]] bool abandon(CommandId id);
 
     /// Commands past their deadline that the device still owes.

@@ -37,9 +37,13 @@ class SlotTable {
   public:
     static constexpr std::size_t capacity = Capacity;
 
-    /// Uses `limit` slots (clamped to 1 ... Capacity): what the device's queue has room for.
-    explicit constexpr SlotTable(Generations generations, std::size_t limit = Capacity)
-        : generations_{generations}, limit_{limit < 1 ? 1 : (limit > Capacity ? Capacity : limit)} {
+    /// Uses `limit` slots (clamped to 1 ... Capacity): what the device's queue has room for. The first
+    /// command is of the generation after `generation`.
+    explicit constexpr SlotTable(Generations generations, std::size_t limit = Capacity,
+                                 std::uint64_t generation = 0)
+        : generation_{generation},
+          generations_{generations},
+          limit_{limit < 1 ? 1 : (limit > Capacity ? Capacity : limit)} {
         for (std::size_t i = 0; i < limit_; ++i) {
             queue_[i] = static_cast<std::uint16_t>(i);
         }
@@ -140,11 +144,11 @@ class SlotTable {
 
     std::array<Slot, Capacity> slots_{};
     std::array<std::uint16_t, Capacity> queue_{};  ///< free slots, a ring from head_
+    std::uint64_t generation_;
     Generations generations_;
     std::size_t limit_;
     std::size_t head_ = 0;
     std::size_t free_ = 0;
-    std::uint64_t generation_ = 0;
 };
 
 }  // namespace pv::block

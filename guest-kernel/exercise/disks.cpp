@@ -3,6 +3,7 @@
 #include "exercise/disks.hpp"
 
 #include "base/log.hpp"
+#include "boot/options.hpp"
 #include "device/iommu/machine.hpp"
 #include "device/nvme/controller.hpp"
 #include "device/pci/machine.hpp"
@@ -35,6 +36,7 @@ void Disks::find() {
         return;
     }
     iommu::start(*functions);
+    const bool in_memory = boot::option("nvme-doorbells") == "memory";
     unsigned nvme = 0;
     unsigned virtio = 0;
     for (const pci::Found& found : *functions) {
@@ -42,7 +44,7 @@ void Disks::find() {
             continue;
         }
         const pci::Function function = pci::function_at(found.address);
-        auto controller = is_nvme(found) ? nvme::Controller::create(function, nvme++)
+        auto controller = is_nvme(found) ? nvme::Controller::create(function, nvme++, {}, in_memory)
                                          : virtio::Block::create(function, virtio++);
         if (!controller || !controllers_.push_back(std::move(*controller))) {
             ++failed_;

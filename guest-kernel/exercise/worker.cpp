@@ -165,10 +165,7 @@ bool Worker::write(const Pattern& pattern, std::uint64_t first, std::uint64_t bl
     ++figures_.writes;
     figures_.bytes += length;
     undefined_ = undefined_ || !result;
-    if (!result && result.error() == Error::timed_out && !late_.push_back(std::move(pages_))) {
-        ++figures_.errors;
-        return false;
-    }
+    may_come_ = may_come_ || (!result && result.error() == Error::timed_out);
     return account(result, now() - begun);
 }
 
@@ -206,10 +203,9 @@ bool Worker::flush() {
 }
 
 bool Worker::writes_to_come() {
-    while (!late_.empty() && !late_[late_.size() - 1].quarantined()) {
-        late_.pop_back();
-    }
-    return !late_.empty();
+    // Whatever command is overdue may be it.
+    may_come_ = may_come_ && disk_.counts().overdue != 0;
+    return may_come_;
 }
 
 // Memory for the next request, at an offset in its page that varies.

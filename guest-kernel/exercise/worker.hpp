@@ -62,8 +62,8 @@ class Worker {
     std::size_t offset_ = 0;  ///< of the data in pages_
     std::uint64_t random_;
     Deadline limit_;
-    bool undefined_ = false;   ///< a write failed, or may still come: what is on the disk is not known
-    Vector<dma::Pages> late_;  ///< of writes that timed out: the device may carry them out whenever it likes
+    bool undefined_ = false;  ///< a write failed, or may still come: what is on the disk is not known
+    bool may_come_ = false;   ///< a write timed out: the device may carry it out whenever it likes
     task::Thread thread_;
 };
 

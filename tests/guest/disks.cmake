@@ -72,6 +72,10 @@ pv_disk_test(fewer_queues_than_cpus DISKS 64M EXPECT "nvme0: 2 queue pairs of 25
 pv_disk_test(one_vector_for_all DISKS 64M EXPECT "nvme0: 1 queue pairs of 256 entries for 4 CPUs, 1 vectors"
   QEMU -smp 4 -device nvme,drive=disk0,serial=disk0,msix_qsize=1)
 
+pv_disk_test(doorbells_in_memory DISKS 64M APPEND "exercise=commands:5000 nvme-doorbells=memory"
+  EXPECT "nvme0: 4 queue pairs of 256 entries for 4 CPUs, 5 vectors, doorbells in memory"
+  QEMU -smp 4 -device nvme,drive=disk0,serial=disk0)
+
 # A line typed on the console is answered while the exercise runs.
 pv_disk_test(status_on_the_console DISKS 64M APPEND "exercise=commands:30000,threads:2"
   EXPECT "status: nvme0: queue 1: [0-9]+ of 255 commands outstanding, [0-9]+ owed by the device, 0 overdue"

@@ -35,16 +35,20 @@ const T& as(const dma::Pages& pages) {
 
 }  // namespace
 
-Controller::Controller(pci::Function function, unsigned number, const Patience& patience)
+Controller::Controller(pci::Function function, unsigned number, const Patience& patience,
+                       bool doorbells_in_memory)
     : name_length_{format::to(name_, "nvme{}", number).size()},
       pci_{function, Controller::name()},
-      service_{pci_, Controller::name(), patience} {}
+      service_{pci_, Controller::name(), patience},
+      doorbells_in_memory_{doorbells_in_memory} {}
 
 Controller::~Controller() = default;
 
 Result<std::unique_ptr<block::Controller>> Controller::create(pci::Function function, unsigned number,
-                                                              const Patience& patience) {
-    std::unique_ptr<Controller> controller{new (std::nothrow) Controller{function, number, patience}};
+                                                              const Patience& patience,
+                                                              bool doorbells_in_memory) {
+    std::unique_ptr<Controller> controller{new (std::nothrow)
+                                               Controller{function, number, patience, doorbells_in_memory}};
     if (controller == nullptr) {
         return fail(Error::out_of_memory);
     }
@@ -79,6 +83,9 @@ Result<> Controller::identify() {
     limits_.transfer = transfer_limit(data.maximum_transfer, service_.capabilities().minimum_page_shift());
     limits_.write_zeroes = (data.optional_commands & OptionalCommands::write_zeroes) != 0;
     limits_.deallocate = (data.optional_commands & OptionalCommands::dataset_management) != 0;
+    if (doorbells_in_memory_ && (data.optional_admin_commands & optional_doorbell_buffer) != 0) {
+        service_.offer_shadows();
+    }
     const bool has_cache = (data.volatile_write_cache & 1) != 0;
     log::info("{}: {} serial {}, transfers up to {} KiB{}{}", name(), text(data.model), text(data.serial),
               limits_.transfer / 1024, limits_.write_zeroes ? ", write zeroes" : "",

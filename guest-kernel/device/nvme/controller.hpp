@@ -21,11 +21,13 @@ class Controller final : public block::Controller, private Identity {
   public:
     /// Takes the function, resets the controller, identifies it, makes its queues and finds every active
     /// namespace. `number` gives its name, "nvme0". Threads only. On an error the controller is quiet again,
-    /// and the console says what went wrong. Errors: not_supported, corrupt, timed_out, io, device_failed,
-    /// out_of_memory, no_space.
+    /// and the console says what went wrong. `doorbells_in_memory`: where they are offered; who watches from
+    /// outside then no longer sees which controller a command went to. Errors: not_supported, corrupt,
+    /// timed_out, io, device_failed, out_of_memory, no_space.
     [[nodiscard]] static Result<std::unique_ptr<block::Controller>> create(pci::Function function,
                                                                            unsigned number,
-                                                                           const Patience& patience = {});
+                                                                           const Patience& patience = {},
+                                                                           bool doorbells_in_memory = false);
 
     ~Controller() override;
 
@@ -40,7 +42,7 @@ class Controller final : public block::Controller, private Identity {
     void shut_down(Deadline deadline) override;
 
   private:
-    Controller(pci::Function function, unsigned number, const Patience& patience);
+    Controller(pci::Function function, unsigned number, const Patience& patience, bool doorbells_in_memory);
 
     [[nodiscard]] Result<> bring_up();
     [[nodiscard]] Result<> identify();
@@ -56,6 +58,7 @@ class Controller final : public block::Controller, private Identity {
     std::size_t name_length_ = 0;
     pci::Device pci_;
     Service service_;
+    bool doorbells_in_memory_;
     Limits limits_;
     std::array<char, 20> serial_{};
     Vector<std::unique_ptr<Namespace>> namespaces_;

@@ -106,7 +106,9 @@ void Queue::publish([[maybe_unused]] block::CommandId id) {
     if (tail) {  // stage() saw that there is room, and the lock was held since
         misbehave_with_registers(registers_, identity(), tail_, pair_.entries());
         marker::doorbell(identity().device, marker::QueueKind::nvme_submission, identity().number, *tail);
-        registers_.write(tail_, std::uint32_t{*tail});
+        if (shadow_tail_.ring(*tail)) {
+            registers_.write(tail_, std::uint32_t{*tail});
+        }
     }
 }
 
@@ -128,9 +130,11 @@ void Queue::drain() {
         }
     }
     if (any) {
-        const std::uint32_t head = pair_.completion_head();
+        const std::uint16_t head = pair_.completion_head();
         marker::doorbell(identity().device, marker::QueueKind::nvme_completion, identity().number, head);
-        registers_.write(head_, head);
+        if (shadow_head_.ring(head)) {
+            registers_.write(head_, std::uint32_t{head});
+        }
     }
 }
 
@@ -161,6 +165,8 @@ void Queue::renew() {
         std::ranges::fill(submission_.bytes(), std::byte{0});
         std::ranges::fill(completion_.bytes(), std::byte{0});
         pair_.restart();
+        shadow_tail_.restart();
+        shadow_head_.restart();
         mark_created();
     });
 }

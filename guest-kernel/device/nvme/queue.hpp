@@ -15,6 +15,7 @@
 #include "device/mmio/window.hpp"
 #include "device/nvme/prp.hpp"
 #include "device/nvme/queue_pair.hpp"
+#include "device/nvme/shadow.hpp"
 
 namespace pv::nvme {
 
@@ -51,6 +52,12 @@ class Queue final : public block::CommandQueue {
     /// Without the wait.
     [[nodiscard]] Result<block::CommandId> start(const SubmissionEntry& entry, block::Submission&& submission,
                                                  Room room, const Extra& extra);
+
+    /// Doorbells in memory, before the controller knows of the queue.
+    void use_shadow(const ShadowDoorbell& tail, const ShadowDoorbell& head) {
+        shadow_tail_ = tail;
+        shadow_head_ = head;
+    }
 
     [[nodiscard]] BusAddress submission_bus() const { return submission_.bus(); }
 
@@ -90,6 +97,8 @@ class Queue final : public block::CommandQueue {
     mmio::Window registers_;
     mmio::Register<std::uint32_t, mmio::Access::write_only> tail_{0};
     mmio::Register<std::uint32_t, mmio::Access::write_only> head_{0};
+    ShadowDoorbell shadow_tail_;
+    ShadowDoorbell shadow_head_;
     Trouble trouble_ = nullptr;  ///< both under the lock
     void* trouble_context_ = nullptr;
 };

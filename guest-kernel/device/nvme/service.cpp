@@ -177,6 +177,37 @@ std::uint16_t Service::vector_of(std::size_t index) const {
     return static_cast<std::uint16_t>(lines_.size() > 1 ? index + 1 : admin_vector);
 }
 
+Result<> Service::announce_shadows() {
+    std::ranges::fill(shadows_.bytes(), std::byte{0});
+    std::ranges::fill(events_.bytes(), std::byte{0});
+    SubmissionEntry entry;
+    entry.opcode = static_cast<std::uint8_t>(AdminOpcode::doorbell_buffer);
+    entry.prp1 = shadows_.bus().value();
+    entry.prp2 = events_.bus().value();
+    PV_TRY(admin(entry, "doorbell buffer config"));
+    return {};
+}
+
+void Service::make_shadows(std::size_t count) {
+    // Laid out as the registers are, admin queue included; each is one page.
+    if (!shadows_offered_ || 2 * (count + 1) * capabilities_.doorbell_stride() > page_size) {
+        return;
+    }
+    // Both ways: controllers keep the admin queue's doorbells in them, too.
+    auto shadows = dma::Buffer::allocate(device(), page_size, dma::Direction::bidirectional);
+    auto events = dma::Buffer::allocate(device(), page_size, dma::Direction::bidirectional);
+    if (shadows) {
+        shadows_ = std::move(*shadows);
+    }
+    if (events) {
+        events_ = std::move(*events);
+    }
+    if (!shadows_ || !events_ || !announce_shadows()) {
+        log::warning("{}: no doorbells in memory; registers do as well", name_);
+        shadows_offered_ = false;
+    }
+}
+
 Result<> Service::make_io_queues() {
     const std::size_t vectors = std::max<std::size_t>(pci_.vector_count(), 2) - 1;
     const std::size_t wanted = std::min<std::size_t>(arch::cpu_count(), vectors);
@@ -184,6 +215,7 @@ Result<> Service::make_io_queues() {
     const std::size_t entries = std::min<std::size_t>(io_entries, capabilities_.queue_entries());
     // A queue belongs to this service as soon as it is there: whatever fails then, its memory is given back.
     PV_TRY(io_.reserve(count));
+    make_shadows(count);
     for (std::size_t i = 0; i < count; ++i) {
         const auto number = static_cast<std::uint16_t>(i + 1);
         auto queue = Queue::create({name_, device(), number}, registers_, capabilities_.doorbell_stride(),
@@ -196,6 +228,15 @@ Result<> Service::make_io_queues() {
         }
         Queue* const made = queue->get();
         PV_TRY(io_.push_back(std::move(*queue)));
+        if (shadows_offered_ && shadows_) {
+            const std::size_t stride = capabilities_.doorbell_stride();
+            const auto word = [&](const dma::Buffer& page, std::size_t doorbell) {
+                return reinterpret_cast<std::uint32_t*>(page.bytes().data() + doorbell * stride);
+            };
+            const std::size_t tail = std::size_t{2} * number;
+            made->use_shadow({word(shadows_, tail), word(events_, tail)},
+                             {word(shadows_, tail + 1), word(events_, tail + 1)});
+        }
         if (pci_.vector_count() == 1) {
             lines_[admin_vector]->queues[1] = made;
         } else {
@@ -210,8 +251,8 @@ Result<> Service::make_io_queues() {
         }
         PV_TRY(create_queue(i));
     }
-    log::info("{}: {} queue pairs of {} entries for {} CPUs, {} vectors", name_, io_.size(), entries,
-              arch::cpu_count(), lines_.size());
+    log::info("{}: {} queue pairs of {} entries for {} CPUs, {} vectors{}", name_, io_.size(), entries,
+              arch::cpu_count(), lines_.size(), shadows_offered_ && shadows_ ? ", doorbells in memory" : "");
     return {};
 }
 
@@ -275,6 +316,9 @@ Result<> Service::bring_back() {
         log::error("{}: gives fewer queues than before", name_);
         return fail(Error::device_failed);
     }
+    if (shadows_offered_ && shadows_) {
+        PV_TRY(announce_shadows());
+    }
     for (std::size_t i = 0; i < io_.size(); ++i) {
         PV_TRY(create_queue(i));
     }
@@ -325,6 +369,13 @@ void Service::release(bool quiet) {
     }
     if (admin_ != nullptr) {
         admin_->release(quiet);
+    }
+    for (dma::Buffer* page : {&shadows_, &events_}) {
+        if (*page && quiet) {
+            page->release();
+        } else if (*page) {
+            page->quarantine();
+        }
     }
 }
 

@@ -53,6 +53,9 @@ class Service {
     /// device_failed (fatal status, or gone).
     [[nodiscard]] Result<> enable();
 
+    /// The controller offers doorbells in memory: make_io_queues uses them.
+    void offer_shadows() { shadows_offered_ = true; }
+
     /// Memory, vectors, and the controller's knowledge of the I/O queues: one for each CPU, fewer where the
     /// controller gives fewer queues or vectors.
     [[nodiscard]] Result<> make_io_queues();
@@ -126,6 +129,10 @@ class Service {
     };
 
     static void raise(void* line);
+    /// Tells the controller of the pages of shadow doorbells, which are zero then.
+    [[nodiscard]] Result<> announce_shadows();
+    /// Memory for those of `count` queues, and the announcement. Without them, registers do as well.
+    void make_shadows(std::size_t count);
     void program_admin_queue();
     [[nodiscard]] Result<> create_queue(std::size_t index);
     [[nodiscard]] Result<std::size_t> grant(std::size_t wanted);
@@ -140,7 +147,10 @@ class Service {
     std::unique_ptr<Queue> admin_;
     Vector<std::unique_ptr<Queue>> io_;
     Vector<std::unique_ptr<Line>> lines_;  ///< by MSI-X entry
-    bool taken_ = false;                   ///< the device marker was emitted; a release is owed
+    dma::Buffer shadows_;                  ///< doorbells in memory; empty where there are none
+    dma::Buffer events_;                   ///< their event indexes
+    bool shadows_offered_ = false;
+    bool taken_ = false;  ///< the device marker was emitted; a release is owed
 };
 
 }  // namespace pv::nvme

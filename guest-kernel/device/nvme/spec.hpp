@@ -20,6 +20,7 @@ enum class AdminOpcode : std::uint8_t {
     abort = 0x08,
     set_features = 0x09,
     get_features = 0x0a,
+    doorbell_buffer = 0x7c,
 };
 
 /// I/O command opcodes (NVM Command Set 1.0, figure 19).
@@ -76,6 +77,8 @@ inline constexpr std::uint16_t status_success = 0;
 inline constexpr std::uint16_t status_aborted_by_request = 0x007;
 inline constexpr std::uint16_t status_aborted_by_deletion = 0x008;
 
+inline constexpr std::uint16_t optional_doorbell_buffer = 1U << 8;  // of OACS
+
 /// ONCS: optional I/O commands (Base 2.0, figure 275).
 struct OptionalCommands {
     static constexpr std::uint16_t dataset_management = 1U << 2;
@@ -102,8 +105,9 @@ struct IdentifyController {
     std::array<std::uint8_t, 3> oui;
     std::uint8_t multipath;
     std::uint8_t maximum_transfer;  ///< MDTS: power of two in units of CAP.MPSMIN; 0 = no limit
-    std::array<std::uint8_t, 180> skipped1;
-    std::uint8_t abort_limit;  ///< ACL, byte 258, 0's based: Abort commands at once
+    std::array<std::uint8_t, 178> skipped1;
+    le16 optional_admin_commands;  ///< OACS, byte 256: bit 8 = Doorbell Buffer Config
+    std::uint8_t abort_limit;      ///< ACL, byte 258, 0's based: Abort commands at once
     std::array<std::uint8_t, 253> skipped2;
     std::uint8_t submission_entry_sizes;  ///< SQES, byte 512: low nibble = required, high = maximum
     std::uint8_t completion_entry_sizes;  ///< CQES, byte 513
@@ -116,6 +120,7 @@ struct IdentifyController {
 };
 
 static_assert(offsetof(IdentifyController, maximum_transfer) == 77);
+static_assert(offsetof(IdentifyController, optional_admin_commands) == 256);
 static_assert(offsetof(IdentifyController, abort_limit) == 258);
 static_assert(offsetof(IdentifyController, submission_entry_sizes) == 512);
 static_assert(offsetof(IdentifyController, namespaces) == 516);

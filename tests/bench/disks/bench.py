@@ -68,7 +68,7 @@ class Machine:
             command += ["-device", "virtio-blk-pci,drive=d,disable-legacy=on,addr=0x10" + platform]
         if system == "paravane":
             command += ["-kernel", self.arguments.paravane, "-append",
-                        f"load=operation:{operation},pattern:{pattern},size:{size},depth:{depth},commands:{count}"]
+                        f"load=operation:{operation},pattern:{pattern},size:{size},depth:{depth},commands:{count} nvme-doorbells=memory"]
         else:
             name = "/dev/nvme0n1" if disk == "nvme" else "/dev/vda"
             more = " intel_iommu=on iommu.strict=1" if iommu == "intel" else ""

@@ -121,6 +121,7 @@ void FakeNvme::configure() {
         submissions_.clear();
         completions_.clear();
         held_.clear();
+        shadows_ = events_ = nullptr;
         std::memset(registers_.get() + Registers::doorbells, 0, 0x1000);
     }
     if (enabled_) {
@@ -139,8 +140,7 @@ void FakeNvme::fetch() {
             if (queue == submissions_.end() || deaf) {
                 break;
             }
-            const std::size_t stride = std::size_t{4} << shape.stride;
-            const auto tail = load<std::uint32_t>(Registers::doorbells + stride * 2 * number);
+            const std::uint32_t tail = tail_of(number, queue->second);
             if (queue->second.head == tail || tail >= queue->second.entries) {
                 break;
             }
@@ -149,6 +149,31 @@ void FakeNvme::fetch() {
             handle(number, entry);
         }
     }
+}
+
+std::uint32_t FakeNvme::tail_of(std::uint16_t queue, const Submissions& known) {
+    const std::size_t stride = std::size_t{4} << shape.stride;
+    const std::size_t doorbell = Registers::doorbells + stride * 2 * queue;
+    const auto written = load<std::uint32_t>(doorbell);
+    if (queue == 0 || shadows_ == nullptr) {
+        return written;
+    }
+    constexpr std::uint32_t asleep = 0xffffffff;
+    const std::size_t word = stride * 2 * queue / 4;
+    if (written != asleep) {
+        ++rings;
+        store(doorbell, asleep);
+    } else if (std::atomic_ref{events_[word]}.load() == known.head) {
+        return static_cast<std::uint32_t>(
+            known.head);  // it was told that a ring is wanted, and there was none
+    }
+    const auto tail = std::atomic_ref{shadows_[word]}.load();
+    if (tail == known.head) {
+        // About to sleep: says so, then looks once more.
+        std::atomic_ref{events_[word]}.store(tail);
+        return std::atomic_ref{shadows_[word]}.load();
+    }
+    return tail;
 }
 
 void FakeNvme::handle(std::uint16_t queue, const SubmissionEntry& entry) {
@@ -259,6 +284,10 @@ std::uint16_t FakeNvme::admin(const SubmissionEntry& entry, std::uint32_t& resul
         case AdminOpcode::abort:
             result = 1;
             return 0;
+        case AdminOpcode::doorbell_buffer:
+            shadows_ = reinterpret_cast<std::uint32_t*>(memory(entry.prp1));
+            events_ = reinterpret_cast<std::uint32_t*>(memory(entry.prp2));
+            return 0;
         default:
             return not_supported;
     }
@@ -276,6 +305,7 @@ void FakeNvme::identify(const SubmissionEntry& entry) {
             data.submission_entry_sizes = shape.entry_sizes;
             data.completion_entry_sizes = 0x44;
             data.optional_commands = shape.optional;
+            data.optional_admin_commands = shape.admin;
             data.volatile_write_cache = shape.write_cache;
             break;
         }

@@ -32,6 +32,7 @@ struct FakeShape {
     std::uint8_t transfer = 5;  ///< MDTS: 128 KiB
     std::uint8_t entry_sizes = 0x66;
     std::uint16_t optional = 0x0c;  ///< ONCS
+    std::uint16_t admin = 0;        ///< OACS
     std::uint8_t write_cache = 1;   ///< VWC
     std::uint32_t cache_on = 1;     ///< feature 06h
     std::uint64_t size = 2048;      ///< of each namespace, in blocks
@@ -85,6 +86,7 @@ class FakeNvme {
     std::atomic<bool> deaf{false};   ///< does not fetch
     std::atomic<bool> mute{false};   ///< raises no interrupts
     std::atomic<unsigned> resets{0};
+    std::atomic<std::uint64_t> rings{0};  ///< doorbell registers seen written, with shadows
     FakeShape shape;
 
   private:
@@ -111,6 +113,9 @@ class FakeNvme {
     void run();
     void configure();
     void fetch();
+    /// The tail of a queue as far as the controller knows it: with shadows, only once its register was
+    /// written.
+    std::uint32_t tail_of(std::uint16_t queue, const Submissions& known);
     void handle(std::uint16_t queue, const SubmissionEntry& entry);
     void answer(std::uint16_t queue, std::uint16_t command, std::uint16_t status, std::uint32_t result = 0);
     std::uint16_t admin(const SubmissionEntry& entry, std::uint32_t& result);
@@ -137,6 +142,8 @@ class FakeNvme {
     std::vector<Held> held_;
     std::vector<std::pair<bool, SubmissionEntry>> log_;
     std::map<std::uint32_t, std::vector<std::byte>> disks_;
+    std::uint32_t* shadows_ = nullptr;
+    std::uint32_t* events_ = nullptr;
     bool enabled_ = false;
     std::atomic<bool> stopping_{false};
     std::thread thread_;

@@ -96,7 +96,7 @@ TEST_P(NvmeChaos, EveryCallEndsInTimeWithRightDataAndNothingIsLeft) {
     random_.seed(GetParam());
     ASSERT_TRUE(hosted::set_cpu_count(3));
     patience_ = {.command = 15_ms, .admin = 80_ms, .abort = 50_ms, .grace = 15_ms, .shutdown = 500_ms};
-    bring_up({.size = 8192});
+    bring_up({.admin = static_cast<std::uint16_t>(GetParam() % 2 == 0 ? 0x100 : 0), .size = 8192});
     fake_->judge(
         [this](std::uint16_t queue, const SubmissionEntry& entry) { return misjudge(queue, entry); });
     std::vector<std::thread> threads;

@@ -41,7 +41,7 @@ class NvmeMachine : public testing::Test {
 
     Result<> try_bring_up(const FakeShape& shape = {}) {
         fake_ = std::make_unique<FakeNvme>(shape);
-        auto controller = Controller::create(fake_->function(), 0, patience_);
+        auto controller = Controller::create(fake_->function(), 0, patience_, true);
         if (!controller) {
             return fail(controller.error());
         }

@@ -257,6 +257,66 @@ TEST_F(NvmeTest, WhatIsNotOfferedIsNotSent) {
     EXPECT_EQ(fake_->seen(false, opcode(IoOpcode::write_zeroes)), 0U);
 }
 
+TEST(ShadowDoorbell, RegisterOnlyWhereTheEventIndexWantsIt) {
+    std::uint32_t value = 0;
+    std::uint32_t event = 0;
+    ShadowDoorbell bell{&value, &event};
+    EXPECT_TRUE(bell.ring(1)) << "the controller sleeps at 0";
+    EXPECT_EQ(value, 1U);
+    EXPECT_FALSE(bell.ring(2)) << "it was woken, and has not gone to sleep since";
+    event = 2;
+    EXPECT_TRUE(bell.ring(5)) << "it sleeps at 2, which this passes";
+    event = 4;
+    EXPECT_FALSE(bell.ring(6));
+    event = 6;
+    EXPECT_TRUE(bell.ring(1)) << "round the end of the queue";
+    bell.restart();
+    EXPECT_EQ(value, 0U);
+    EXPECT_TRUE(bell.ring(1));
+    EXPECT_TRUE(ShadowDoorbell{}.ring(1)) << "without one, always";
+}
+
+// Doorbells in memory: registers are written when the controller sleeps, and a ring is never missed.
+TEST_F(NvmeTest, DoorbellsInMemoryNeedFewRegisters) {
+    bring_up({.admin = 0x100});
+    ASSERT_EQ(fake_->seen(true, static_cast<std::uint8_t>(AdminOpcode::doorbell_buffer)), 1U);
+    std::vector<std::thread> threads;
+    for (std::uint64_t i = 0; i < 8; ++i) {
+        threads.emplace_back([&, i] {
+            for (int n = 0; n < 100; ++n) {
+                EXPECT_TRUE(read(i * 8, 8, 10_s));
+            }
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    EXPECT_GT(fake_->rings, 0U);
+    EXPECT_LE(fake_->rings, 800U);
+    EXPECT_EQ(markers().count(PV_MARKER_command_timeout), 0U);
+    EXPECT_EQ(disk().counts().succeeded, 800U);
+}
+
+TEST_F(NvmeTest, DoorbellsInMemorySurviveARecovery) {
+    bring_up({.admin = 0x100});
+    for (const bool reset : {false, true}) {
+        std::atomic<int> left = 1;
+        fake_->judge([&](std::uint16_t queue, const SubmissionEntry& entry) {
+            if (queue == 0) {
+                const bool abort = entry.opcode == static_cast<std::uint8_t>(AdminOpcode::abort);
+                return abort && reset ? FakeAnswer{.fate = FakeFate::hold} : FakeAnswer{};
+            }
+            return left-- > 0 ? FakeAnswer{.fate = FakeFate::hold} : FakeAnswer{};
+        });
+        for (int i = 0; i < 20; ++i) {
+            EXPECT_TRUE(read(0, 8, 10_s)) << log();
+        }
+        settle();
+    }
+    EXPECT_EQ(fake_->resets, 1U);
+    EXPECT_EQ(fake_->seen(true, static_cast<std::uint8_t>(AdminOpcode::doorbell_buffer)), 2U);
+}
+
 TEST_F(NvmeTest, InventedCompletionsAreRefused) {
     bring_up();
     write(0, 8);

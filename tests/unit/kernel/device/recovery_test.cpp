@@ -172,6 +172,7 @@ TEST_F(RecoveryTest, RemovedControllerIsGivenUp) {
     const Instant begun = now();
     EXPECT_EQ(disk().read(0, {pages, 0, 4096}, Deadline::after(10_s)).error(), Error::device_failed);
     EXPECT_LT(now() - begun, 1_s) << "a dead device answers at once";
+    eventually([&] { return markers().count(PV_MARKER_recovery_end) != 0; });
     const auto marks = markers();
     EXPECT_EQ(marks.results(PV_MARKER_device_dead, 1), std::vector<std::uint64_t>{PV_REASON_GONE});
     EXPECT_EQ(marks.results(PV_MARKER_device_reset, 1), std::vector<std::uint64_t>{0}) << "nothing to reset";
