@@ -54,6 +54,18 @@ TEST_F(MappingsTest, TellsEndedAndForeignAndWrongDirection) {
     EXPECT_EQ(unmap(9), MappingProblem::not_mapped);
 }
 
+TEST_F(MappingsTest, AGuestThatNamesDevicesWithoutEndIsBounded) {
+    constexpr std::uint64_t named = 5'000;
+    for (std::uint64_t device = 0; device < named; ++device) {
+        map(device + 1, 0x1000, 0x1000, 3, static_cast<Bdf>(device));
+    }
+    EXPECT_EQ(mappings_.live_count(), Limits{}.devices);
+    EXPECT_EQ(mappings_.dropped(), named - Limits{}.devices);
+    EXPECT_EQ(mappings_.cover(0, 0x1000, 0x1000, true, now).uncovered_length, 0U);
+    map(named + 1, 0x2000, 0x1000, 3, 0);  // a device that is known goes on
+    EXPECT_EQ(mappings_.cover(0, 0x1000, 0x2000, true, now).uncovered_length, 0U);
+}
+
 TEST_F(MappingsTest, EndOfTheAddressSpaceDoesNotWrap) {
     constexpr std::uint64_t top = std::numeric_limits<std::uint64_t>::max();
     map(1, top - 0xfff, 0x2000);
