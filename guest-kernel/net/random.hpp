@@ -1,0 +1,41 @@
+// Numbers nobody outside can foretell: ports, transaction ids, first sequence numbers.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace pv::net {
+
+/// ChaCha20's block function (RFC 8439, 2.3) under a key of its own, which each block replaces: what was
+/// given out cannot be found from what is in memory later. Not synchronised.
+class Random {
+  public:
+    using Key = std::array<std::uint32_t, 8>;
+
+    explicit Random(const Key& key) : key_{key} {}
+
+    [[nodiscard]] std::uint32_t next();
+
+  private:
+    static constexpr std::size_t words = 16;
+
+    Key key_;
+    std::array<std::uint32_t, words> block_{};
+    std::size_t used_ = words;
+};
+
+/// ChaCha20's block for this key, counter and nonce.
+[[nodiscard]] std::array<std::uint32_t, 16> chacha20_block(const Random::Key& key, std::uint32_t counter,
+                                                           const std::array<std::uint32_t, 3>& nonce);
+
+struct Seed {
+    Random::Key key{};
+    unsigned hardware_words = 0;  ///< 32-bit words that came from the processor's generator; 8 are enough
+};
+
+/// From the processor's generator; the time stamp counter, at moments that vary, is mixed in.
+[[nodiscard]] Seed gather_seed();
+
+}  // namespace pv::net
