@@ -110,11 +110,11 @@ Result<Trace> Trace::open(const std::filesystem::path& path, Mode mode) {
         {
             Database writable = PV_TRY(Database::open(path, SQLITE_OPEN_READWRITE));
             PV_TRY(distrust(writable));
-            PV_TRY(needs_recovery(writable));
+            (void)PV_TRY(needs_recovery(writable));
         }
         database = PV_TRY(Database::open(path, flags));
         PV_TRY(distrust(database));
-        PV_TRY(needs_recovery(database));
+        (void)PV_TRY(needs_recovery(database));
     }
     const int minor = PV_TRY(verify_schema(database));
     PV_TRY(create_temporary_views(database));
@@ -124,7 +124,7 @@ Result<Trace> Trace::open(const std::filesystem::path& path, Mode mode) {
     trace.schema_minor_ = minor;
     trace.whole_ = PV_TRY(trace.meta(meta_whole)).value_or("") == "1";
     Statement last = PV_TRY(trace.prepare("SELECT ifnull(max(seq), 0) FROM main.event"));
-    PV_TRY(last.step());
+    (void)PV_TRY(last.step());
     trace.event_count_ = last.integer(0);
     if (trace.event_count_ < 0) {
         return std::unexpected(damaged(last, "an event has a negative number"));
@@ -300,7 +300,7 @@ Result<std::vector<Finding>> Trace::findings(std::int64_t limit, std::int64_t af
 
 Result<std::int64_t> Trace::finding_count() {
     Statement rows = PV_TRY(prepare("SELECT count(*) FROM main.finding"));
-    PV_TRY(rows.step());
+    (void)PV_TRY(rows.step());
     return rows.integer(0);
 }
 

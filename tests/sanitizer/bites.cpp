@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <limits>
 #include <string_view>
+#include <thread>
 
 int main(int argc, char** argv) {
     const std::string_view mistake = argc > 1 ? argv[1] : "";
@@ -16,6 +17,10 @@ int main(int argc, char** argv) {
         result = numbers[one];
     } else if (mistake == "signed-integer-overflow") {
         result = std::numeric_limits<int>::max() + one;
+    } else if (mistake == "data-race") {
+        std::thread other{[numbers] { ++numbers[0]; }};
+        ++numbers[0];
+        other.join();
     }
     return result == 0 ? 0 : 1;
 }

@@ -90,8 +90,8 @@ unsigned VtdUnit::table_levels() const {
 Result<> VtdUnit::command(std::uint32_t bit, bool on) {
     const std::uint32_t states = registers_.read(Registers::status) & GlobalCommand::states;
     registers_.write(Registers::command, on ? states | bit : states & ~bit);
-    PV_TRY(mmio::poll(registers_, Registers::status, Deadline::after(command_deadline),
-                      [=](std::uint32_t status) { return ((status & bit) != 0) == on; }));
+    (void)PV_TRY(mmio::poll(registers_, Registers::status, Deadline::after(command_deadline),
+                            [=](std::uint32_t status) { return ((status & bit) != 0) == on; }));
     return {};
 }
 

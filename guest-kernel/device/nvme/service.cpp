@@ -158,7 +158,7 @@ Result<const dma::Pages*> Service::identify(IdentifyStructure structure, std::ui
     entry.dword10 = static_cast<std::uint32_t>(structure);
     dma::Mapping mapping =
         PV_TRY(dma::Mapping::map(device(), identify_, 0, page_size, dma::Direction::from_device));
-    PV_TRY(admin(entry, "identify", std::move(mapping)));
+    (void)PV_TRY(admin(entry, "identify", std::move(mapping)));
     return &identify_;
 }
 
@@ -184,7 +184,7 @@ Result<> Service::announce_shadows() {
     entry.opcode = static_cast<std::uint8_t>(AdminOpcode::doorbell_buffer);
     entry.prp1 = shadows_.bus().value();
     entry.prp2 = events_.bus().value();
-    PV_TRY(admin(entry, "doorbell buffer config"));
+    (void)PV_TRY(admin(entry, "doorbell buffer config"));
     return {};
 }
 
@@ -267,13 +267,13 @@ Result<> Service::create_queue(std::size_t index) {
     completion.prp1 = queue.completion_bus().value();
     completion.dword10 = size_and_number;
     completion.dword11 = static_cast<std::uint32_t>(vector_of(index)) << 16 | interrupts | contiguous;
-    PV_TRY(admin(completion, "create completion queue"));
+    (void)PV_TRY(admin(completion, "create completion queue"));
     SubmissionEntry submission;
     submission.opcode = static_cast<std::uint8_t>(AdminOpcode::create_submission_queue);
     submission.prp1 = queue.submission_bus().value();
     submission.dword10 = size_and_number;
     submission.dword11 = static_cast<std::uint32_t>(number) << 16 | contiguous;
-    PV_TRY(admin(submission, "create submission queue"));
+    (void)PV_TRY(admin(submission, "create submission queue"));
     return {};
 }
 
@@ -282,13 +282,13 @@ Result<> Service::delete_queue(std::size_t index) {
     SubmissionEntry entry;
     entry.dword10 = queue.identity().number;
     entry.opcode = static_cast<std::uint8_t>(AdminOpcode::delete_submission_queue);
-    PV_TRY(admin(entry, "delete submission queue"));
+    (void)PV_TRY(admin(entry, "delete submission queue"));
     // The deletion completes after all commands were completed or aborted (5.6). What was completed is in the
     // completion queue; the others get no answer any more.
     queue.interrupt();
     queue.fail_all(Error::interrupted);
     entry.opcode = static_cast<std::uint8_t>(AdminOpcode::delete_completion_queue);
-    PV_TRY(admin(entry, "delete completion queue"));
+    (void)PV_TRY(admin(entry, "delete completion queue"));
     return {};
 }
 

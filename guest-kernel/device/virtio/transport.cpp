@@ -79,8 +79,8 @@ Result<Transport> Transport::find(pci::Device& pci) {
 
 Result<> Transport::reset(Deadline deadline) const {
     common_.write(CommonRegisters::device_status, std::uint8_t{0});
-    PV_TRY(mmio::poll(common_, CommonRegisters::device_status, deadline,
-                      [](std::uint8_t status) { return status == 0; }));
+    (void)PV_TRY(mmio::poll(common_, CommonRegisters::device_status, deadline,
+                            [](std::uint8_t status) { return status == 0; }));
     return {};
 }
 

@@ -117,12 +117,14 @@ void FakeNvme::configure() {
     } else if (!wanted && enabled_ && !never_quiet) {
         enabled_ = false;
         ++resets;
-        fatal = false;
         submissions_.clear();
         completions_.clear();
         held_.clear();
         shadows_ = events_ = nullptr;
         std::memset(registers_.get() + Registers::doorbells, 0, 0x1000);
+    }
+    if (!wanted) {
+        fatal = false;  // whenever it was raised: a disabled controller has nothing to fail at
     }
     if (enabled_) {
         status |= Status::ready;
