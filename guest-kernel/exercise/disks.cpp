@@ -21,9 +21,7 @@ bool is_nvme(const pci::Found& found) {
 }
 
 bool is_virtio_block(const pci::Found& found) {
-    return found.vendor == virtio::pci_vendor &&
-           (found.device == virtio::pci_modern_base + virtio::device_type_block ||
-            found.device == virtio::pci_transitional_block);
+    return virtio::device_type(found.vendor, found.device) == virtio::DeviceType::block;
 }
 
 }  // namespace

@@ -9,11 +9,45 @@
 
 namespace pv::virtio {
 
-/// PCI identity (4.1.2): modern devices are 0x1040 + device type; transitional ones have ids of their own.
+/// What a device is (5), of those there are drivers for. `none`: not a virtio device, or another type.
+enum class DeviceType : std::uint16_t {
+    none = 0,
+    network = 1,
+    block = 2,
+    console = 3,
+    entropy = 4,
+    iommu = 23
+};
+
+/// PCI identity (4.1.2).
 inline constexpr std::uint16_t pci_vendor = 0x1af4;
 inline constexpr std::uint16_t pci_modern_base = 0x1040;
-inline constexpr std::uint16_t device_type_block = 2;
-inline constexpr std::uint16_t pci_transitional_block = 0x1001;
+
+/// The type of a PCI function (4.1.2): modern devices are 0x1040 + type, transitional ones have ids of their
+/// own.
+[[nodiscard]] constexpr DeviceType device_type(std::uint16_t vendor, std::uint16_t device) {
+    if (vendor != pci_vendor) {
+        return DeviceType::none;
+    }
+    switch (device) {
+        case 0x1000:
+        case 0x1041:
+            return DeviceType::network;
+        case 0x1001:
+        case 0x1042:
+            return DeviceType::block;
+        case 0x1003:
+        case 0x1043:
+            return DeviceType::console;
+        case 0x1005:
+        case 0x1044:
+            return DeviceType::entropy;
+        case 0x1057:
+            return DeviceType::iommu;
+        default:
+            return DeviceType::none;
+    }
+}
 
 /// Device status bits (2.1).
 struct DeviceStatus {
@@ -23,6 +57,7 @@ struct DeviceStatus {
     static constexpr std::uint8_t features_ok = 8;
     static constexpr std::uint8_t needs_reset = 64;
     static constexpr std::uint8_t failed = 128;
+    static constexpr std::uint8_t gone = 0xff;  ///< what a function reads as that is not there any more
 };
 
 /// Feature bits (6 and 5.2.3).
@@ -33,8 +68,10 @@ struct Feature {
     static constexpr std::uint64_t blk_block_size = 1ULL << 6;
     static constexpr std::uint64_t blk_flush = 1ULL << 9;
     static constexpr std::uint64_t indirect_descriptors = 1ULL << 28;
+    static constexpr std::uint64_t event_index = 1ULL << 29;
     static constexpr std::uint64_t version_1 = 1ULL << 32;
     static constexpr std::uint64_t access_platform = 1ULL << 33;
+    static constexpr std::uint64_t ring_packed = 1ULL << 34;
 };
 
 /// Vendor capability that says where a structure lies (4.1.4, struct virtio_pci_cap), by offset.

@@ -60,16 +60,15 @@ Result<Transport> Transport::find(pci::Device& pci) {
                 break;
             case Structure::device:
                 if (transport.device_.length() == 0) {
-                    transport.device_ =
-                        PV_TRY(structure_window(pci, *capability, BlockRegisters::minimum_length));
+                    // How much is needed is for who reads it to say.
+                    transport.device_ = PV_TRY(structure_window(pci, *capability, 1));
                 }
                 break;
             default:
                 break;
         }
     }
-    if (transport.common_.length() == 0 || transport.notify_.length() == 0 ||
-        transport.device_.length() == 0) {
+    if (transport.common_.length() == 0 || transport.notify_.length() == 0) {
         log::error("{}: no modern virtio structures{}", pci.name(),
                    walk.malformed() ? "; its capability list is malformed" : "");
         return fail(Error::not_supported);
@@ -79,9 +78,21 @@ Result<Transport> Transport::find(pci::Device& pci) {
 
 Result<> Transport::reset(Deadline deadline) const {
     common_.write(CommonRegisters::device_status, std::uint8_t{0});
-    (void)PV_TRY(mmio::poll(common_, CommonRegisters::device_status, deadline,
-                            [](std::uint8_t status) { return status == 0; }));
-    return {};
+    const std::uint8_t last =
+        PV_TRY(mmio::poll(common_, CommonRegisters::device_status, deadline,
+                          [](std::uint8_t status) { return status == 0 || status == DeviceStatus::gone; }));
+    return last == 0 ? Result<>{} : fail(Error::device_failed);
+}
+
+Health Transport::health() const {
+    const std::uint8_t now = status();
+    if (now == DeviceStatus::gone) {
+        return Health::gone;
+    }
+    if ((now & (DeviceStatus::needs_reset | DeviceStatus::failed)) != 0) {
+        return Health::needs_reset;
+    }
+    return (now & DeviceStatus::driver_ok) != 0 ? Health::good : Health::stopped;
 }
 
 void Transport::add_status(std::uint8_t bits) const {
@@ -110,7 +121,7 @@ Result<std::uint64_t> Transport::negotiate(std::uint64_t wanted, std::uint64_t r
 }
 
 std::uint16_t Transport::queue_size_limit(std::uint16_t index) const {
-    if (index >= common_.read(CommonRegisters::queue_count)) {
+    if (index >= queue_count()) {
         return 0;
     }
     common_.write(CommonRegisters::queue_select, index);
@@ -121,7 +132,6 @@ Result<Doorbell> Transport::enable_queue(std::uint16_t index, std::uint16_t size
                                          std::uint16_t vector) const {
     using Common = CommonRegisters;
     common_.write(Common::queue_select, index);
-    common_.write(Common::config_vector, Common::no_vector);
     common_.write(Common::queue_vector, vector);
     if (common_.read(Common::queue_vector) != vector) {
         return fail(Error::no_space);
@@ -140,7 +150,16 @@ Result<Doorbell> Transport::enable_queue(std::uint16_t index, std::uint16_t size
     write_address(Common::queue_driver_low, Common::queue_driver_high, areas.driver);
     write_address(Common::queue_device_low, Common::queue_device_high, areas.device);
     common_.write(Common::queue_enable, std::uint16_t{1});
+    if (common_.read(Common::queue_enable) != 1) {
+        return fail(Error::device_failed);
+    }
     return doorbell;
+}
+
+Result<> Transport::set_configuration_vector(std::uint16_t vector) const {
+    common_.write(CommonRegisters::config_vector, vector);
+    // Without resources for it the device answers "none" (4.1.5.1.2.1).
+    return common_.read(CommonRegisters::config_vector) == vector ? Result<>{} : fail(Error::no_space);
 }
 
 }  // namespace pv::virtio

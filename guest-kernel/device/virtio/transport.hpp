@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/address.hpp"
 #include "base/deadline.hpp"
@@ -30,7 +31,16 @@ struct Doorbell {
     void ring(std::uint16_t queue) const { window.write(reg, queue); }
 };
 
-/// Threads only; the owner synchronises set-up.
+/// How a device in service looks from its status register.
+enum class Health : std::uint8_t {
+    good,
+    needs_reset,  ///< DEVICE_NEEDS_RESET (2.1.1)
+    stopped,      ///< DRIVER_OK is not set any more: it was reset behind the driver's back
+    gone,         ///< its registers read as all ones
+};
+
+/// Any device type: a driver brings the features it takes, and says how much configuration it needs. Threads
+/// only, except `health`; the owner synchronises set-up.
 class Transport {
   public:
     /// Finds and maps the structures. `pci` outlives it. Errors: not_supported (a legacy device: no modern
@@ -40,10 +50,14 @@ class Transport {
     /// The common configuration's place, for the device marker: the BAR that holds it.
     [[nodiscard]] const pci::Bar& registers() const { return registers_; }
 
-    /// Writes 0 to the status and waits until it reads 0 (4.1.4.3.1). Error: timed_out.
+    /// Writes 0 to the status and waits until it reads 0 (4.1.4.3.1): then the device is done with all
+    /// memory, knows no queue and raises no interrupt. Errors: timed_out; device_failed when it is gone.
     [[nodiscard]] Result<> reset(Deadline deadline) const;
 
     [[nodiscard]] std::uint8_t status() const { return common_.read(CommonRegisters::device_status); }
+
+    /// One register read. Any context.
+    [[nodiscard]] Health health() const;
 
     void add_status(std::uint8_t bits) const;
 
@@ -51,13 +65,23 @@ class Transport {
     /// Errors: not_supported when one of `required` is not offered or the device does not accept the choice.
     [[nodiscard]] Result<std::uint64_t> negotiate(std::uint64_t wanted, std::uint64_t required) const;
 
-    /// Entries queue `index` may have at most; 0 = there is no such queue.
+    /// Queues the device has: its word.
+    [[nodiscard]] std::uint16_t queue_count() const { return common_.read(CommonRegisters::queue_count); }
+
+    /// Entries queue `index` may have at most; 0 = there is no such queue. The device's word: a split queue's
+    /// size is a power of two all the same (2.7), so round down.
     [[nodiscard]] std::uint16_t queue_size_limit(std::uint16_t index) const;
 
-    /// Gives queue `index` its size, memory and MSI-X entry, and enables it. Errors: no_space (the device has
-    /// no interrupt to give), out_of_range (its doorbell lies outside the notification structure).
+    /// Gives queue `index` its size, memory and MSI-X entry, and enables it. Several queues, and the changes
+    /// of the configuration, may share an entry. Errors: no_space (the device has no interrupt to give),
+    /// out_of_range (its doorbell lies outside the notification structure), device_failed (it does not say
+    /// that the queue is enabled).
     [[nodiscard]] Result<Doorbell> enable_queue(std::uint16_t index, std::uint16_t size,
                                                 const QueueAreas& areas, std::uint16_t vector) const;
+
+    /// Changes of the device configuration, and DEVICE_NEEDS_RESET, raise MSI-X entry `vector` from now on
+    /// (4.1.5.1.2), until the next reset. Error: no_space.
+    [[nodiscard]] Result<> set_configuration_vector(std::uint16_t vector) const;
 
     /// Reads the device configuration with `read(window)` until no change came between (2.5.1), a few times
     /// at most. Errors: device_failed (it changes all the time), corrupt (shorter than `needed`).
@@ -80,7 +104,7 @@ class Transport {
     /// Breaks a rule about registers, if one is armed (misbehave/).
     void misbehave() const { misbehave_with_registers(common_, notify_, notify_multiplier_); }
 
-    /// Bytes of device configuration there are.
+    /// Bytes of device configuration there are; 0 for types that have none.
     [[nodiscard]] std::size_t configuration_length() const { return device_.length(); }
 
   private:
