@@ -68,25 +68,27 @@ std::optional<int> status_in(const std::string& line) {
 
 }  // namespace
 
+std::string_view RunReport::how() const {
+    return interrupted ? "interrupted"
+           : timed_out ? "ran out of time"
+           : given_up  ? "given up"
+           : left      ? "left by the user"
+                       : name(ending);
+}
+
+std::optional<int> RunReport::said_status() const {
+    return how() == name(domain::Ending::powered_off) ? guest_status : std::nullopt;
+}
+
 std::string RunReport::outcome() const {
-    const std::string wedged =
-        end.wedged() ? fmt::format(", wedged in drain: {} was needed", name(end.rung)) : "";
-    if (interrupted) {
-        return "interrupted" + wedged;
+    std::string words(how());
+    if (const std::optional<int> status = said_status()) {
+        words += fmt::format(", status {}", *status);
     }
-    if (timed_out) {
-        return "ran out of time" + wedged;
+    if (end.wedged()) {
+        words += fmt::format(", wedged in drain: {} was needed", name(end.rung));
     }
-    if (given_up) {
-        return "given up" + wedged;
-    }
-    if (left) {
-        return "left by the user" + wedged;
-    }
-    if (ending == domain::Ending::powered_off && guest_status.has_value()) {
-        return fmt::format("powered off, status {}", *guest_status);
-    }
-    return std::string(name(ending)) + wedged;
+    return words;
 }
 
 bool RunReport::succeeded() const {

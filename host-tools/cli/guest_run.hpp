@@ -36,6 +36,10 @@ struct RunReport {
     std::string qemu_version;     ///< "10.0.2"; empty when libvirt does not say
     std::string disk_server_end;  ///< why a fault server ended by itself; empty normally
 
+    /// How it ended, one of the words of docs/json.md, `guest_end.ended`.
+    [[nodiscard]] std::string_view how() const;
+    /// The status the guest gave itself; only of one that powered off.
+    [[nodiscard]] std::optional<int> said_status() const;
     /// In a few words, for people and the trace's meta: "powered off, status 0", "ran out of time".
     [[nodiscard]] std::string outcome() const;
     /// It ended by itself and, where it says a status, with 0.

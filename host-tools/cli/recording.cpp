@@ -110,6 +110,13 @@ std::string meta_outcome(const RunReport& run) {
 Result<> conclude(store::Writer& writer, const RunReport& run) {
     PV_TRY(writer.set_meta("outcome", meta_outcome(run)));
     PV_TRY(writer.set_meta("ending", run.outcome()));
+    PV_TRY(writer.set_meta("end", std::string(run.how())));
+    if (const std::optional<int> status = run.said_status()) {
+        PV_TRY(writer.set_meta("guest_status", fmt::format("{}", *status)));
+    }
+    if (run.end.wedged()) {
+        PV_TRY(writer.set_meta("wedged", std::string(name(run.end.rung))));
+    }
     PV_TRY(writer.set_meta("duration_us", fmt::format("{}", run.duration.count() * 1000)));
     PV_TRY(writer.set_meta("qemu", run.qemu_version));
     PV_TRY(writer.set_meta("libvirt", domain::libvirt_version()));

@@ -187,10 +187,17 @@ Result<std::unique_ptr<Connection>> Connection::open_embedded(const fs::path& ro
     const std::string uri = fmt::format("qemu:///embed?root={}", root.string());
     result->connection_ = ::virConnectOpen(uri.c_str());
     if (result->connection_ == nullptr) {
+        const std::string words = last_libvirt_error();
+        // As root the driver looks its default user up, even where qemu.conf names another.
+        const bool no_user = words.find("'libvirt-qemu'") != std::string::npos;
         return fail(
             ExitStatus::unavailable,
-            fmt::format("libvirt's embedded QEMU driver cannot be opened: {}", last_libvirt_error()),
-            "apt-get install libvirt-daemon-driver-qemu, or choose a connection: --connect qemu:///system");
+            fmt::format("libvirt's embedded QEMU driver cannot be opened: {}", words),
+            no_user
+                ? "the system user libvirt-qemu is missing: useradd --system --user-group --no-create-home "
+                  "libvirt-qemu (Debian's libvirt-daemon-system makes it)"
+                : "apt-get install libvirt-daemon-driver-qemu, or choose a connection: --connect "
+                  "qemu:///system");
     }
     return result;
 }

@@ -196,7 +196,14 @@ Result<Disk> parse_disk(std::string_view text) {
 Result<> validate(const GuestSpec& guest) {
     PV_TRY(inspect_kernel(guest.kernel));
     if (!guest.initrd.empty()) {
-        PV_TRY(open_regular(guest.initrd, O_RDONLY, "initrd"));
+        const Descriptor file = PV_TRY(open_regular(guest.initrd, O_RDONLY, "initrd"));
+
+        struct stat status{};
+
+        if (::fstat(file.get(), &status) == 0 && status.st_size == 0) {
+            return fail(ExitStatus::usage, fmt::format("initrd '{}' is empty", guest.initrd.string()),
+                        "give the file the kernel is to unpack, or leave --initrd out");
+        }
     }
     if (guest.command_line.size() > 2047) {
         return fail(ExitStatus::usage,

@@ -123,7 +123,7 @@ std::string_view name(Ending ending) {
         case Ending::ended_by_us:
             return "ended by paravane";
         case Ending::crashed:
-            return "QEMU crashed";
+            return "lost its QEMU";
     }
     return "?";
 }

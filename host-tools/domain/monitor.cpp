@@ -83,6 +83,8 @@ struct Monitor::State {
                     facts.shutdown_reason = text(data, "reason");
                 }
                 shutdown = true;
+            } else if (event == "GUEST_PANICKED" && facts.shutdown_reason.empty()) {
+                facts.shutdown_reason = "guest-panic";  // what follows is libvirt's on_crash
             } else if (event == "BLOCK_IO_ERROR") {
                 ++facts.io_errors;
                 facts.no_space = facts.no_space || (data.contains("nospace") && data["nospace"] == true);

@@ -16,9 +16,10 @@ namespace pv::domain {
 /// Why QEMU says the guest stopped, and what went wrong with its disks (QMP: qapi/run-state.json, SHUTDOWN;
 /// qapi/block-core.json, BLOCK_IO_ERROR).
 struct MonitorFacts {
-    std::string
-        shutdown_reason;    ///< "guest-shutdown", "guest-reset", "guest-panic", "host-signal", ...; or empty
-    bool no_space = false;  ///< a disk image could not grow: the host's file system is full
+    /// "guest-shutdown", "guest-reset", "guest-panic", "host-signal", ...; or empty. A guest's panic
+    /// (GUEST_PANICKED) is "guest-panic", whoever ends it afterwards.
+    std::string shutdown_reason;
+    bool no_space = false;        ///< a disk image could not grow: the host's file system is full
     std::uint64_t io_errors = 0;  ///< errors QEMU's block layer reported
 };
 

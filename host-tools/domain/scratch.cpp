@@ -75,21 +75,16 @@ void kill_processes_naming(const std::string& word, std::chrono::milliseconds li
 }
 
 Result<std::filesystem::path> make_folder() {
-    std::vector<std::string> places;
-    if (const char* chosen = std::getenv("TMPDIR");
-        chosen != nullptr && chosen[0] == '/' && std::strlen(chosen) + 12 <= longest_folder) {
-        places.emplace_back(chosen);
+    // A folder that was chosen is used or refused: another one may be on a disk that is full, or shared.
+    const char* chosen = std::getenv("TMPDIR");
+    const bool usable = chosen != nullptr && chosen[0] == '/' && std::strlen(chosen) + 12 <= longest_folder;
+    const std::string place = usable ? chosen : "/tmp";
+    std::string name = place + "/pv-XXXXXX";
+    if (::mkdtemp(name.data()) != nullptr) {
+        return std::filesystem::path(name);
     }
-    places.emplace_back("/tmp");
-    std::string why;
-    for (const std::string& place : places) {
-        std::string name = place + "/pv-XXXXXX";
-        if (::mkdtemp(name.data()) != nullptr) {
-            return std::filesystem::path(name);
-        }
-        why = fmt::format("{}: {}", place, std::strerror(errno));
-    }
-    return fail(ExitStatus::unavailable, fmt::format("no temporary folder could be made in {}", why),
+    return fail(ExitStatus::unavailable,
+                fmt::format("no temporary folder could be made in {}: {}", place, std::strerror(errno)),
                 "set TMPDIR to a folder you may write to, with a path of at most 28 characters");
 }
 

@@ -282,6 +282,8 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
     set(usb, "model", "none");
     add_serial(devices, wiring.console);
     set(add(devices, "memballoon"), "model", "none");
+    // By which a guest can say that it panicked, and ends instead of waiting for its time-out.
+    set(add(devices, "panic"), "model", "isa");
     add_iommu(devices, guest.iommu);
     if (wiring.run_as.has_value()) {
         xml_node label = add(domain, "seclabel");

@@ -126,6 +126,18 @@ Json commands_json(const Summary& summary, const Latencies& latencies) {
     return entries;
 }
 
+Json text_or_null(const std::string& text) {
+    return text.empty() ? Json(nullptr) : Json(text);
+}
+
+Json guest_end_json(const Summary& summary) {
+    const GuestEnd end = summary.guest_end();
+    return {{"ended", text_or_null(end.ended)},
+            {"status", or_null(end.status)},
+            {"wedged", text_or_null(end.wedged)},
+            {"text", end.text}};
+}
+
 }  // namespace
 
 Result<std::string> json(store::Trace& trace, const std::string& trace_path) {
@@ -158,6 +170,7 @@ Result<std::string> json(store::Trace& trace, const std::string& trace_path) {
         {"reason", summary.verdict.reason},
         {"trace", trace_path},
         {"complete", summary.whole},
+        {"guest_end", guest_end_json(summary)},
         {"counts",
          {{"events", summary.events},
           {"rules", summary.rules.size()},

@@ -151,7 +151,6 @@ Json facts_json(const Summary& summary) {
         {"libvirt", "libvirt"},
         {"plugin", "Plugin"},
         {"started", "Started"},
-        {"outcome", "Ended"},
         {"lost", "Lines lost"},
         {"not_understood", "Lines not understood"},
     });
@@ -206,6 +205,15 @@ Json console_json(const Summary& summary) {
             {"cut", cut}};
 }
 
+// Older traces say it in their outcome only.
+Json guest_end_json(const Summary& summary) {
+    const GuestEnd end = summary.guest_end();
+    return {{"text", escape_for_terminal(end.text.empty() ? summary.value("outcome") : end.predicate())},
+            {"ended", escape_for_terminal(end.ended)},
+            {"status", or_null(end.status)},
+            {"wedged", escape_for_terminal(end.wedged)}};
+}
+
 std::string title_of(const Summary& summary) {
     for (const char* key : {"guest", "kernel"}) {
         if (const std::string value = summary.value(key); !value.empty()) {
@@ -243,6 +251,7 @@ Result<std::string> page_data(store::Trace& trace, const std::string& trace_path
          {{"verdict", store::to_string(summary.verdict.verdict)},
           {"exit_status", exit_status},
           {"reason", escape_for_terminal(summary.verdict.reason)}}},
+        {"guest_end", guest_end_json(summary)},
         {"tally", tally_json(summary, timeline)},
         {"facts", facts_json(summary)},
         {"reproduce", escape_for_terminal(summary.value("reproduce"), {.keep_newlines = true})},

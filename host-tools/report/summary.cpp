@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <string_view>
 #include <utility>
 
@@ -19,6 +20,23 @@ std::string Summary::value(const std::string& key) const {
 std::size_t Summary::rules_with(store::Outcome outcome) const {
     return static_cast<std::size_t>(
         std::ranges::count(rules, outcome, [](const store::RuleResult& rule) { return rule.outcome; }));
+}
+
+std::string GuestEnd::predicate() const {
+    constexpr auto passive =
+        std::to_array<std::string_view>({"interrupted", "given up", "left by the user", "ended by paravane"});
+    return (std::ranges::find(passive, ended) != passive.end() ? "was " : "") + text;
+}
+
+GuestEnd Summary::guest_end() const {
+    GuestEnd result{.ended = value("end"), .status = {}, .wedged = value("wedged"), .text = value("ending")};
+    const std::string status = value("guest_status");
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(status.data(), status.data() + status.size(), number);
+    if (error == std::errc() && end == status.data() + status.size()) {
+        result.status = number;
+    }
+    return result;
 }
 
 Result<Summary> summarize(store::Trace& trace, std::int64_t findings) {

@@ -13,6 +13,18 @@
 
 namespace pv::report {
 
+/// How the guest came to its end, as the recording says; every part may be missing in older traces.
+struct GuestEnd {
+    std::string ended;                   ///< "powered off", "ran out of time", ...: docs/json.md lists them
+    std::optional<std::int64_t> status;  ///< what a guest that powered off said of itself; 0: all went well
+    std::string wedged;                  ///< what it took to end a guest whose QEMU did not answer
+    std::string text;                    ///< all of it in one line
+
+    /// What completes "the guest ...": "powered off, status 0", "was interrupted". Empty when nothing is
+    /// known.
+    [[nodiscard]] std::string predicate() const;
+};
+
 /// As stored: text is the guest's and not escaped. Bounded by what summarize was asked for.
 struct Summary {
     std::map<std::string, std::string> meta;
@@ -28,6 +40,7 @@ struct Summary {
     /// The value of `key`, or nothing when it is absent or empty.
     [[nodiscard]] std::string value(const std::string& key) const;
     [[nodiscard]] std::size_t rules_with(store::Outcome outcome) const;
+    [[nodiscard]] GuestEnd guest_end() const;
 };
 
 /// At most `findings` findings and 10,000 entries of the time line. Error: the trace was never judged (hint:

@@ -212,8 +212,8 @@ class Printer {
         if (!verdict.reason.empty() && verdict.verdict != store::VerdictKind::pass) {
             text("because " + escape_for_terminal(verdict.reason), "  ");
         }
-        if (const std::string ending = summary_.value("ending"); !ending.empty()) {
-            text("the guest " + escape_for_terminal(ending, {.max_bytes = 200}), "  ");
+        if (const std::string end = summary_.guest_end().predicate(); !end.empty()) {
+            text("the guest " + escape_for_terminal(end, {.max_bytes = 200}), "  ");
         }
     }
 

@@ -3,6 +3,11 @@
 #include "store/sqlite.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 
 namespace pv::store {
 
@@ -113,6 +118,21 @@ Result<Database> Database::open_memory() {
     return open_name(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 }
 
+namespace {
+
+// The system's own word for it. SQLite tries a file it may not make once more for reading, and remembers the
+// second failure only.
+std::string why_not_opened(const std::string& name, int flags, const char* otherwise) {
+    const std::filesystem::path folder = std::filesystem::absolute(name).parent_path();
+    const bool made = (flags & SQLITE_OPEN_CREATE) != 0 && ::access(name.c_str(), F_OK) != 0;
+    const bool writes = (flags & SQLITE_OPEN_READWRITE) != 0;
+    const int refused =
+        made ? ::access(folder.c_str(), W_OK | X_OK) : ::access(name.c_str(), writes ? R_OK | W_OK : R_OK);
+    return refused != 0 ? std::strerror(errno) : otherwise;
+}
+
+}  // namespace
+
 Result<Database> Database::open_name(const std::string& name, int flags) {
     Database database;
     sqlite3* handle = nullptr;
@@ -120,8 +140,9 @@ Result<Database> Database::open_name(const std::string& name, int flags) {
         sqlite3_open_v2(name.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
     database.handle_.reset(handle);
     if (code != SQLITE_OK) {
-        return std::unexpected(
-            sqlite_error(code, name, handle == nullptr ? "no memory" : sqlite3_errmsg(handle)));
+        return std::unexpected(sqlite_error(
+            code, name,
+            handle == nullptr ? "no memory" : why_not_opened(name, flags, sqlite3_errmsg(handle))));
     }
     return database;
 }

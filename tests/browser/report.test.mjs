@@ -46,7 +46,7 @@ test('the page says verdict, reason and facts', () => withPage(report('stall'), 
   assert.equal(await page.textContent('#verdict strong'), 'fail');
   assert.match(await page.textContent('#verdict'), /2 rules broken/);
   assert.match(await page.title(), /^fail: paravane-kernel\.elf exercise/);
-  assert.match(await page.textContent('#head .facts'), /powered off, status 0/);
+  assert.match(await page.textContent('#guest-end'), /^The guest powered off, status 3 \(it reports a failure of its own\)\.$/);
   assert.match(await page.textContent('#reproduce'), /--fault 'stall disk0 read after 100 for 2s'/);
 }));
 
@@ -153,7 +153,7 @@ test('the tables are filled', () => withPage(report('stall'), {}, async (page) =
   assert.ok(await pixels(page, '#latency-scatter', 'bad') > 10, 'commands that ended badly stand out');
   await page.click('#timeline-tables summary');
   assert.match(await page.textContent('#timeline-tables'), /disk0.*timeout.*read of block 8/s);
-  assert.match(await page.textContent('#console'), /paravane: powering off, status 0/);
+  assert.match(await page.textContent('#console'), /paravane: powering off, status 3/);
 }));
 
 test('what a guest chose stays text', () => withPage(report('hostile'), { width: 390, scheme: 'dark' }, async (page, { complaints, requests }) => {

@@ -83,8 +83,9 @@ class Workplace:
         return environment
 
     def start(self, *arguments, program=PARAVANE, environment=None, **options):
+        options = {"stdout": subprocess.PIPE, **options}
         return subprocess.Popen([str(program), *map(str, arguments)], cwd=self.folder, env=environment or self.environment(),
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                 errors="replace", start_new_session=True, **options)
 
     def run(self, *arguments, deadline=120, **options):

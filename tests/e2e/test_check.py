@@ -32,6 +32,12 @@ class OurKernel(EndToEnd):
             self.assertTrue(rule["unit"], rule)
         self.assertEqual(answer["findings"], [])
 
+    def test_says_how_the_guest_ended(self):
+        self.assertEqual(self.checked.json["guest_end"],
+                         {"ended": "powered off", "status": 0, "wedged": None, "text": "powered off, status 0"})
+        for arguments in (("report", self.trace), ("analyze", self.trace), ("analyze", "--quiet", self.trace)):
+            self.assertIn("  the guest powered off, status 0\n", self.paravane(*arguments).stdout)
+
     def test_says_nothing_of_progress_in_a_pipe(self):
         self.assertNotIn("\r", self.checked.stderr)
         self.assertNotIn("\x1b", self.checked.stderr + self.checked.stdout)

@@ -34,11 +34,18 @@ with tempfile.TemporaryDirectory() as directory:
             sys.exit(f"{path.stem}: {error.json_path}: {error.message}")
         for key in schema["required"]:
             assert refused(document, lambda d: d.pop(key)), f"the schema accepts a result without {key}"
+        assert refused(document, lambda d: d.pop("guest_end")), "the schema accepts form 1.1 without the guest's end"
+        assert refused(document, lambda d: d["guest_end"].update(status="3")), "a status may not be text"
+        older = copy.deepcopy(document)
+        older.pop("guest_end")
+        older["format_version"]["minor"] = 0
+        assert validator.is_valid(older), "form 1.0 is refused"
         assert refused(document, lambda d: d.update(verdict="passed")), "the schema accepts any verdict"
         assert refused(document, lambda d: d["format_version"].update(major=2)), "the schema accepts another form"
 
     stall = json.loads((pathlib.Path(directory) / "stall.json").read_text())
     assert stall["verdict"] == "fail" and stall["exit_status"] == 1
+    assert stall["guest_end"] == {"ended": "powered off", "status": 3, "wedged": None, "text": "powered off, status 3"}, stall["guest_end"]
     first = stall["findings"][0]
     assert (first["rule"], first["device"], first["address"], first["length"]) == ("dma-after-unmap", "disk0", "0x1f3000", 512), first
     assert [event["role"] for event in first["events"]] == ["mapped", "unmapped", "access"], first["events"]

@@ -273,12 +273,15 @@ Result<> write_sample_trace(const std::filesystem::path& path, const SampleOptio
     if (options.hostile) {
         console += hostile_text + "\n";
     }
-    console += "paravane: powering off, status 0\n";
+    console += "paravane: powering off, status 3\n";
     PV_TRY(writer.set_meta("guest", maker.text("paravane-kernel.elf exercise")));
     PV_TRY(writer.set_meta("command_line", "exercise=threads:4,blocks:256"));
     PV_TRY(writer.set_meta("cpus", "2"));
     PV_TRY(writer.set_meta("qemu", "10.0.2"));
-    PV_TRY(writer.set_meta("outcome", "powered off, status 0"));
+    PV_TRY(writer.set_meta("outcome", "finished"));
+    PV_TRY(writer.set_meta("ending", options.hostile ? hostile_text : "powered off, status 3"));
+    PV_TRY(writer.set_meta("end", "powered off"));
+    PV_TRY(writer.set_meta("guest_status", "3"));
     PV_TRY(writer.set_meta("console", console));
     PV_TRY(writer.set_meta("reproduce",
                            "paravane check --disk nvme:64M --fault 'stall disk0 read after 100 for 2s'"));

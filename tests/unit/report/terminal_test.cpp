@@ -50,6 +50,7 @@ TEST_F(Terminal, ShowsAFindingWithItsEvidence) {
                 HasSubstr("vCPU 1, pc 0xffffffff801042a0 pv::nvme::Queue::map(pv::dma::Mapping&)+0xa0"));
     EXPECT_THAT(text, HasSubstr("verdict: fail (5 held, 2 broken, 1 not observed; "));
     EXPECT_THAT(text, HasSubstr("because 2 rules broken"));
+    EXPECT_THAT(text, HasSubstr("\n  the guest powered off, status 3\n"));
 }
 
 TEST_F(Terminal, SaysWhyARuleWasNotObserved) {

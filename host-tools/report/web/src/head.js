@@ -17,6 +17,7 @@ export function head(node, data) {
     element('p', { class: 'verdict', id: 'verdict' },
       element('strong', { class: `badge ${verdict.verdict}` }, verdict.verdict),
       element('span', {}, verdict.reason === '' ? meaning[verdict.verdict] ?? '' : verdict.reason)),
+    guestEnd(data.guest_end),
     element('ul', { class: 'tally' },
       data.tally.map(([label, value, mood]) => element('li', { class: mood }, element('b', {}, value), ` ${label}`))),
     element('dl', { class: 'facts' },
@@ -25,6 +26,14 @@ export function head(node, data) {
     node.append(element('div', { class: 'command' },
       element('span', {}, 'Reproduce'), element('code', { id: 'reproduce' }, data.reproduce), copyButton(data.reproduce)));
   }
+}
+
+/// How the guest ended, apart from the verdict: rules can hold in a guest that failed.
+function guestEnd({ text, ended, status, wedged }) {
+  if (text === '') return null;
+  const good = wedged === '' && (ended === 'powered off' ? (status ?? 0) === 0 : ended === '');
+  const meaning = status === null ? '' : status === 0 ? ' (it reports success)' : ' (it reports a failure of its own)';
+  return element('p', { class: 'guest-end', id: 'guest-end' }, 'The guest ', element('b', { class: good ? '' : 'warn' }, text), meaning, '.');
 }
 
 /// Copies by the clipboard interface, which a page from file:// may not be given; then selects the text instead.
