@@ -26,7 +26,7 @@ bool is_virtio_block(const pci::Found& found) {
 
 }  // namespace
 
-void Disks::find() {
+void Disks::find(FunctionRef<void(const pci::Found&)> others) {
     const auto functions = pci::find_functions();
     if (!functions) {
         log::error("pci: the bus cannot be scanned: {}", functions.error());
@@ -39,6 +39,7 @@ void Disks::find() {
     unsigned virtio = 0;
     for (const pci::Found& found : *functions) {
         if (!is_nvme(found) && !is_virtio_block(found)) {
+            others(found);
             continue;
         }
         const pci::Function function = pci::function_at(found.address);

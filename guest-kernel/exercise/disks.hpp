@@ -9,13 +9,15 @@
 #include "base/function_ref.hpp"
 #include "base/vector.hpp"
 #include "block/controller.hpp"
+#include "device/pci/scan.hpp"
 
 namespace pv::exercise {
 
 class Disks {
   public:
-    /// Scans PCI and brings up every NVMe controller and virtio-blk device. Threads only, once.
-    void find();
+    /// Scans PCI and brings up every NVMe controller and virtio-blk device; the other functions are
+    /// `others`'s. Threads only, once.
+    void find(FunctionRef<void(const pci::Found&)> others);
 
     /// Devices that were there and could not be brought up.
     [[nodiscard]] std::size_t failed() const { return failed_; }

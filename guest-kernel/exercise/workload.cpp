@@ -1,4 +1,4 @@
-// The kernel's work: find the disks, do what the command line asks, let go of them, say how it went.
+// The kernel's work: find the devices, do what the command line asks, let go of them, say how it went.
 // SPDX-License-Identifier: MIT
 #include "boot/workload.hpp"
 
@@ -13,6 +13,7 @@
 #include "exercise/disk.hpp"
 #include "exercise/disks.hpp"
 #include "exercise/load.hpp"
+#include "exercise/network.hpp"
 #include "exercise/plan.hpp"
 #include "exercise/prompt.hpp"
 #include "exercise/provoke.hpp"
@@ -48,11 +49,18 @@ Status worse(Status a, Status b) {
     return weight(a) >= weight(b) ? a : b;
 }
 
-Status exercise(Disks& disks, const Plan& plan) {
-    if (disks.count() == 0) {
-        log::error("exercise: there is no disk");
+Status status_of(const NetFigures& figures) {
+    if (!figures.set_up) {
         return Status::set_up;
     }
+    Figures same;
+    same.mismatches = figures.mismatches;
+    same.errors = figures.errors;
+    same.timeouts = figures.timeouts;
+    return status_of(same);
+}
+
+Status exercise(Disks& disks, const Plan& plan) {
     Status status = Status::good;
     Vector<std::unique_ptr<DiskExercise>> running;
     std::uint64_t number = 0;
@@ -93,13 +101,21 @@ std::string_view words(Status status) {
     return "";
 }
 
+/// Everything of this machine that the exercise works with.
+struct Machine {
+    Disks disks;
+    Network network;
+};
+
 Status run() {
-    std::unique_ptr<Disks> owner{new (std::nothrow) Disks};
+    std::unique_ptr<Machine> owner{new (std::nothrow) Machine};
     if (owner == nullptr) {
         return Status::set_up;
     }
-    Disks& disks = *owner;
+    Disks& disks = owner->disks;
+    Network& network = owner->network;
     Plan plan;
+    NetPlan net_plan;
     Status status = Status::good;
     const auto asked = boot::option("exercise");
     if (asked) {
@@ -109,14 +125,34 @@ Status run() {
         }
         plan = *parsed;
     }
-    disks.find();
-    if (disks.failed() != 0) {
+    const auto asked_net = boot::option("net");
+    if (asked_net) {
+        const auto parsed = parse_net_plan(*asked_net);
+        if (!parsed) {
+            return Status::set_up;
+        }
+        net_plan = *parsed;
+    }
+    disks.find([&](const pci::Found& found) { network.take(found); });
+    if (disks.failed() != 0 || network.failed() != 0 || !network.start(net_plan)) {
+        status = Status::set_up;
+    }
+    if ((asked && disks.count() + network.count() == 0) || (asked_net && network.count() == 0)) {
+        log::error("exercise: there is no {}", asked_net ? "network device" : "disk");
         status = Status::set_up;
     }
     // Without it everything else works: who types gets no answer.
-    auto prompt = Prompt::create([](void* all) { static_cast<Disks*>(all)->print_status(); }, &disks);
+    auto prompt = Prompt::create(
+        [](void* all) {
+            static_cast<Machine*>(all)->disks.print_status();
+            static_cast<Machine*>(all)->network.print_status();
+        },
+        owner.get());
     if (asked) {
         status = worse(status, exercise(disks, plan));
+    }
+    if (status != Status::hung && (asked || asked_net)) {
+        status = worse(status, status_of(network.run(net_plan)));
     }
     if (status == Status::hung) {
         log::error("exercise: status {}: {}", static_cast<std::uint32_t>(status), words(status));
@@ -130,11 +166,12 @@ Status run() {
         status = worse(status, Status::set_up);
     }
     prompt = nullptr;
+    network.let_go(plan.shutdown);
     disks.let_go(plan.shutdown);
     const dma::Statistics dma = dma::statistics();
     log::info("dma: {} mappings made, {} live, {} in quarantine, {} abandoned", dma.mapped, dma.live,
               dma.quarantined, dma.abandoned);
-    if (asked) {
+    if (asked || asked_net) {
         log::info("exercise: status {}: {}", static_cast<std::uint32_t>(status), words(status));
     }
     return status;

@@ -223,7 +223,10 @@ void Interface::publish_addresses() {
 
 void Interface::stop() {
     if (std::exchange(started_, false)) {
-        dhcp_stop(&lower_);
+        netif_set_status_callback(&lower_, nullptr);
+        netif_set_link_callback(&lower_, nullptr);
+        dhcp_stop(&lower_);  // which gives the address back
+        device_->flush();
         netif_set_down(&lower_);
         netif_remove(&lower_);
     }

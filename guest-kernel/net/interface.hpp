@@ -56,7 +56,7 @@ class Interface {
     /// Takes it from lwIP; the device still has to be shut down.
     void stop();
 
-    /// Threads; without lwIP.
+    /// On the network's thread.
     void print_status();
 
     [[nodiscard]] Device& device() { return *device_; }

@@ -88,6 +88,9 @@ void Stack::serve() {
             }
         });
     }
+    for (auto& interface : interfaces_) {
+        interface->device().flush();
+    }
     // Nobody is asked to wait for a thread that is not there any more.
     stopped_.store(true, std::memory_order_release);
     refuse_jobs();
@@ -203,11 +206,17 @@ void Stack::refuse_jobs() {
 }
 
 void Stack::print_status() {
-    const port::Memory memory = port::memory();
-    log::info("status: network: {}, packets hold {} bytes, {} at most, {} found no memory",
-              stopped() ? "stopped" : "serves", memory.used, memory.highest, memory.refused);
-    for (auto& interface : interfaces_) {
-        interface->print_status();
+    const auto print = [&] {
+        const port::Memory memory = port::memory();
+        log::info("status: network: packets hold {} bytes, {} at most, {} found no memory", memory.used,
+                  memory.highest, memory.refused);
+        for (auto& interface : interfaces_) {
+            interface->print_status();
+        }
+    };
+    if (const Result<> printed = call(Deadline::after(2_s), print); !printed) {
+        log::warning("status: network: {}",
+                     printed.error() == Error::timed_out ? "its thread is busy" : "it stopped");
     }
 }
 

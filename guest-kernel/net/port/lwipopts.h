@@ -67,6 +67,8 @@
 #define LWIP_IPV6_DHCP6 0
 #define LWIP_ICMP6 1
 #define LWIP_IPV6_REASS 1
+/* A pointer does not fit beside what lwIP otherwise keeps in the header itself. */
+#define IPV6_FRAG_COPYHEADER 1
 #define LWIP_ND6_QUEUEING 1
 #define LWIP_ND6_NUM_NEIGHBORS 32
 #define LWIP_ND6_NUM_DESTINATIONS 32
