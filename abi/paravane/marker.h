@@ -71,6 +71,7 @@ enum pv_operation {
     PV_OPERATION_DISCARD = 4,
     PV_OPERATION_WRITE_ZEROES = 5,
     PV_OPERATION_ADMIN = 6,
+    PV_OPERATION_SEND = 7, /* a frame to a network */
 };
 
 enum pv_wait_kind {

@@ -52,6 +52,7 @@ enum class Operation : std::uint8_t {
     discard = PV_OPERATION_DISCARD,
     write_zeroes = PV_OPERATION_WRITE_ZEROES,
     admin = PV_OPERATION_ADMIN,
+    send = PV_OPERATION_SEND,
 };
 
 enum class ResetReason : std::uint8_t { set_up = 0, recovery = 1, shutdown = 2 };

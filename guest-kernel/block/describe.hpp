@@ -26,6 +26,8 @@ constexpr std::string_view to_string(marker::Operation operation) {
             return "discard";
         case marker::Operation::write_zeroes:
             return "write zeroes";
+        case marker::Operation::send:
+            return "send";
         case marker::Operation::admin:
             return "admin command";
     }

@@ -16,9 +16,7 @@ namespace pv::exercise {
 namespace {
 
 bool is_virtio_net(const pci::Found& found) {
-    return found.vendor == virtio::pci_vendor &&
-           (found.device == virtio::pci_modern_base + virtio::device_type_net ||
-            found.device == virtio::pci_transitional_net);
+    return virtio::device_type(found.vendor, found.device) == virtio::DeviceType::network;
 }
 
 net::Ip4 from_number(std::uint32_t address) {

@@ -110,6 +110,15 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
         ->take_all()
         ->allow_extra_args(false)
         ->group(group);
+    app.add_option(
+           "--net", options.networks,
+           "A virtio-net device: none (default), user (QEMU's own network; ,hostfwd=tcp:PORT:GUESTPORT "
+           "leads a port of this machine into the guest), or listen:PATH and connect:PATH for two guests "
+           "on a UNIX socket. Repeatable: net0, net1, ...")
+        ->type_name("KIND")
+        ->take_all()
+        ->allow_extra_args(false)
+        ->group(group);
     app.add_option("--fault", options.faults,
                    "A fault of a disk: 'stall disk0 read after 100 for 8s', 'fail disk0 write 3 EIO', "
                    "'delay disk1 any by 5ms'. Repeatable")
@@ -185,6 +194,11 @@ Result<Guest> understand(const GuestOptions& options) {
     for (const std::string& disk : disks) {
         spec.disks.push_back(PV_TRY(domain::parse_disk(disk)));
     }
+    for (const std::string& network : options.networks) {
+        if (network != "none") {
+            spec.networks.push_back(PV_TRY(of_option("--net", domain::parse_network(network))));
+        }
+    }
     for (const std::string& fault : options.faults) {
         guest.faults.push_back(PV_TRY(faults::parse_fault(fault)));
     }
@@ -221,6 +235,9 @@ std::string reproduce(std::string_view subcommand, const GuestOptions& options) 
     }
     for (const std::string& disk : options.disks) {
         add("--disk", disk);
+    }
+    for (const std::string& network : options.networks) {
+        add("--net", network);
     }
     for (const std::string& fault : options.faults) {
         add("--fault", fault);

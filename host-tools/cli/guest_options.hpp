@@ -26,6 +26,7 @@ struct GuestOptions {
     std::string memory = "512M";
     unsigned cpus = 1;
     std::vector<std::string> disks;
+    std::vector<std::string> networks;
     std::vector<std::string> faults;
     std::string accelerator = "tcg";
     std::string iommu = "none";

@@ -57,6 +57,12 @@ Result<> describe(store::Writer& writer, const Guest& guest, const domain::Guest
              .kind = std::string(name(disk.kind)),
              .detail = size != nullptr ? format_size(*size) : std::get<fs::path>(disk.backing).string()}));
     }
+    for (std::size_t i = 0; i < guest.spec.networks.size(); ++i) {
+        PV_TRY(writer.add_device({.bdf = domain::network_bdf(i),
+                                  .name = fmt::format("net{}", i),
+                                  .kind = "virtio-net",
+                                  .detail = describe(guest.spec.networks[i])}));
+    }
     return {};
 }
 

@@ -17,6 +17,7 @@
 #include "base/file.hpp"
 #include "base/size.hpp"
 #include "domain/kernel_file.hpp"
+#include "domain/options.hpp"
 
 namespace pv::domain {
 namespace {
@@ -26,22 +27,6 @@ constexpr std::uint64_t smallest_memory = std::uint64_t{16} << 20;
 
 constexpr std::string_view disk_hint =
     "write KIND:SIZE or KIND:PATH, KIND nvme or virtio-blk, then ,readonly or ,block-size=4096: nvme:64M";
-
-// Splits at single commas; two commas are one in the word, as QEMU writes them.
-std::vector<std::string> split_options(std::string_view text) {
-    std::vector<std::string> words(1);
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != ',') {
-            words.back() += text[i];
-        } else if (i + 1 < text.size() && text[i + 1] == ',') {
-            words.back() += ',';
-            ++i;
-        } else {
-            words.emplace_back();
-        }
-    }
-    return words;
-}
 
 bool looks_like_size(std::string_view word) {
     return word.find_first_not_of("0123456789") != 0 && parse_size(word).has_value();
@@ -237,6 +222,10 @@ Result<> validate(const GuestSpec& guest) {
     if (guest.disks.size() > max_disks) {
         return fail(ExitStatus::usage, fmt::format("{} disks were given", guest.disks.size()),
                     fmt::format("at most {} are possible", max_disks));
+    }
+    if (guest.networks.size() > max_networks) {
+        return fail(ExitStatus::usage, fmt::format("{} networks were given", guest.networks.size()),
+                    fmt::format("at most {} are possible", max_networks));
     }
     for (std::size_t i = 0; i < guest.disks.size(); ++i) {
         const Disk& disk = guest.disks[i];

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "domain/network.hpp"
 
 namespace pv::domain {
 
@@ -61,7 +62,8 @@ struct GuestSpec {
     unsigned cpus = 1;
     Accelerator accelerator = Accelerator::tcg;
     Iommu iommu = Iommu::none;
-    std::vector<Disk> disks;  ///< the n-th is disk<n>, at PCI 00:(0x10 + n).0
+    std::vector<Disk> disks;        ///< the n-th is disk<n>, at PCI 00:(0x10 + n).0
+    std::vector<Network> networks;  ///< the n-th is net<n>, at PCI 00:(0x0c + n).0
 };
 
 inline constexpr unsigned first_disk_slot = 0x10;

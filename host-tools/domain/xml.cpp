@@ -222,6 +222,9 @@ Result<> refuse_unwritable(const GuestSpec& guest, const Wiring& wiring) {
                         "make an image of its size first");
         }
     }
+    for (const Network& network : guest.networks) {
+        texts.push_back(network.socket.string());
+    }
     for (const std::string& text : texts) {
         if (!carried_by_xml(text)) {
             return fail(ExitStatus::usage, fmt::format("'{}' cannot be written into a domain's XML", text),
@@ -299,6 +302,11 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
         if (guest.disks[i].kind == DiskKind::nvme) {
             add_nvme(arguments, guest.disks[i], i);
         }
+    }
+    for (std::size_t i = 0; i < guest.networks.size(); ++i) {
+        const NetworkArguments network = network_arguments(guest.networks[i], i, guest.iommu != Iommu::none);
+        arguments.add_pair("-netdev", network.netdev);
+        arguments.add_pair("-device", network.device);
     }
     std::ostringstream text;
     document.save(text, "  ", pugi::format_default | pugi::format_no_declaration);

@@ -4,7 +4,6 @@
 
 #include "base/log.hpp"
 #include "device/virtio/net.hpp"
-#include "device/virtio/spec.hpp"
 
 namespace pv::virtio {
 namespace {
@@ -16,7 +15,6 @@ constexpr Duration say_after = 1_s;
 constexpr Duration shortest_backoff = 1_s;
 constexpr Duration longest_backoff = 60_s;
 constexpr std::uint64_t lie_log_limit = 8;
-constexpr std::uint8_t all_ones = 0xff;
 
 }  // namespace
 
@@ -99,17 +97,21 @@ void Net::tick() {
 
 // False when there was something wrong, and a recovery.
 bool Net::look_at_status() {
-    const std::uint8_t status = transport_->status();
-    if (status == all_ones) {
-        recover(marker::Reason::gone);
-        return false;
+    switch (transport_->health()) {
+        case Health::good:
+            return true;
+        case Health::gone:
+            recover(marker::Reason::gone);
+            return false;
+        case Health::needs_reset:
+            log::error("{}: the device asks for a reset", name());
+            break;
+        case Health::stopped:
+            log::error("{}: it was reset behind the driver's back", name());
+            break;
     }
-    if ((status & DeviceStatus::needs_reset) != 0) {
-        log::error("{}: the device asks for a reset", name());
-        recover(marker::Reason::fatal);
-        return false;
-    }
-    return true;
+    recover(marker::Reason::fatal);
+    return false;
 }
 
 void Net::look_for_lies() {

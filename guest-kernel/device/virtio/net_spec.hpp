@@ -11,9 +11,6 @@
 
 namespace pv::virtio {
 
-inline constexpr std::uint16_t device_type_net = 1;
-inline constexpr std::uint16_t pci_transitional_net = 0x1000;
-
 /// Feature bits (5.1.3).
 struct NetFeature {
     static constexpr std::uint64_t sum_on_send = 1ULL << 0;     ///< CSUM: the device fills in checksums

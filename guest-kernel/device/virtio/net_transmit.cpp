@@ -72,8 +72,7 @@ Result<> NetTransmit::send(std::size_t length, FunctionRef<net::SumRequest(std::
     descriptor.flags = std::uint16_t{0};
     descriptor.next = std::uint16_t{0};
     books_[id] = Slot{.since = now(), .turn = ++turn_};
-    marker::command_submit(ring_.device(), ring_.number(), command(id), marker::Operation::other, deadline,
-                           0);
+    marker::command_submit(ring_.device(), ring_.number(), command(id), marker::Operation::send, deadline, 0);
     ring_.make_available(id);
     return {};
 }

@@ -24,6 +24,8 @@ std::string_view operation_name(std::uint32_t operation) {
             return "write zeroes";
         case PV_OPERATION_ADMIN:
             return "admin";
+        case PV_OPERATION_SEND:
+            return "send";
         default:
             return "other";
     }
@@ -41,6 +43,8 @@ Devices::Devices(const Context& context) : context_(context) {
             learn_kind(device.bdf, PV_DEVICE_NVME);
         } else if (device.kind == "virtio-blk") {
             learn_kind(device.bdf, PV_DEVICE_VIRTIO_BLK);
+        } else if (device.kind == "virtio-net") {
+            learn_kind(device.bdf, PV_DEVICE_VIRTIO_NET);
         }
     }
 }
@@ -169,6 +173,8 @@ std::string Devices::long_name(Bdf bdf) const {
         kind = "nvme ";
     } else if (state != nullptr && state->kind == PV_DEVICE_VIRTIO_BLK) {
         kind = "virtio-blk ";
+    } else if (state != nullptr && state->kind == PV_DEVICE_VIRTIO_NET) {
+        kind = "virtio-net ";
     }
     for (const store::Device& device : context_.devices) {
         if (device.bdf == bdf && !device.name.empty()) {

@@ -39,6 +39,13 @@ class Ledger {
     std::uint64_t take(const Taken& taken, const Place& at);
     /// The device fetched the next command of a virtqueue, in the order of submission.
     std::uint64_t take_next(const Taken& taken, const Place& at);
+
+    /// Whether the guest announced a command on this queue that the device did not fetch yet.
+    [[nodiscard]] bool awaits(Bdf bdf, std::uint32_t queue) const {
+        const auto waiting = not_taken_.find({bdf, queue});
+        return waiting != not_taken_.end() && !waiting->second.empty();
+    }
+
     void describe(std::uint64_t serial, std::uint32_t operation, std::uint64_t bytes, std::uint64_t lba);
     void mark_event_wait(std::uint64_t serial);
     /// An Abort was fetched by `bdf`: meant for the oldest command whose time is up, or else the oldest.

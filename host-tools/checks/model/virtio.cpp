@@ -194,7 +194,7 @@ void Virtio::kick(const trace::Event& event) {
     queue.bdf = device == objects_.end() ? no_device : device->second;
     queue.index = static_cast<std::uint32_t>(trace::get<Kind::virtio_kick, "index">(event));
     const DeviceState* state = devices_.find_device(queue.bdf);
-    queue.is_block = queue.is_block || (state != nullptr && state->kind == PV_DEVICE_VIRTIO_BLK);
+    queue.has_commands = queue.has_commands || (state != nullptr && state->kind == PV_DEVICE_VIRTIO_BLK);
 }
 
 void Virtio::access(const trace::Event& event) {
@@ -235,7 +235,9 @@ void Virtio::pop(const trace::Event& event) {
     if (known != queues_.end()) {
         Queue& queue = known->second;
         bdf = queue.bdf;
-        if (queue.is_block) {
+        // A network device's frames are commands where the guest says so; its receive buffers are none.
+        queue.has_commands = queue.has_commands || ledger_.awaits(bdf, queue.index);
+        if (queue.has_commands) {
             element.is_command = true;
             element.owner =
                 ledger_.take_next({bdf, queue.index, queue.popped++, PV_OPERATION_OTHER, false}, at);
@@ -264,9 +266,9 @@ void Virtio::block_request(const trace::Event& event, std::uint32_t operation) {
         return;
     }
     const auto queue = queues_.find(element->second.queue);
-    if (queue != queues_.end() && !queue->second.is_block) {
+    if (queue != queues_.end() && !queue->second.has_commands) {
         // The first request of a device nobody named: from here on its elements are commands.
-        queue->second.is_block = true;
+        queue->second.has_commands = true;
         static_cast<void>(object);
     }
     if (element->second.is_command) {

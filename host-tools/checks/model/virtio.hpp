@@ -48,7 +48,7 @@ class Virtio {
         Bdf bdf = no_device;
         std::uint32_t index = 0;
         std::uint16_t popped = 0;
-        bool is_block = false;
+        bool has_commands = false;  ///< its elements are commands: of a disk, or announced by the guest
     };
 
     struct Element {

@@ -110,6 +110,37 @@ TEST(DomainXml, refuses_what_cannot_be_written) {
     EXPECT_FALSE(domain_xml(sized, wiring()).has_value());
 }
 
+TEST(DomainXml, gives_a_guest_its_networks) {
+    GuestSpec spec = guest();
+    spec.networks = {Network{.forwards = {{true, 5007, 7}, {false, 5009, 9}}},
+                     Network{.kind = NetworkKind::listen, .socket = "/x/a,b"},
+                     Network{.kind = NetworkKind::connect, .socket = "/x/c"}};
+    const auto arguments = [&] {
+        pugi::xml_document document;
+        document.load_string(domain_xml(spec, wiring()).value().c_str());
+        std::string text;
+        for (const pugi::xml_node argument : document.child("domain").child("qemu:commandline")) {
+            text += std::string(argument.attribute("value").value()) + "\n";
+        }
+        return text;
+    };
+    const std::string plain = arguments();
+    const auto holds = [&](std::string_view part) { return plain.find(part) != std::string::npos; };
+    EXPECT_TRUE(holds(R"([{"str":"tcp:127.0.0.1:5007-:7"},{"str":"udp:127.0.0.1:5009-:9"}])")) << plain;
+    EXPECT_TRUE(holds(R"("path":"/x/a,b")")) << plain;
+    EXPECT_TRUE(holds(R"("addr":"c")") && holds(R"("addr":"e")")) << plain;
+    EXPECT_TRUE(holds("52:54:00:70:76:11") && holds("52:54:00:70:76:82")) << plain;
+    EXPECT_FALSE(holds("iommu_platform")) << plain;
+    spec.iommu = Iommu::intel;
+    const std::string behind = arguments();
+    std::size_t count = 0;
+    for (std::size_t at = behind.find("\"iommu_platform\":true"); at != std::string::npos;
+         at = behind.find("\"iommu_platform\":true", at + 1)) {
+        ++count;
+    }
+    EXPECT_EQ(count, spec.networks.size()) << behind;
+}
+
 // libvirt's own mock parses with libvirt's own parser; it knows no qemu: name space, which is left out here.
 class DomainXmlParsed : public ::testing::TestWithParam<Iommu> {};
 
