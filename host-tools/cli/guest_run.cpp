@@ -54,16 +54,27 @@ Result<> make_image(const fs::path& path, std::uint64_t size, const std::string&
     return {};
 }
 
-std::optional<int> status_in(const std::string& line) {
+// A kernel may have its own word after the programs': Linux says that it powers down.
+constexpr int last_lines = 4;
+
+std::optional<int> status_in(std::string_view console) {
     static constexpr std::string_view words = "paravane: powering off, status ";
-    const std::size_t place = line.find(words);
-    int status = 0;
-    if (place == std::string::npos) {
-        return std::nullopt;
+    for (int lines = 0; lines < last_lines && !console.empty();) {
+        const std::size_t end = console.find_last_of('\n');
+        const std::string_view line = console.substr(end == std::string_view::npos ? 0 : end + 1);
+        console = console.substr(0, end == std::string_view::npos ? 0 : end);
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
+            continue;
+        }
+        ++lines;
+        if (const std::size_t place = line.find(words); place != std::string_view::npos) {
+            const char* begin = line.data() + place + words.size();
+            int status = 0;
+            const auto [rest, problem] = std::from_chars(begin, line.data() + line.size(), status);
+            return problem == std::errc() && rest != begin ? std::optional(status) : std::nullopt;
+        }
     }
-    const char* begin = line.data() + place + words.size();
-    const auto [end, problem] = std::from_chars(begin, line.data() + line.size(), status);
-    return problem == std::errc() && end != begin ? std::optional(status) : std::nullopt;
+    return std::nullopt;
 }
 
 }  // namespace
@@ -233,8 +244,8 @@ RunReport GuestRun::wait(const WaitOptions& options) {
     console_->finish(2s);
     report.ending = machine_->ending();
     report.facts = machine_->facts();
-    report.guest_status = status_in(console_->last_line());
     report.console_tail = console_->tail();
+    report.guest_status = status_in(report.console_tail);
     report.qemu_version = connection_->hypervisor_version();
     return report;
 }

@@ -26,7 +26,7 @@ struct RunReport {
     domain::Ending ending = domain::Ending::running;
     domain::EndReport end;
     domain::MonitorFacts facts;
-    std::optional<int> guest_status;  ///< from the last console line, "paravane: powering off, status N"
+    std::optional<int> guest_status;  ///< from the last console lines, "paravane: powering off, status N"
     bool timed_out = false;           ///< --timeout passed
     bool interrupted = false;         ///< Ctrl-C, SIGTERM, SIGHUP
     bool left = false;                ///< the user left the console

@@ -165,14 +165,4 @@ std::string Console::tail() const {
     return text.size() > console_tail ? text.substr(text.size() - console_tail) : text;
 }
 
-std::string Console::last_line() const {
-    const std::string text = tail();
-    std::string_view rest = text;
-    while (!rest.empty() && (rest.back() == '\n' || rest.back() == '\r' || rest.back() == ' ')) {
-        rest.remove_suffix(1);
-    }
-    rest.remove_prefix(rest.find_last_of('\n') == std::string_view::npos ? 0 : rest.find_last_of('\n') + 1);
-    return std::string(rest.substr(0, 1024));
-}
-
 }  // namespace pv::domain

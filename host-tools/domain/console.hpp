@@ -39,8 +39,6 @@ class Console {
     /// Waits for the guest's end to close, at most `limit`, then finishes the file.
     void finish(std::chrono::milliseconds limit);
 
-    /// The last whole or begun line that is not blank, without its line end, at most 1,024 bytes, as it came.
-    [[nodiscard]] std::string last_line() const;
     /// The last bytes, at most console_tail, as they came.
     [[nodiscard]] std::string tail() const;
 

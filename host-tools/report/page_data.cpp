@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/size.hpp"
 #include "base/terminal.hpp"
 #include "report/event_text.hpp"
 #include "report/format.hpp"
@@ -84,6 +86,26 @@ Result<Json> findings_json(store::Trace& trace, const Summary& summary, const Ti
     return findings;
 }
 
+// docs/rules writes the sources as letters; a reader of the page has no legend at hand.
+std::string evidence_words(const std::string& letters) {
+    constexpr auto known =
+        std::to_array<std::pair<std::string_view, std::string_view>>({{"E", "QEMU's trace"},
+                                                                      {"M", "the guest's markers"},
+                                                                      {"R", "decoded rings"},
+                                                                      {"V", "the IOMMU's trace"}});
+    std::string words;
+    for (std::size_t at = 0; at < letters.size();) {
+        const std::size_t end = std::min(letters.find(' ', at), letters.size());
+        const std::string_view letter = std::string_view(letters).substr(at, end - at);
+        const auto* const found =
+            std::ranges::find(known, letter, &std::pair<std::string_view, std::string_view>::first);
+        words += words.empty() ? "" : ", ";
+        words += found == known.end() ? escape_for_terminal(letter) : std::string(found->second);
+        at = end + 1;
+    }
+    return words;
+}
+
 Json rules_json(const Summary& summary) {
     Json rules = Json::array();
     for (const store::RuleResult& rule : summary.rules) {
@@ -92,7 +114,7 @@ Json rules_json(const Summary& summary) {
                          {"observed", rule.observed},
                          {"unit", escape_for_terminal(rule.unit)},
                          {"findings", rule.findings},
-                         {"evidence", escape_for_terminal(rule.evidence)},
+                         {"evidence", evidence_words(rule.evidence)},
                          {"note", escape_for_terminal(rule.note)}});
     }
     return rules;
@@ -140,6 +162,13 @@ std::string number_or_text(const std::string& text) {
                                                                     : escape_for_terminal(text);
 }
 
+std::string size_or_text(const std::string& text) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size() ? format_size(value)
+                                                                    : escape_for_terminal(text);
+}
+
 Json facts_json(const Summary& summary) {
     constexpr auto known = std::to_array<std::pair<std::string_view, std::string_view>>({
         {"guest", "Guest"},
@@ -158,7 +187,8 @@ Json facts_json(const Summary& summary) {
     for (const auto& [key, label] : known) {
         const std::string value = summary.value(std::string(key));
         if (!value.empty()) {
-            facts.push_back(Json::array({label, number_or_text(value)}));
+            facts.push_back(
+                Json::array({label, key == "memory" ? size_or_text(value) : number_or_text(value)}));
         }
     }
     for (const store::Device& device : summary.devices) {
@@ -192,9 +222,10 @@ Json console_json(const Summary& summary) {
     if (console.empty()) {
         return nullptr;
     }
-    const bool cut = console.size() > console_shown;
+    // The recording keeps the last of it only, as much as is shown.
+    const bool cut = console.size() >= console_shown;
     std::string text;
-    for (const char character : console.substr(cut ? console.size() - console_shown : 0)) {
+    for (const char character : console.substr(console.size() - std::min(console.size(), console_shown))) {
         // Consoles end lines with CR LF; a lone CR stays and is shown as an escape.
         if (character == '\n' && !text.empty() && text.back() == '\r') {
             text.pop_back();

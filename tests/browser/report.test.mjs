@@ -17,7 +17,7 @@ const chart = '#timeline-chart';
 
 before(() => {
   mkdirSync(shots, { recursive: true });
-  for (const kind of ['stall', 'pass', 'hostile', 'large']) {
+  for (const kind of ['stall', 'pass', 'idle', 'hostile', 'large']) {
     execFileSync(process.env.PV_SAMPLE, [kind, path.join(directory, `${kind}.db`), process.env.PV_PAGE, report(kind)]);
   }
 });
@@ -100,6 +100,15 @@ test('zooming and moving: buttons, keys, wheel, mouse', () => withPage(report('s
   assert.ok(dragged.from > wheeled.from, `dragging moves: ${JSON.stringify([wheeled, dragged])}`);
 }));
 
+test('a run that is idle for most of its life opens where it works', () => withPage(report('idle'), {}, async (page) => {
+  const { from, to } = await range(page);
+  assert.ok(from < 0.3 && to > 4.5 && to < 6, `${from} to ${to}`);
+  assert.match(await page.textContent('#range'), / s \([\d.]+ s of 24\.6 s\)$/);
+  assert.ok(await pixels(page, chart, 'op-read') > 500, 'the commands fill the drawing');
+  await page.getByRole('button', { name: 'Show everything' }).click();
+  assert.ok((await range(page)).to > 24, 'nothing is out of reach');
+}));
+
 test('the wheel alone scrolls the page', () => withPage(report('stall'), {}, async (page) => {
   const whole = await range(page);
   await page.locator(chart).scrollIntoViewIfNeeded();
@@ -145,6 +154,7 @@ test('the tables are filled', () => withPage(report('stall'), {}, async (page) =
   assert.equal(await rows('#rules'), 8);
   assert.match(await page.textContent('#rules tbody tr:first-child'), /cmd-deadline.*broken/);
   assert.match(await page.textContent('#rules'), /1,204 transfers/);
+  assert.match(await page.textContent('#rules'), /QEMU's trace, the guest's markers/, 'sources in words, not letters');
   assert.match(await page.textContent('#rules'), /not observed.*needs the guest's promise/);
   assert.equal(await rows('#finding-1'), 3);
   assert.match(await page.textContent('#finding-1'), /mapped.*−900 µs.*marker_dma_map.*device disk0 mapping 77/s);

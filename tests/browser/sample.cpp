@@ -1,4 +1,4 @@
-// Writes a judged sample trace and its HTML report: sample KIND TRACE PAGE REPORT. Kinds: stall, pass,
+// Writes a judged sample trace and its HTML report: sample KIND TRACE PAGE REPORT. Kinds: stall, pass, idle,
 // hostile, large. SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
@@ -15,6 +15,9 @@ pv::Result<> make(std::string_view kind, const char* trace_path, const char* pag
     pv::test::SampleOptions options;
     if (kind == "pass") {
         options.findings = false;
+    } else if (kind == "idle") {
+        options.findings = false;
+        options.idle = 20'000'000;
     } else if (kind == "hostile") {
         options.hostile = true;
     } else if (kind == "large") {

@@ -49,7 +49,7 @@ class BadEnds(EndToEnd):
         self.assert_error(self.guest("run", "silent", "--timeout", "1s"), INCOMPLETE, "ran out of time", "--timeout 1s")
 
     def test_a_power_off_with_and_without_a_status(self):
-        for way, ended, ran in (("status-seven", 7, FAIL), ("wordless", None, PASS)):
+        for way, ended, ran in (("status-seven", 7, FAIL), ("status-before", None, PASS)):
             with self.subTest(way):
                 self.assert_end(self.check(way), "powered off", ended)
                 self.assert_status(self.guest("run", way), ran)

@@ -30,6 +30,8 @@ class Debian(EndToEnd):
         self.assert_no_finding(result)
         self.assert_status(result, PASS)
         self.assertEqual(result.json["verdict"], "pass")
+        # The programs' word, although the kernel has the last one.
+        self.assertEqual(result.json["guest_end"]["text"], "powered off, status 0")
 
     def test_two_processors(self):
         result = self.check("--rules", "no-markers", "--smp", "2", append="paravane.rounds=2")

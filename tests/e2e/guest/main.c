@@ -108,6 +108,12 @@ static void status_seven(void) {
     power_off();
 }
 
+// What a status is not: one that more was said after.
+static void status_before(void) {
+    say("paravane: powering off, status 0\r\n1\r\n2\r\n\r\n3\r\n4\r\n");
+    power_off();
+}
+
 static void wordless(void) {
     say("guest: good bye\r\n");
     power_off();
@@ -126,6 +132,7 @@ static const struct {
     {"escapes", escapes},
     {"status-seven", status_seven},
     {"wordless", wordless},
+    {"status-before", status_before},
 };
 
 static bool same(const char* a, const char* b) {

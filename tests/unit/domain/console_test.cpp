@@ -41,14 +41,14 @@ std::string content(const std::filesystem::path& path) {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-TEST(Console, last_line_and_file) {
+TEST(Console, tail_and_file) {
     const auto scratch = Scratch::create().value();
     const auto console = Console::listen(scratch->path() / "c", scratch->path() / "c.txt", {}).value();
     Descriptor guest = connect_to(scratch->path() / "c");
     print(guest, "boot\r\nparavane: powering off, status 3\r\n\r\n");
     guest.reset();
     console->finish(5s);
-    EXPECT_EQ(console->last_line(), "paravane: powering off, status 3");
+    EXPECT_EQ(console->tail(), "boot\r\nparavane: powering off, status 3\r\n\r\n");
     EXPECT_EQ(content(scratch->path() / "c.txt"), "boot\r\nparavane: powering off, status 3\r\n\r\n");
 }
 

@@ -95,7 +95,7 @@ Result<Proof> add_events(Maker& maker) {
                          {0xfebd1000 + random() % 64 * 4, random() % 256, 4, 0x55d000001000, region}));
     }
     PV_TRY(maker.add(end, Kind::marker_goodbye, 0, 0xffffffff80100900, {0}));
-    PV_TRY(maker.add(end + 1'000, Kind::plugin_goodbye, -1, 0, {100, 0}));
+    PV_TRY(maker.add(end + 1'000 + maker.options.idle, Kind::plugin_goodbye, -1, 0, {100, 0}));
     return proof;
 }
 

@@ -26,6 +26,7 @@ struct SampleOptions {
     std::uint64_t commands = 600;
     std::uint64_t queues = 1;  ///< of disk0
     std::uint64_t cpus = 2;
+    std::int64_t idle = 0;  ///< microseconds in which nothing happens before the last event
 };
 
 /// Writes the trace `path` and its results. It must not exist.

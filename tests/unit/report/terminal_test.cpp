@@ -40,7 +40,7 @@ TEST_F(Terminal, ShowsAFindingWithItsEvidence) {
                                 "µs after it was unmapped\n"));
     EXPECT_THAT(text, HasSubstr("owner: mapping 77, from device"));
     EXPECT_THAT(text, HasSubstr("mapped     -900 µs   marker_dma_map device disk0 mapping 77 bus 0x1f3000 "
-                                "physical 0x1f3000 length 512"));
+                                "physical 0x1f3000 length 512 direction from device"));
     EXPECT_THAT(text, HasSubstr("access     here      dma_access"));
     EXPECT_THAT(
         text,

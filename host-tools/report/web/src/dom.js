@@ -21,7 +21,7 @@ export function element(tag, attributes = {}, ...children) {
 export function table(caption, columns, rows, attributes = {}) {
   const cell = (column, row) => {
     const content = column.cell(row);
-    return element(column.header ? 'th' : 'td', { class: column.number ? 'number' : column.class, scope: column.header ? 'row' : null },
+    return element(column.header ? 'th' : 'td', { class: column.number ? 'number' : column.class, scope: column.header ? 'row' : null, 'data-title': column.title },
       content === null || content === undefined ? '' : content);
   };
   return element('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption },

@@ -48,8 +48,17 @@ function distribution(series, colors, width) {
 
 const legendSpace = (series, width) => 14 + 22 * Math.ceil((series.length * 140) / Math.max(width, 1));
 
+// Opens where commands are, when that is a part of the run only, as the time line does.
+function where(points, end) {
+  let [from, to] = [Infinity, -Infinity];
+  for (const [, start] of points) [from, to] = [Math.min(from, start), Math.max(to, start)];
+  const margin = 0.04 * (to - from);
+  return to - from < 0.7 * end ? { startValue: Math.max(from - margin, 0), endValue: Math.min(to + margin, end) } : {};
+}
+
 function scatter(data, series, colors, width) {
   const { points, end } = data.latency;
+  const busy = where(points, end);
   return {
     textStyle: { fontFamily: colors.font },
     legend: { ...legend(colors), data: series.map((one) => plain(name(one))) },
@@ -60,8 +69,8 @@ function scatter(data, series, colors, width) {
       axisLabel: { ...axisStyle(colors).axisLabel, hideOverlap: true, formatter: (value) => tick(value, end) } },
     yAxis: { type: 'log', ...axisStyle(colors), axisLabel: { ...axisStyle(colors).axisLabel, formatter: duration } },
     dataZoom: [
-      { type: 'inside', xAxisIndex: 0, zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false, preventDefaultMouseMove: false },
-      { type: 'slider', xAxisIndex: 0, bottom: 8, height: 22, brushSelect: false, showDetail: false, borderColor: colors.line,
+      { type: 'inside', xAxisIndex: 0, ...busy, zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false, preventDefaultMouseMove: false },
+      { type: 'slider', xAxisIndex: 0, ...busy, bottom: 8, height: 22, brushSelect: false, showDetail: false, borderColor: colors.line,
         showDataShadow: false, fillerColor: colors.stripe, handleStyle: { color: colors.surface, borderColor: colors.accent },
         moveHandleStyle: { color: colors.accent, opacity: 0.6 } },
     ],

@@ -8,13 +8,13 @@ const sign = { broken: '✗', 'not observed': '–', held: '✓' };
 
 export function rulesSection(data) {
   const rows = [...data.rules].sort((a, b) => (order[a.outcome] ?? 3) - (order[b.outcome] ?? 3) || a.rule.localeCompare(b.rule));
-  return section('rules', 'Rules', table('Every selected rule, and what it was judged on', [
+  return section('rules', 'Rules', table('Every selected rule: how often there was something to judge, and on what evidence', [
     { title: 'Rule', header: true, cell: (row) => element('code', {}, row.rule) },
     { title: 'Outcome', cell: (row) => element('span', { class: `outcome ${row.outcome.replace(' ', '-')}` },
       element('span', { 'aria-hidden': 'true' }, `${sign[row.outcome] ?? '?'} `), row.outcome) },
     { title: 'Observed', number: true, cell: (row) => `${count(row.observed)} ${row.unit}` },
     { title: 'Findings', number: true, cell: (row) => (row.findings === 0 ? '0'
       : element('a', { href: '#findings' }, count(row.findings))) },
-    { title: 'Evidence and limits', cell: (row) => [row.evidence, row.note].filter((text) => text !== '').join('. ') },
+    { title: 'Judged on', cell: (row) => [row.evidence, row.note].filter((text) => text !== '').join('; ') },
   ], rows));
 }

@@ -36,6 +36,21 @@ const keys = {
   0: (view) => view.set(0, view.end), Home: (view) => view.set(0, view.end),
 };
 
+/// Where devices and vCPUs do something: a guest's boot and its end are often longer than that.
+function activity({ timeline, findings }) {
+  let [from, to] = [Infinity, -Infinity];
+  const take = (start, end) => { from = Math.min(from, start); to = Math.max(to, end); };
+  timeline.bars.forEach((bar) => take(bar[1], bar[2]));
+  timeline.spans.forEach((span) => take(span[1], span[2]));
+  timeline.marks.filter((mark) => mark[5] > 0).forEach((mark) => take(mark[1], mark[1]));
+  findings.forEach((finding) => take(finding.time, finding.time));
+  timeline.density.forEach((band) => {
+    const first = band.counts.findIndex((value) => value > 0);
+    if (first >= 0) take(first * band.width, (band.counts.length - [...band.counts].reverse().findIndex((value) => value > 0)) * band.width);
+  });
+  return { from, to };
+}
+
 function legend(data) {
   const used = [...new Set(data.timeline.bars.map((bar) => data.timeline.operations[bar[3]]))];
   const node = element('ul', { class: 'legend', 'aria-label': 'Colours of the bars' });
@@ -46,7 +61,7 @@ function legend(data) {
       return element('li', {}, swatch, operation);
     }),
     element('li', {}, element('i', { class: 'ended-badly' }), 'ended badly'),
-    data.timeline.density.length === 0 ? '' : element('li', {}, element('i', { class: 'density' }), 'activity'),
+    data.timeline.density.length === 0 ? '' : element('li', {}, element('i', { class: 'density' }), 'register accesses or commands, how many'),
     data.findings.length === 0 ? '' : element('li', {}, element('i', { class: 'pin' }), 'finding'));
   onThemeChange(draw);
   return { node, draw };
@@ -96,6 +111,11 @@ function highlights(data, show) {
 export function timelineSection(data) {
   const { timeline } = data;
   const view = new Window(timeline.end);
+  const busy = activity(data);
+  if (busy.to - busy.from < 0.7 * timeline.end) {
+    const margin = 0.04 * (busy.to - busy.from);
+    view.set(busy.from - margin, busy.to + margin);
+  }
   let instance = null;
 
   const range = element('output', { class: 'range', id: 'range', 'aria-live': 'polite' });
@@ -107,7 +127,8 @@ export function timelineSection(data) {
   node.style.height = `${timeline.lanes.length * laneHeight + 96}px`;
 
   function tell() {
-    range.textContent = `${moment(view.from)} to ${moment(view.to)} (${duration(view.to - view.from)})`;
+    const part = view.to - view.from < view.end ? ` of ${duration(view.end)}` : '';
+    range.textContent = `${moment(view.from)} to ${moment(view.to)} (${duration(view.to - view.from)}${part})`;
   }
   function apply() {
     instance?.dispatchAction({ type: 'dataZoom', startValue: view.from, endValue: view.to });

@@ -16,7 +16,7 @@ const shapes = { timeout: 'triangle', abort: 'diamond', reset: 'rect', 'fault be
 
 export function describeBar(timeline, bar) {
   const [, start, end, operation, outcome, command, size, lba, deadline, status] = bar;
-  const parts = [`${timeline.operations[operation]} ${timeline.outcomes[outcome]}, command ${command}`];
+  const parts = [`${timeline.operations[operation]} ${timeline.outcomes[outcome]}, command 0x${command.toString(16)}`];
   if (size !== null) parts.push(bytes(size));
   if (lba !== null) parts.push(`block ${count(lba)}`);
   parts.push(`took ${duration(end - start)}`);
