@@ -62,11 +62,12 @@ class Descriptor {
 }  // namespace
 
 struct Session::State {
-    State(int input_descriptor, store::Writer& target, OnProgress on_progress)
+    State(int input_descriptor, store::Writer& target, OnProgress on_progress, OnEvent event_seen)
         : input(input_descriptor),
           wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
           writer(target),
           progress(std::move(on_progress)),
+          on_event(std::move(event_seen)),
           parser([this](std::string_view text) { return writer.intern(text); }) {}
 
     enum class Input : std::uint8_t { drained, more, ended };
@@ -88,6 +89,7 @@ struct Session::State {
     Descriptor wake;
     store::Writer& writer;
     OnProgress progress;
+    OnEvent on_event;
     Parser parser;
     LineSplitter splitter{Parser::max_line};
     std::optional<Error> failure;
@@ -117,6 +119,9 @@ void Session::State::note_failure(Result<> result) {
 
 void Session::State::append(const trace::Event& event) {
     note_failure(writer.append(event));
+    if (on_event) {
+        on_event(event.kind);
+    }
 }
 
 void Session::State::store_lost(std::uint64_t line_count, std::uint64_t byte_count, std::string_view reason) {
@@ -263,8 +268,9 @@ Result<> Session::State::note_counts() {
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<Session>> Session::start(int descriptor, store::Writer& writer, OnProgress progress) {
-    auto state = std::make_unique<State>(descriptor, writer, std::move(progress));
+Result<std::unique_ptr<Session>> Session::start(int descriptor, store::Writer& writer, OnProgress progress,
+                                                OnEvent on_event) {
+    auto state = std::make_unique<State>(descriptor, writer, std::move(progress), std::move(on_event));
     const int flags = ::fcntl(descriptor, F_GETFL);
     if (flags < 0 || ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0 || state->wake.get() < 0) {
         return fail(ExitStatus::unavailable, fmt::format("cannot read the log: {}", std::strerror(errno)),
@@ -288,7 +294,7 @@ Result<std::unique_ptr<Session>> Session::start(int descriptor, store::Writer& w
 }
 
 Result<std::unique_ptr<Session>> Session::start_fifo(const std::filesystem::path& path, store::Writer& writer,
-                                                     OnProgress progress) {
+                                                     OnProgress progress, OnEvent on_event) {
     if (::mkfifo(path.c_str(), 0600) != 0) {
         return fail(ExitStatus::unavailable,
                     fmt::format("cannot make the FIFO {}: {}", path.string(), std::strerror(errno)),
@@ -302,7 +308,7 @@ Result<std::unique_ptr<Session>> Session::start_fifo(const std::filesystem::path
         return fail(ExitStatus::unavailable,
                     fmt::format("cannot open {}: {}", path.string(), std::strerror(cause)), "");
     }
-    auto session = start(descriptor, writer, std::move(progress));
+    auto session = start(descriptor, writer, std::move(progress), std::move(on_event));
     if (session) {
         (*session)->state_->fifo = path;
     } else {

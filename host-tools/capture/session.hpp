@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "capture/statistics.hpp"
+#include "paravane/trace_event.hpp"
 #include "store/writer.hpp"
 
 namespace pv::capture {
@@ -36,14 +37,18 @@ struct Progress {
 class Session {
   public:
     using OnProgress = std::function<void(const Progress&)>;
+    /// Called in the reader's thread with the kind of each event as it is stored: it must be quick.
+    using OnEvent = std::function<void(trace::Kind)>;
 
     /// Makes a FIFO at `path` (mode 0600, must not exist) and starts reading; removed again at the end.
     [[nodiscard]] static Result<std::unique_ptr<Session>> start_fifo(const std::filesystem::path& path,
                                                                      store::Writer& writer,
-                                                                     OnProgress progress = {});
+                                                                     OnProgress progress = {},
+                                                                     OnEvent on_event = {});
     /// Reads from an open descriptor (pipe, file), which the session takes and closes.
     [[nodiscard]] static Result<std::unique_ptr<Session>> start(int descriptor, store::Writer& writer,
-                                                                OnProgress progress = {});
+                                                                OnProgress progress = {},
+                                                                OnEvent on_event = {});
     ~Session();  ///< stops at once; what was read is stored
 
     /// Puts a line of the tool's own among QEMU's, at this moment; any thread, never blocks on QEMU. `name`

@@ -4,13 +4,16 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/terminal.hpp"
 #include "checks/judge.hpp"
 #include "checks/select.hpp"
+#include "cli/expectation.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/recording.hpp"
 #include "cli/subcommand.hpp"
@@ -33,11 +36,14 @@ constexpr std::array examples = {
             "check an unmodified Linux: what needs the guest's markers is `not observed`"},
     Example{"paravane check --fault 'stall disk0 read after 100 for 8s'",
             "hold the reads of a disk and see whether the guest's deadlines do"},
+    Example{"paravane check --fault-plan reset.toml", "faults in a file, and what must hold afterwards"},
     Example{"paravane check --rules 'dma-*' --json", "some rules only; the result as one JSON object"},
 };
 constexpr std::array statuses = {
     StatusMeaning{ExitStatus::pass, "pass: every selected rule was observed, and none was broken"},
     StatusMeaning{ExitStatus::fail, "fail: at least one finding"},
+    StatusMeaning{ExitStatus::pass,
+                  "with a --fault-plan that has [expect]: all that it expects holds (else 1)"},
     StatusMeaning{ExitStatus::usage, "wrong arguments, or an input that cannot be used"},
     StatusMeaning{ExitStatus::incomplete,
                   "incomplete: a rule had no evidence, events were lost, or the guest did not finish"},
@@ -61,6 +67,27 @@ checks::HostFacts facts_of(const Recording& recording) {
     return facts;
 }
 
+std::string with_plan(const std::string& result, const std::vector<Expected>& expected) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::parse(result);
+    auto& list = json["plan"] = nlohmann::ordered_json::array();
+    for (const Expected& one : expected) {
+        list.push_back({{"expected", one.what}, {"held", one.held}, {"found", one.found}});
+    }
+    return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void print_plan(const std::vector<Expected>& expected) {
+    std::size_t held = 0;
+    for (const Expected& one : expected) {
+        held += one.held ? 1 : 0;
+        if (!one.held) {
+            fmt::print("plan       expected: {}\n           found: {}\n", escape_for_terminal(one.what),
+                       escape_for_terminal(one.found));
+        }
+    }
+    fmt::print("plan       {} of {} expectations hold\n", held, expected.size());
+}
+
 Result<ExitStatus> check(const Options& options) {
     PV_TRY(checks::select_rules(options.rules));
     Progress progress(!options.record.quiet);
@@ -82,18 +109,34 @@ Result<ExitStatus> check(const Options& options) {
         return std::unexpected(interrupt_count() > 0 ? interrupted_with(recording.trace) : verdict.error());
     }
     const std::string path = recording.trace.string();
+    std::vector<Expected> expected;
+    if (!recording.expect.empty()) {
+        store::Trace judged = PV_TRY(store::Trace::open(recording.trace));
+        expected = PV_TRY(compare(recording.expect, recording.run, *verdict, judged));
+    }
     if (options.json) {
-        fmt::print("{}", PV_TRY(report::json(trace, path)));
+        const std::string result = PV_TRY(report::json(trace, path));
+        fmt::print("{}", expected.empty() ? result : with_plan(result, expected));
     } else {
         fmt::print("{}", PV_TRY(report::terminal(trace, {.color = report::wants_color(STDOUT_FILENO),
                                                          .width = report::terminal_width(STDOUT_FILENO),
                                                          .verdict_only = options.record.quiet,
                                                          .trace_path = path})));
+        if (!expected.empty()) {
+            print_plan(expected);
+        }
     }
     if (const std::string problem = complaint(recording); !problem.empty()) {
         fmt::print(stderr, "paravane: warning: {}\n", escape_for_terminal(problem));
     }
-    return static_cast<ExitStatus>(verdict->exit_status);
+    if (expected.empty()) {
+        for (const std::string& problem : recording.run.plan_problems) {
+            fmt::print(stderr, "paravane: warning: {}\n", escape_for_terminal(problem));
+        }
+        return static_cast<ExitStatus>(verdict->exit_status);
+    }
+    // A plan that says what it expects is a test of its own: a verdict it expects is no failure.
+    return std::ranges::all_of(expected, &Expected::held) ? ExitStatus::pass : ExitStatus::fail;
 }
 
 Action define(CLI::App& app) {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/size.hpp"
+#include "cli/plan_run.hpp"
 #include "domain/installation.hpp"
 
 namespace pv::cli {
@@ -58,7 +59,9 @@ std::string quoted(const std::string& word) {
 }
 
 Result<> check_fault_disks(const Guest& guest) {
-    for (const faults::Fault& fault : guest.faults) {
+    std::vector<faults::Fault> all = guest.faults;
+    all.insert(all.end(), guest.plan.faults.begin(), guest.plan.faults.end());
+    for (const faults::Fault& fault : all) {
         bool known = false;
         for (std::size_t i = 0; i < guest.spec.disks.size(); ++i) {
             known = known || fault.disk == fmt::format("disk{}", i);
@@ -125,6 +128,11 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
         ->type_name("PLAN")
         ->take_all()
         ->allow_extra_args(false)
+        ->group(group);
+    app.add_option("--fault-plan", options.fault_plan,
+                   "Faults and other steps in a file, each with its moment, and what must hold afterwards "
+                   "(docs/faults.md)")
+        ->type_name("FILE")
         ->group(group);
     app.add_option("--symbols", options.symbols,
                    "Kernel symbols: vmlinux or System.map (default: the kernel's own)")
@@ -202,6 +210,10 @@ Result<Guest> understand(const GuestOptions& options) {
     for (const std::string& fault : options.faults) {
         guest.faults.push_back(PV_TRY(faults::parse_fault(fault)));
     }
+    if (!options.fault_plan.empty()) {
+        guest.plan = PV_TRY(faults::read_plan(options.fault_plan));
+        PV_TRY(check_events(guest.plan.steps));
+    }
     PV_TRY(check_fault_disks(guest));
     if (!options.timeout.empty()) {
         guest.limit = PV_TRY(of_option("--timeout", parse_duration(options.timeout)));
@@ -241,6 +253,9 @@ std::string reproduce(std::string_view subcommand, const GuestOptions& options) 
     }
     for (const std::string& fault : options.faults) {
         add("--fault", fault);
+    }
+    if (!options.fault_plan.empty()) {
+        add("--fault-plan", options.fault_plan);
     }
     if (options.accelerator != standard.accelerator) {
         add("--accel", options.accelerator);

@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "domain/guest.hpp"
 #include "faults/plan.hpp"
+#include "faults/plan_file.hpp"
 
 namespace CLI {
 class App;
@@ -28,6 +29,7 @@ struct GuestOptions {
     std::vector<std::string> disks;
     std::vector<std::string> networks;
     std::vector<std::string> faults;
+    std::string fault_plan;
     std::string accelerator = "tcg";
     std::string iommu = "none";
     std::string connect;
@@ -37,8 +39,9 @@ struct GuestOptions {
 
 /// As understood.
 struct Guest {
-    domain::GuestSpec spec;  ///< without a name
-    std::vector<faults::Fault> faults;
+    domain::GuestSpec spec;                          ///< without a name
+    std::vector<faults::Fault> faults;               ///< of --fault
+    faults::Plan plan;                               ///< of --fault-plan; empty without one
     std::filesystem::path symbols;                   ///< empty: none to read
     std::string connect;                             ///< empty: the embedded driver
     std::optional<std::chrono::milliseconds> limit;  ///< how long the guest may run

@@ -7,11 +7,13 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 
 #include "base/size.hpp"
 #include "cli/interrupt.hpp"
@@ -77,6 +79,10 @@ std::optional<int> status_in(std::string_view console) {
     return std::nullopt;
 }
 
+bool is_from_the_start(const faults::Step& step) {
+    return step.action == faults::Step::Action::arm && step.moment == faults::Moment{};
+}
+
 }  // namespace
 
 std::string_view RunReport::how() const {
@@ -112,6 +118,7 @@ Result<std::unique_ptr<GuestRun>> GuestRun::prepare(const Guest& guest) {
     run->spec_ = guest.spec;
     run->spec_.name = "paravane-" + run->scratch_->id();
     run->faults_ = guest.faults;
+    run->plan_ = guest.plan;
     run->connect_ = guest.connect;
     run->wiring_.emulator = PV_TRY(domain::find_qemu());
     run->wiring_.console = run->folder() / "console";
@@ -132,13 +139,26 @@ Result<> GuestRun::make_images(const Guest& guest) {
     return {};
 }
 
-Result<> GuestRun::start_disk_servers(const faults::EventCallback& on_fault) {
+Result<> GuestRun::start_disk_servers(const OnFault& on_fault) {
+    const auto is_for = [](const std::string& disk) {
+        return [&disk](const faults::Fault& fault) { return fault.disk == disk; };
+    };
     for (std::size_t i = 0; i < spec_.disks.size(); ++i) {
         const std::string disk = fmt::format("disk{}", i);
-        const bool faulty = std::any_of(faults_.begin(), faults_.end(),
-                                        [&](const faults::Fault& fault) { return fault.disk == disk; });
-        if (!faulty) {
+        const bool cut = std::ranges::any_of(plan_.steps, [&](const faults::Step& step) {
+            return step.action == faults::Step::Action::disconnect && step.target == disk;
+        });
+        if (!cut && std::ranges::none_of(faults_, is_for(disk)) &&
+            std::ranges::none_of(plan_.faults, is_for(disk))) {
             continue;
+        }
+        std::vector<faults::Fault> first;
+        std::ranges::copy_if(faults_, std::back_inserter(first), is_for(disk));
+        for (const faults::Step& step : plan_.steps) {
+            if (is_from_the_start(step) && step.target == disk) {
+                armed_[step.fault] = first.size();  // a server counts from 0
+                first.push_back(plan_.faults[step.fault]);
+            }
         }
         faults::ServerOptions options;
         options.disk = disk;
@@ -146,16 +166,52 @@ Result<> GuestRun::start_disk_servers(const faults::EventCallback& on_fault) {
         options.read_only = spec_.disks[i].read_only;
         options.plugin = PV_TRY(domain::installed(domain::nbdkit_plugin_file));
         options.socket_dir = folder();
-        options.faults = faults_;
-        options.on_event = on_fault;
+        options.faults = first;
+        options.on_event = [on_fault, i](const faults::FaultEvent& event) {
+            on_fault(event, static_cast<unsigned>(i));
+        };
         options.nbdkit = PV_TRY(domain::find_program("nbdkit", "nbdkit")).string();
-        servers_.push_back(PV_TRY(faults::FaultServer::start(options)));
-        spec_.disks[i].nbd = servers_.back()->socket_path();
+        auto& server = servers_[disk] = PV_TRY(faults::FaultServer::start(options));
+        spec_.disks[i].nbd = server->socket_path();
     }
     return {};
 }
 
-Result<> GuestRun::start(domain::Console::OnOutput on_output, const faults::EventCallback& on_fault) {
+std::vector<faults::Step> GuestRun::later_steps() const {
+    std::vector<faults::Step> steps;
+    std::ranges::remove_copy_if(plan_.steps, std::back_inserter(steps), is_from_the_start);
+    return steps;
+}
+
+faults::FaultServer* GuestRun::server_of(std::string_view disk) const {
+    const auto found = servers_.find(disk);
+    return found == servers_.end() ? nullptr : found->second.get();
+}
+
+Result<> GuestRun::perform(const faults::Step& step) {
+    using Action = faults::Step::Action;
+    faults::FaultServer* server = server_of(step.target);
+    switch (step.action) {
+        case Action::arm:
+            armed_[step.fault] = PV_TRY(server->add(plan_.faults[step.fault]));
+            return {};
+        case Action::disarm:
+            // Its begin may not have come: then there is nothing to end.
+            return armed_.contains(step.fault) ? server->remove(armed_.at(step.fault)) : Result<>{};
+        case Action::disconnect:
+            if (server != nullptr) {
+                server->kill();
+                return {};
+            }
+            return fail(ExitStatus::usage, fmt::format("the guest has no '{}'", step.target), "");
+        case Action::link_down:
+        case Action::link_up:
+            return machine_->set_link(step.target, step.action == Action::link_up);
+    }
+    return {};
+}
+
+Result<> GuestRun::start(domain::Console::OnOutput on_output, const OnFault& on_fault) {
     console_ =
         PV_TRY(domain::Console::listen(wiring_.console, folder() / "console.txt", std::move(on_output)));
     PV_TRY(start_disk_servers(on_fault));
@@ -172,7 +228,7 @@ Result<> GuestRun::start(domain::Console::OnOutput on_output, const faults::Even
     domain::MachineOptions options;
     options.scratch = folder();
     options.kill_disk_servers = [this] {
-        for (const auto& server : servers_) {
+        for (const auto& [disk, server] : servers_) {
             server->kill();
         }
     };

@@ -5,10 +5,12 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "cli/guest_options.hpp"
@@ -17,6 +19,7 @@
 #include "domain/machine.hpp"
 #include "domain/scratch.hpp"
 #include "domain/xml.hpp"
+#include "faults/plan_file.hpp"
 #include "faults/server.hpp"
 
 namespace pv::cli {
@@ -32,9 +35,10 @@ struct RunReport {
     bool left = false;                ///< the user left the console
     bool given_up = false;            ///< WaitOptions::failed said so
     std::chrono::milliseconds duration{0};
-    std::string console_tail;     ///< as the guest printed it
-    std::string qemu_version;     ///< "10.0.2"; empty when libvirt does not say
-    std::string disk_server_end;  ///< why a fault server ended by itself; empty normally
+    std::string console_tail;                ///< as the guest printed it
+    std::string qemu_version;                ///< "10.0.2"; empty when libvirt does not say
+    std::vector<std::string> plan_problems;  ///< steps of a fault plan that were not done, and why
+    std::string disk_server_end;             ///< why a fault server ended by itself; empty normally
 
     /// How it ended, one of the words of docs/json.md, `guest_end.ended`.
     [[nodiscard]] std::string_view how() const;
@@ -58,6 +62,9 @@ struct WaitOptions {
 /// Members end in reverse order: guest, disk servers, console, connection, folder.
 class GuestRun {
   public:
+    /// A fault of a disk, by the disk's number, began or ended.
+    using OnFault = std::function<void(const faults::FaultEvent&, unsigned disk)>;
+
     /// Makes scratch folder and guardian (call it before any thread is started) and the disks' images.
     /// Errors: unavailable: no space for an image of at most 1 GiB (larger ones are sparse), ...
     static Result<std::unique_ptr<GuestRun>> prepare(const Guest& guest);
@@ -70,7 +77,14 @@ class GuestRun {
     domain::Wiring& wiring() { return wiring_; }
 
     /// Starts console, fault servers and the domain.
-    Result<> start(domain::Console::OnOutput on_output, const faults::EventCallback& on_fault);
+    Result<> start(domain::Console::OnOutput on_output, const OnFault& on_fault);
+
+    /// Does one step of the fault plan to the running guest. Any thread, one at a time. Errors: as those say
+    /// who do it; usage for a device the guest does not have.
+    Result<> perform(const faults::Step& step);
+
+    /// Steps of the plan that are done while the guest runs: all but faults that are there from the start.
+    [[nodiscard]] std::vector<faults::Step> later_steps() const;
 
     /// Waits for the guest's end, and ends it when time, user or `failed` say so. In every case the guest is
     /// gone when it returns.
@@ -88,16 +102,19 @@ class GuestRun {
   private:
     GuestRun() = default;
     Result<> make_images(const Guest& guest);
-    Result<> start_disk_servers(const faults::EventCallback& on_fault);
+    Result<> start_disk_servers(const OnFault& on_fault);
+    [[nodiscard]] faults::FaultServer* server_of(std::string_view disk) const;
 
     std::unique_ptr<domain::Scratch> scratch_;
     domain::GuestSpec spec_;
     std::vector<faults::Fault> faults_;
+    faults::Plan plan_;
+    std::map<std::size_t, std::uint64_t> armed_;  ///< faults of the plan, by their numbers at their servers
     std::string connect_;
     domain::Wiring wiring_;
     std::unique_ptr<domain::Connection> connection_;
     std::unique_ptr<domain::Console> console_;
-    std::vector<std::unique_ptr<faults::FaultServer>> servers_;
+    std::map<std::string, std::unique_ptr<faults::FaultServer>, std::less<>> servers_;  ///< by disk
     std::unique_ptr<domain::Machine> machine_;
     std::chrono::steady_clock::time_point started_{};
 };

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <ctime>
 #include <fstream>
 
@@ -16,6 +15,7 @@
 #include "capture/session.hpp"
 #include "capture/trace_events.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/plan_run.hpp"
 #include "domain/installation.hpp"
 #include "domain/kernel_file.hpp"
 #include "domain/symbols.hpp"
@@ -100,14 +100,6 @@ Result<> watch(GuestRun& run) {
     return {};
 }
 
-unsigned number_of(std::string_view disk) {
-    unsigned number = 0;
-    if (disk.starts_with("disk")) {
-        std::from_chars(disk.data() + 4, disk.data() + disk.size(), number);
-    }
-    return number;
-}
-
 // The word that judging takes for a guest that did what it was started for.
 std::string meta_outcome(const RunReport& run) {
     return run.ending == domain::Ending::powered_off && !run.end.wedged() ? "finished" : run.outcome();
@@ -152,13 +144,22 @@ Result<Recording> record(const RecordOptions& options, std::string_view subcomma
     PV_TRY(watch(*run));
     Recording recording;
     recording.trace = options.output;
-    const std::unique_ptr<capture::Session> session =
-        PV_TRY(capture::Session::start_fifo(run->wiring().log, writer));
+    recording.expect = guest.plan.expect;
+    // The session feeds the plan, and the plan writes to the session: the plan's thread starts last.
+    capture::Session* log = nullptr;
+    PlanRun plan(
+        run->later_steps(), [&run = *run](const faults::Step& step) { return run.perform(step); },
+        [&log](const std::string& step) {
+            log->inject("paravane_lifecycle", fmt::format("state 'step' detail {}", capture::quote(step)));
+        });
+    const auto on_event = [&plan](trace::Kind kind) { plan.saw(kind); };
+    const std::unique_ptr<capture::Session> session = PV_TRY(capture::Session::start_fifo(
+        run->wiring().log, writer, {},
+        run->later_steps().empty() ? capture::Session::OnEvent{} : capture::Session::OnEvent{on_event}));
+    log = session.get();
     // The session ends before the run does, and a fault's last events may come while the run ends.
-    const auto on_fault = [&session = *session, &guest](const faults::FaultEvent& event) {
-        const std::size_t number = event.fault;
-        const std::string disk = number < guest.faults.size() ? guest.faults[number].disk : "disk0";
-        const std::string line = faults::trace_line(event, number_of(disk));
+    const auto on_fault = [&session = *session](const faults::FaultEvent& event, unsigned disk) {
+        const std::string line = faults::trace_line(event, disk);
         if (const std::size_t space = line.find(' '); space != std::string::npos) {
             session.inject(line.substr(0, space), line.substr(space + 1));
         }
@@ -174,8 +175,14 @@ Result<Recording> record(const RecordOptions& options, std::string_view subcomma
     wait.tick = [&](std::chrono::milliseconds elapsed) {
         progress.show(fmt::format("{} s, {} events", elapsed.count() / 1000, session->progress().events));
     };
-    wait.ending = [&session] { session->inject("paravane_lifecycle", "state 'ending' detail ''"); };
+    wait.ending = [&] {
+        plan.stop();
+        session->inject("paravane_lifecycle", "state 'ending' detail ''");
+    };
+    plan.begin();
     recording.run = run->wait(wait);
+    plan.stop();
+    recording.run.plan_problems = plan.problems();
     session->inject("paravane_lifecycle",
                     fmt::format("state 'ended' detail {}", capture::quote(recording.run.outcome())));
     progress.show("storing the trace");

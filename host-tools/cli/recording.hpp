@@ -10,6 +10,7 @@
 #include "cli/guest_options.hpp"
 #include "cli/guest_run.hpp"
 #include "cli/progress.hpp"
+#include "faults/plan_file.hpp"
 
 namespace CLI {
 class App;
@@ -31,6 +32,7 @@ struct Recording {
     std::filesystem::path trace;  ///< finished: indexes built, meta complete
     RunReport run;
     capture::Statistics statistics;
+    faults::Expectation expect;  ///< of the fault plan; empty without one
 };
 
 /// Runs the guest watched and writes its trace, replacing an older trace of the same name. `subcommand` is

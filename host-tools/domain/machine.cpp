@@ -194,6 +194,10 @@ bool Machine::ended() const {
     return state_->signal->seen;
 }
 
+Result<> Machine::set_link(const std::string& card, bool up) {
+    return state_->monitor->set_link(card, up, 5s);
+}
+
 EndReport Machine::end(const Ladder& ladder) {
     State& state = *state_;
     if (state.finished) {

@@ -81,6 +81,9 @@ class Machine {
     [[nodiscard]] int ended_fd() const;
     [[nodiscard]] bool ended() const;
 
+    /// See Monitor. While the guest runs; any thread.
+    Result<> set_link(const std::string& card, bool up);
+
     /// Ends the guest if it still runs. When it returns, QEMU is gone, except when even SIGKILL did not help
     /// (a process stuck in the kernel). Idempotent.
     EndReport end(const Ladder& ladder = {});

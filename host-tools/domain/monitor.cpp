@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <map>
@@ -33,7 +34,7 @@ struct Monitor::State {
     MonitorFacts facts;
     std::map<std::string, json> answers;
     bool closed = false;
-    unsigned next_id = 0;
+    std::atomic<unsigned> next_id = 0;
 
     void read_all() {
         std::string buffer;
@@ -171,6 +172,12 @@ Result<std::size_t> Monitor::yank_disks(std::chrono::milliseconds limit) {
         PV_TRY(state_->execute({{"exec-oob", "yank"}, {"arguments", {{"instances", instances}}}}, deadline));
     }
     return instances.size();
+}
+
+Result<> Monitor::set_link(const std::string& card, bool up, std::chrono::milliseconds limit) {
+    PV_TRY(state_->execute({{"execute", "set_link"}, {"arguments", {{"name", card}, {"up", up}}}},
+                           std::chrono::steady_clock::now() + limit));
+    return {};
 }
 
 MonitorFacts Monitor::facts() const {

@@ -41,6 +41,10 @@ class Monitor {
     /// `yank`, out of band). Returns how many were broken. Errors: incomplete (no answer within `limit`).
     Result<std::size_t> yank_disks(std::chrono::milliseconds limit);
 
+    /// Takes the link of a network card away, or gives it back (`set_link`). Errors: incomplete,
+    /// unavailable (QEMU refused: no such card).
+    Result<> set_link(const std::string& card, bool up, std::chrono::milliseconds limit);
+
     /// What was heard so far; complete once QEMU has gone and closed() is true.
     [[nodiscard]] MonitorFacts facts() const;
     /// Waits until QEMU has closed its end; false after `limit`.

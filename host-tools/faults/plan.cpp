@@ -33,8 +33,11 @@ constexpr std::array<Named<Operation>, 6> operations{{{"any", Operation::any},
                                                       {"flush", Operation::flush},
                                                       {"trim", Operation::trim},
                                                       {"zero", Operation::zero}}};
-constexpr std::array<Named<Action>, 3> actions{
-    {{"stall", Action::hold}, {"delay", Action::delay}, {"fail", Action::fail}}};
+constexpr std::array<Named<Action>, 5> actions{{{"stall", Action::hold},
+                                                {"delay", Action::delay},
+                                                {"fail", Action::fail},
+                                                {"corrupt", Action::corrupt},
+                                                {"reorder", Action::reorder}}};
 
 // What reaches the client as itself through NBD and nbdkit; EROFS comes as EPERM, any other as EINVAL.
 constexpr std::array<Named<int>, 5> errors{
@@ -164,6 +167,10 @@ class Parser {
             return wrong("is no operation", names(operations));
         }
         fault_.operation = *operation;
+        if (fault_.action == Action::corrupt && fault_.operation != Operation::read &&
+            fault_.operation != Operation::write) {
+            return wrong("has no data that could be wrong", "read or write");
+        }
         ++at_;
         while (at_ < words_.size()) {
             PV_TRY(clause());
@@ -226,6 +233,12 @@ class Parser {
         if (first == "after") {
             PV_TRY(once(placed_));
             fault_.skip = PV_TRY(value(count, "is no number of requests", "a number, as in 'after 100'"));
+        } else if (first == "every") {
+            PV_TRY(once(repeated_));
+            fault_.every = PV_TRY(value(count, "is no number of requests", "a number, as in 'every 7'"));
+            if (fault_.every == 0) {
+                return wrong("would catch nothing", "a number of at least 1");
+            }
         } else if (first == "times") {
             PV_TRY(once(counted_));
             fault_.count = PV_TRY(value(count, "is no number of requests", "a number, as in 'times 3'"));
@@ -265,7 +278,8 @@ class Parser {
     }
 
     [[nodiscard]] std::string clauses() const {
-        std::string list = "a request's number, 'after N', 'times N', 'at OFFSET+LENGTH', 'for TIME'";
+        std::string list =
+            "a request's number, 'after N', 'every N', 'times N', 'at OFFSET+LENGTH', 'for TIME'";
         if (fault_.action == Action::delay) {
             list += ", 'by TIME'";
         }
@@ -279,7 +293,7 @@ class Parser {
     std::size_t at_ = 0;
     Fault fault_;
     bool placed_ = false, counted_ = false, ranged_ = false, windowed_ = false, delayed_ = false,
-         errored_ = false;
+         errored_ = false, repeated_ = false;
 };
 
 }  // namespace

@@ -362,7 +362,18 @@ Result<ServerStats> FaultServer::stats() {
                        .held = unsigned_of(answer, "held"),
                        .delayed = unsigned_of(answer, "delayed"),
                        .failed = unsigned_of(answer, "failed"),
+                       .corrupted = unsigned_of(answer, "corrupted"),
+                       .reordered = unsigned_of(answer, "reordered"),
                        .holding = unsigned_of(answer, "holding")};
+}
+
+Result<std::uint64_t> FaultServer::add(const Fault& fault) {
+    return unsigned_of(PV_TRY(impl_->ask({{"command", "add"}, {"fault", fault.text}})), "fault");
+}
+
+Result<> FaultServer::remove(std::uint64_t fault) {
+    PV_TRY(impl_->ask({{"command", "remove"}, {"fault", fault}}));
+    return {};
 }
 
 Result<> FaultServer::release_all() {

@@ -41,8 +41,8 @@ using EventCallback = std::function<void(const FaultEvent&)>;
 /// What the server counted since it started.
 struct ServerStats {
     std::uint64_t reads = 0, writes = 0, flushes = 0, trims = 0, zeroes = 0;
-    std::uint64_t held = 0, delayed = 0, failed = 0;  ///< requests caught, by action
-    std::uint64_t holding = 0;                        ///< requests kept at this moment
+    std::uint64_t held = 0, delayed = 0, failed = 0, corrupted = 0, reordered = 0;  ///< caught, by action
+    std::uint64_t holding = 0;  ///< requests kept at this moment
 };
 
 struct ServerOptions {
@@ -78,6 +78,13 @@ class FaultServer {
     [[nodiscard]] const std::filesystem::path& socket_path() const;
     [[nodiscard]] int pid() const;
     Result<ServerStats> stats();
+
+    /// Arms one more fault. Returns its number at this server: what its events carry, counted from 0 on with
+    /// those given at start. Errors: usage (for another disk, too many).
+    Result<std::uint64_t> add(const Fault& fault);
+
+    /// Disarms one fault and lets go what it holds. Errors: usage (no such fault).
+    Result<> remove(std::uint64_t fault);
 
     /// Lets go every held request and disarms every fault: the disk works again.
     Result<> release_all();

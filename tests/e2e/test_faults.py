@@ -56,10 +56,18 @@ class OurKernel(EndToEnd):
         self.assertGreater(numbers("select count(*) from marker_command_repeat")[0], 0)
 
     def test_failed_write_is_an_error_and_nothing_more(self):
-        result = self.check("fail disk0 write 3 EIO")
-        self.assertEqual(result.json["findings"], [], str(result))
-        shown = self.paravane("query", "t.db", "--csv", "select count(*) from command where outcome = 'failed'")
-        self.assertEqual(int(shown.stdout.split()[-1]), 1, shown)
+        for disk in ("disk0", "disk1"):
+            with self.subTest(disk):
+                result = self.check(f"fail {disk} write 3 EIO")
+                self.assertEqual(result.json["findings"], [], str(result))
+                self.assertIn("status 2", result.json["run"]["ending"], str(result))
+
+                def answer(statement):
+                    return self.paravane("query", "t.db", "--csv", statement).stdout.split()[1:]
+
+                self.assertEqual(answer("select operation from command where outcome = 'failed'"), ["write"], str(result))
+                # One write, the third, of the disk that was named.
+                self.assertEqual(answer("select disk, operation from fault_begin"), [f"{disk[-1]},2"])
 
 
 if __name__ == "__main__":

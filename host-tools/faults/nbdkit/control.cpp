@@ -65,9 +65,10 @@ json list(Engine& engine) {
 
 json stats(Engine& engine) {
     const Stats s = engine.stats();
-    return {{"ok", true},         {"reads", s.reads},    {"writes", s.writes}, {"flushes", s.flushes},
-            {"trims", s.trims},   {"zeroes", s.zeroes},  {"held", s.held},     {"delayed", s.delayed},
-            {"failed", s.failed}, {"holding", s.holding}};
+    return {
+        {"ok", true},         {"reads", s.reads},         {"writes", s.writes},       {"flushes", s.flushes},
+        {"trims", s.trims},   {"zeroes", s.zeroes},       {"held", s.held},           {"delayed", s.delayed},
+        {"failed", s.failed}, {"corrupted", s.corrupted}, {"reordered", s.reordered}, {"holding", s.holding}};
 }
 
 /// remove and release: one fault by number, or "all".

@@ -11,6 +11,8 @@ namespace {
 
 /// How often a kept request looks whether its client is still there.
 constexpr std::chrono::milliseconds slice{50};
+/// How long a request waits for another to go first: there may be none.
+constexpr std::chrono::seconds longest_reorder{1};
 
 bool fits(const Fault& fault, const Request& request) {
     if (fault.operation != Operation::any && fault.operation != request.operation) {
@@ -79,7 +81,13 @@ Stats Engine::stats() {
     return stats_;
 }
 
-int Engine::pass(const Request& request, const std::function<bool()>& interrupted) {
+void Engine::ended() {
+    const std::scoped_lock hold{lock_};
+    ++ended_;
+    changed_.notify_all();
+}
+
+Answer Engine::pass(const Request& request, const std::function<bool()>& interrupted) {
     std::unique_lock lock{lock_};
     count(request);
     std::vector<Caught> all;
@@ -93,12 +101,16 @@ int Engine::pass(const Request& request, const std::function<bool()>& interrupte
             }
         }
     }
-    int answer = 0;
+    Answer answer;
     for (const Caught& caught : all) {
-        if (answer == 0 && caught.action == Action::fail) {
-            answer = caught.error;
-        } else if (answer == 0 && !keep(lock, caught, interrupted)) {
-            answer = ESHUTDOWN;
+        if (answer.error != 0) {
+            // Ended already; only its event is left to tell.
+        } else if (caught.action == Action::fail) {
+            answer.error = caught.error;
+        } else if (caught.action == Action::corrupt) {
+            answer.corrupt = true;
+        } else if (!keep(lock, caught, interrupted)) {
+            answer.error = ESHUTDOWN;
         }
         say(false, caught, request);
     }
@@ -129,7 +141,8 @@ void Engine::count(const Request& request) {
 
 std::optional<Engine::Caught> Engine::catches(Armed& armed, const Request& request, Clock::time_point now) {
     const Fault& fault = armed.fault;
-    if (!armed.state.armed || !fits(fault, request) || ++armed.state.matched <= fault.skip) {
+    if (!armed.state.armed || !fits(fault, request) || ++armed.state.matched <= fault.skip ||
+        (armed.state.matched - fault.skip) % fault.every != 0) {
         return std::nullopt;
     }
     const bool window_over = armed.began && fault.window && now - *armed.began >= *fault.window;
@@ -148,6 +161,7 @@ std::optional<Engine::Caught> Engine::catches(Armed& armed, const Request& reque
                   .action = fault.action,
                   .until = std::nullopt,
                   .error = fault.error,
+                  .behind = ended_,
                   .text = fault.text};
     switch (fault.action) {
         case Action::hold:
@@ -162,6 +176,13 @@ std::optional<Engine::Caught> Engine::catches(Armed& armed, const Request& reque
             break;
         case Action::fail:
             ++stats_.failed;
+            break;
+        case Action::corrupt:
+            ++stats_.corrupted;
+            break;
+        case Action::reorder:
+            ++stats_.reordered;
+            caught.until = now + longest_reorder;
             break;
     }
     return caught;
@@ -193,7 +214,8 @@ bool Engine::keep(std::unique_lock<std::mutex>& lock, const Caught& caught,
 
 bool Engine::let_go(const Caught& caught) {
     const Armed* armed = find(caught.fault);
-    return armed == nullptr || armed->generation != caught.generation;
+    return armed == nullptr || armed->generation != caught.generation ||
+           (caught.action == Action::reorder && ended_ > caught.behind);
 }
 
 Engine::Armed* Engine::find(std::uint64_t id) {

@@ -35,7 +35,15 @@ struct Event {
 
 struct Stats {
     std::uint64_t reads = 0, writes = 0, flushes = 0, trims = 0, zeroes = 0;
-    std::uint64_t held = 0, delayed = 0, failed = 0, holding = 0;
+    std::uint64_t held = 0, delayed = 0, failed = 0, corrupted = 0, reordered = 0, holding = 0;
+};
+
+/// What becomes of a request.
+struct Answer {
+    int error = 0;         ///< 0: it is to be carried out; else the errno to answer
+    bool corrupt = false;  ///< its data is to be wrong
+
+    bool operator==(const Answer&) const = default;
 };
 
 /// How one fault stands.
@@ -72,10 +80,13 @@ class Engine {
     [[nodiscard]] Stats stats();
 
     /// Passes a request through the faults, in the order they were added; each that catches it acts, and one
-    /// that fails it ends that. Returns 0 when the request is to be carried out, else the errno to answer.
+    /// that fails it ends that. Who carries the request out says so with `ended`.
     /// `interrupted` is asked some times a second while the request is kept, without the lock: true (the
     /// client went away, the server ends) lets it go with ESHUTDOWN.
-    int pass(const Request& request, const std::function<bool()>& interrupted);
+    Answer pass(const Request& request, const std::function<bool()>& interrupted);
+
+    /// A request that passed was carried out: those that wait for another to go first may go on.
+    void ended();
 
   private:
     struct Armed {
@@ -93,6 +104,7 @@ class Engine {
         Action action = Action::hold;
         std::optional<Clock::time_point> until;
         int error = 0;
+        std::uint64_t behind = 0;  ///< for reorder: goes on when more requests than this have ended
         std::string text;
     };
 
@@ -110,6 +122,7 @@ class Engine {
     std::vector<Armed> faults_;
     std::uint64_t next_fault_ = 0;
     std::uint64_t next_request_ = 1;
+    std::uint64_t ended_ = 0;  ///< requests carried out
     Stats stats_;
 };
 

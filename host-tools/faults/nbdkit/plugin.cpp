@@ -17,10 +17,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "faults/image.hpp"
 #include "faults/nbdkit/control.hpp"
@@ -216,21 +218,23 @@ int no(void*) {
     return 0;
 }
 
-/// Passes a request through the faults, then carries it out.
-int serve(const Request& request, const std::function<int()>& carry_out) {
+/// Passes a request through the faults, then carries it out: `carry_out(corrupt)`.
+int serve(const Request& request, const std::function<int(bool)>& carry_out) {
     return guarded([&]() -> int {
         // Ends early, with -1, when the client has gone or the server is to end.
         const auto interrupted = [] { return nbdkit_nanosleep(0, 1) != 0; };
-        const int answer = server->engine.pass(request, interrupted);
-        if (answer != 0) {
-            nbdkit_set_error(answer);
-            if (answer != ESHUTDOWN) {
-                nbdkit_debug("injected fault: %.*s", static_cast<int>(error_name(answer).size()),
-                             error_name(answer).data());
+        const Answer answer = server->engine.pass(request, interrupted);
+        if (answer.error != 0) {
+            nbdkit_set_error(answer.error);
+            if (answer.error != ESHUTDOWN) {
+                nbdkit_debug("injected fault: %.*s", static_cast<int>(error_name(answer.error).size()),
+                             error_name(answer.error).data());
             }
             return -1;
         }
-        return carry_out();
+        const int result = carry_out(answer.corrupt);
+        server->engine.ended();
+        return result;
     });
 }
 
@@ -250,6 +254,13 @@ int transfer_all(std::uint32_t count, F&& transfer) {
     return 0;
 }
 
+/// Wrong data that every reader notices: the first byte of every 512 inverted.
+void spoil(std::span<char> data) {
+    for (std::size_t i = 0; i < data.size(); i += 512) {
+        data[i] = static_cast<char>(~data[i]);
+    }
+}
+
 int make_durable() {
     return fdatasync(server->image->descriptor()) == 0 ? 0 : os_failed(errno);
 }
@@ -259,20 +270,30 @@ int durable_if_asked(int result, std::uint32_t flags) {
 }
 
 int pread_disk(void*, void* buffer, std::uint32_t count, std::uint64_t offset, std::uint32_t) {
-    return serve({Operation::read, offset, count}, [&] {
-        return transfer_all(count, [&](std::uint32_t done) {
+    return serve({Operation::read, offset, count}, [&](bool corrupt) {
+        const int result = transfer_all(count, [&](std::uint32_t done) {
             return pread(server->image->descriptor(), static_cast<char*>(buffer) + done, count - done,
                          static_cast<off_t>(offset + done));
         });
+        if (corrupt) {
+            spoil({static_cast<char*>(buffer), count});
+        }
+        return result;
     });
 }
 
 int pwrite_disk(void*, const void* buffer, std::uint32_t count, std::uint64_t offset, std::uint32_t flags) {
-    return serve({Operation::write, offset, count}, [&] {
+    return serve({Operation::write, offset, count}, [&](bool corrupt) {
+        const char* data = static_cast<const char*>(buffer);
+        std::vector<char> wrong;
+        if (corrupt) {
+            wrong.assign(data, data + count);
+            spoil(wrong);
+            data = wrong.data();
+        }
         return durable_if_asked(transfer_all(count,
                                              [&](std::uint32_t done) {
-                                                 return pwrite(server->image->descriptor(),
-                                                               static_cast<const char*>(buffer) + done,
+                                                 return pwrite(server->image->descriptor(), data + done,
                                                                count - done,
                                                                static_cast<off_t>(offset + done));
                                              }),
@@ -281,7 +302,7 @@ int pwrite_disk(void*, const void* buffer, std::uint32_t count, std::uint64_t of
 }
 
 int flush_disk(void*, std::uint32_t) {
-    return serve({Operation::flush, 0, 0}, make_durable);
+    return serve({Operation::flush, 0, 0}, [](bool) { return make_durable(); });
 }
 
 int punch(std::uint32_t count, std::uint64_t offset, std::uint32_t flags) {
@@ -291,13 +312,13 @@ int punch(std::uint32_t count, std::uint64_t offset, std::uint32_t flags) {
 }
 
 int trim_disk(void*, std::uint32_t count, std::uint64_t offset, std::uint32_t flags) {
-    return serve({Operation::trim, offset, count}, [&] { return punch(count, offset, flags); });
+    return serve({Operation::trim, offset, count}, [&](bool) { return punch(count, offset, flags); });
 }
 
 /// A hole reads as zeros. Where the file system has none, EOPNOTSUPP makes nbdkit write zeros, which would
 /// count as writes: so they are written here.
 int zero_disk(void*, std::uint32_t count, std::uint64_t offset, std::uint32_t flags) {
-    return serve({Operation::zero, offset, count}, [&]() -> int {
+    return serve({Operation::zero, offset, count}, [&](bool) -> int {
         if (fallocate(server->image->descriptor(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                       static_cast<off_t>(offset), count) == 0) {
             return durable_if_asked(0, flags);
@@ -331,7 +352,7 @@ struct nbdkit_plugin make_plugin() {
 
     p.name = "paravane";
     p.longname = "disk with injected faults";
-    p.description = "Serves a raw image; holds, delays and fails chosen requests";
+    p.description = "Serves a raw image; holds, delays, fails, corrupts and reorders chosen requests";
     p.load = load;
     p.unload = unload;
     p.config = config;

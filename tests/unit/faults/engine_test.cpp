@@ -21,7 +21,7 @@ class FaultEngine : public testing::Test {
     std::uint64_t add(std::string_view text) { return engine.add(parse_fault(text).value()).value(); }
 
     int pass(Operation operation, std::uint64_t offset = 0, std::uint64_t length = 512) {
-        return engine.pass({operation, offset, length}, [this] { return interrupted.load(); });
+        return engine.pass({operation, offset, length}, [this] { return interrupted.load(); }).error;
     }
 
     std::future<int> pass_later(Operation operation) {
@@ -163,6 +163,45 @@ TEST_F(FaultEngine, RefusesTooMany) {
         add("fail disk0 read 1000");
     }
     EXPECT_FALSE(engine.add(parse_fault("fail disk0 read").value()));
+}
+
+TEST_F(FaultEngine, EveryNthIsCaughtAfterThoseThatPass) {
+    add("fail disk0 write after 2 every 3 times 2 EIO");
+    std::vector<int> answers;
+    for (int i = 0; i < 12; ++i) {
+        answers.push_back(pass(Operation::write));
+    }
+    EXPECT_EQ(answers, (std::vector<int>{0, 0, 0, 0, EIO, 0, 0, EIO, 0, 0, 0, 0}));
+}
+
+TEST_F(FaultEngine, CorruptedRequestsAreCarriedOutWrongly) {
+    add("corrupt disk0 read 2");
+    const auto answer = [&](Operation operation) {
+        return engine.pass({operation, 0, 512}, [] { return false; });
+    };
+    EXPECT_EQ(answer(Operation::read), (Answer{0, false}));
+    EXPECT_EQ(answer(Operation::write), (Answer{0, false}));
+    EXPECT_EQ(answer(Operation::read), (Answer{0, true}));
+    EXPECT_EQ(answer(Operation::read), (Answer{0, false}));
+    EXPECT_EQ(engine.stats().corrupted, 1U);
+}
+
+TEST_F(FaultEngine, AReorderedRequestGoesAfterTheNext) {
+    add("reorder disk0 read 1");
+    auto first = pass_later(Operation::read);
+    until_holding(1);
+    EXPECT_EQ(pass(Operation::write), 0);
+    EXPECT_EQ(engine.stats().holding, 1U) << "the other has passed, and is not done yet";
+    engine.ended();
+    EXPECT_EQ(first.get(), 0);
+    EXPECT_EQ(engine.stats().reordered, 1U);
+}
+
+TEST_F(FaultEngine, AReorderedRequestThatIsAloneGoesOnAfterASecond) {
+    add("reorder disk0 any 1");
+    const auto begin = Clock::now();
+    EXPECT_EQ(pass(Operation::flush), 0);
+    EXPECT_GE(Clock::now() - begin, 1s);
 }
 
 }  // namespace

@@ -45,6 +45,15 @@ TEST(FaultPlan, TheNthRequestFailsAndNoOther) {
     EXPECT_EQ(fault.error, ENOSPC);
 }
 
+TEST(FaultPlan, EveryNthCorruptAndReorder) {
+    EXPECT_EQ(understood("fail disk0 write every 7 EIO").every, 7U);
+    EXPECT_EQ(understood("corrupt disk0 read 2").action, Action::corrupt);
+    EXPECT_EQ(understood("reorder disk0 any every 2 times 9").action, Action::reorder);
+    EXPECT_FALSE(parse_fault("corrupt disk0 flush"));
+    EXPECT_FALSE(parse_fault("stall disk0 read every 0"));
+    EXPECT_FALSE(parse_fault("stall disk0 read every 2 every 3"));
+}
+
 TEST(FaultPlan, DelayWithRangeAndTimes) {
     const Fault fault = understood("delay disk0 any by 5ms at 1M+64k times 7");
     EXPECT_EQ(fault.delay, milliseconds{5});
