@@ -13,6 +13,7 @@
 #include "exercise/disk.hpp"
 #include "exercise/disks.hpp"
 #include "exercise/load.hpp"
+#include "exercise/net_load.hpp"
 #include "exercise/network.hpp"
 #include "exercise/plan.hpp"
 #include "exercise/prompt.hpp"
@@ -160,6 +161,10 @@ Status run() {
         return status;
     }
     if (const auto asked_load = boot::option("load"); asked_load && !load(disks, *asked_load)) {
+        status = worse(status, Status::io_error);
+    }
+    if (const auto asked_traffic = boot::option("traffic");
+        asked_traffic && !net_load(network, *asked_traffic)) {
         status = worse(status, Status::io_error);
     }
     if (const auto misbehaviour = boot::option("misbehave"); misbehaviour && !provoke(disks, *misbehaviour)) {

@@ -27,6 +27,8 @@ namespace {
 /// Frames taken in one go, before timers and sending get their turn.
 constexpr std::size_t receive_budget = 64;
 
+constexpr std::size_t shortest_frame = 60;
+
 constexpr std::uint16_t sums_checked =
     NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_ICMP | NETIF_CHECKSUM_CHECK_ICMP6;
 constexpr std::uint16_t sums_device_may_check = NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
@@ -152,7 +154,10 @@ void Interface::take(const Frame& frame) {
         ++refused_;  // 4: a VLAN's tag, which lwIP skips
         return;
     }
-    pbuf* packet = pbuf_alloc(PBUF_RAW, static_cast<std::uint16_t>(frame.length), PBUF_RAM);
+    // On a wire a frame has 60 bytes at least (IEEE 802.3, 4A.2.3.2.4), and lwIP reads a whole ARP message
+    // without asking how long the frame is; on a virtual link it may be shorter.
+    const std::size_t length = std::max(frame.length, shortest_frame);
+    pbuf* packet = pbuf_alloc(PBUF_RAW, static_cast<std::uint16_t>(length), PBUF_RAM);
     if (packet == nullptr) {
         no_memory_.fetch_add(1, std::memory_order_relaxed);
         return;
@@ -162,6 +167,7 @@ void Interface::take(const Frame& frame) {
         std::memcpy(at, part.data(), part.size());
         at += part.size();
     }
+    std::memset(at, 0, length - frame.length);
     // lwIP takes the packet apart before it returns: what holds for this one is said right here.
     const bool vouched = frame.sum_vouched || frame.sum_partial;
     const auto checks = static_cast<std::uint16_t>(lower_.chksum_flags & ~sums_device_may_check);

@@ -86,6 +86,7 @@ void Stack::serve() {
             for (auto& interface : interfaces_) {
                 interface->stop();
             }
+            port::finish();
         });
     }
     for (auto& interface : interfaces_) {

@@ -17,6 +17,9 @@
 
 extern "C" {
 #include "lwip/init.h"
+#include "lwip/ip4_frag.h"
+#include "lwip/ip6_frag.h"
+#include "lwip/priv/tcp_priv.h"
 #include "lwip/sys.h"
 }
 
@@ -62,6 +65,22 @@ void start() {
         word = std::uint64_t{chance->next()} << 32 | chance->next();
     }
     lwip_init();
+}
+
+void finish() {
+    while (tcp_active_pcbs != nullptr) {
+        tcp_abort(tcp_active_pcbs);
+    }
+    while (tcp_tw_pcbs != nullptr) {
+        tcp_abort(tcp_tw_pcbs);
+    }
+    // Fragments go with age; there is no other way to them.
+    for (int second = 0; second <= IP_REASS_MAXAGE; ++second) {
+        ip_reass_tmr();
+    }
+    for (int second = 0; second <= IPV6_REASS_MAXAGE; ++second) {
+        ip6_reass_tmr();
+    }
 }
 
 bool guarded(FunctionRef<void()> work) {

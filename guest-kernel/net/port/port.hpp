@@ -12,6 +12,10 @@ namespace pv::net::port {
 /// Starts lwIP, the first time it is called. On the network's thread, as everything below.
 void start();
 
+/// Ends every connection and forgets every fragment: the memory of all packets comes back. After the
+/// interfaces are gone; lwIP can be used again then.
+void finish();
+
 /// Calls `work`, which may call lwIP. False when an invariant of lwIP's broke inside: it was left where that
 /// happened, the line is on the console, and lwIP must not be called ever again. Frames of lwIP and of its
 /// callbacks are gone then without being unwound.

@@ -116,7 +116,8 @@ class NetReceiveTest : public testing::Test {
         EXPECT_EQ(receive(), 0U);
         EXPECT_FALSE(queue_->lie().empty());
         EXPECT_TRUE(frames_.empty());
-        fake_->use(1, 100);
+        fake_->fill(entries - 1, 60, 'a');
+        fake_->use(entries - 1, 100);
         EXPECT_EQ(receive(), 0U) << "believed after a lie";
     }
 
@@ -164,11 +165,13 @@ TEST_F(NetReceiveTest, SameBufferTwice) {
 }
 
 TEST_F(NetReceiveTest, LengthBeyondTheBuffer) {
+    fake_->fill(0, 60, 'a');
     fake_->use(0, NetReceive::buffer_bytes + 1);
     expect_lie();
 }
 
 TEST_F(NetReceiveTest, ShorterThanItsHeader) {
+    fake_->fill(0, 60, 'a');
     fake_->use(0, sizeof(NetHeader) - 1);
     expect_lie();
 }
@@ -177,8 +180,11 @@ TEST_F(NetReceiveTest, NumberOfBuffersThatCannotBe) {
     for (const std::uint16_t buffers : {std::uint16_t{0}, std::uint16_t{5}, std::uint16_t{0xffff}}) {
         TearDown();
         SetUp();
+        // All of them are given back, so that it is the number that is wrong.
         fake_->fill(0, 60, 'a', buffers);
-        fake_->use(0, 100);
+        for (std::uint32_t id = 0; id < entries - 2; ++id) {
+            fake_->use(id, 100);
+        }
         expect_lie();
     }
 }

@@ -266,6 +266,15 @@ TEST_F(StackTest, believes_a_sum_that_the_device_vouches_for) {
     EXPECT_EQ(answer[42], 2);
 }
 
+// Under AddressSanitizer: lwIP looks at a whole ARP message whatever the frame's length.
+TEST_F(StackTest, frames_shorter_than_what_they_claim_are_not_read_beyond_their_end) {
+    const Bytes whole = arp_request();
+    for (std::size_t length = 0; length < whole.size(); ++length) {
+        wire_.send(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)));
+    }
+    expect_echo(5);
+}
+
 TEST_F(StackTest, runs_jobs_and_refuses_those_nobody_can_wait_for) {
     int done = 0;
     EXPECT_TRUE(stack_->call(Deadline::after(10_s), [&] { ++done; }));
@@ -326,6 +335,8 @@ TEST_F(StackTest, survives_mutated_and_random_frames_and_gives_their_memory_back
     expect_echo(99);
     EXPECT_FALSE(stack_->stopped());
     EXPECT_FALSE(port::broken());
+    stack_ = nullptr;
+    EXPECT_EQ(port::memory().used, 0U) << "packets that nobody gave back";
 }
 
 // RFC 1071 by hand: the pseudo header of 10.0.0.1 to 10.0.0.2, TCP, 24 bytes.
