@@ -221,7 +221,9 @@ inline void wait_end(std::uint64_t wait, WaitResult result) {
     PV_EMIT(wait_end, wait, detail::number(result), 0, 0, 0, 0);
 }
 
-/// `recovery`: a number no other recovery of this boot has.
+/// A number no other recovery of this boot has.
+std::uint64_t next_recovery();
+
 inline void recovery_begin(Device device, std::uint64_t recovery, Reason reason) {
     PV_EMIT(recovery_begin, detail::number(device), recovery, detail::number(reason), 0, 0, 0);
 }

@@ -241,7 +241,7 @@ void CommandQueue::arrived(std::uint16_t wire, std::uint16_t status, std::uint32
     }
     if (!id) {
         (void)table_.complete(wire, status, result);
-        refuse(wire, "nothing like it is outstanding");
+        say_refused(wire, "nothing like it is outstanding");
         return;
     }
     const Command& command = *table_.find(*id);
@@ -266,7 +266,7 @@ void CommandQueue::arrived(std::uint16_t wire, std::uint16_t status, std::uint32
             changed_.wake_all();
             break;
         case Arrival::refused:
-            refuse(wire, "it was answered already");
+            say_refused(wire, "it was answered already");
             break;
     }
 }
@@ -283,6 +283,11 @@ const Command* CommandQueue::outstanding(std::uint16_t wire) {
 }
 
 void CommandQueue::refuse(std::uint64_t wire, std::string_view why) {
+    table_.count_refused();
+    say_refused(wire, why);
+}
+
+void CommandQueue::say_refused(std::uint64_t wire, std::string_view why) {
     marker::command_refused(identity_.device, identity_.number, wire);
     if (++refused_said_ <= refused_log_limit) {
         log::error("{}: completion for id {:#x} on queue {} refused: {}", identity_.name, wire,
@@ -379,6 +384,19 @@ std::optional<Instant> CommandQueue::aborting_since() {
             command.state == Command::State::overdue || command.state == Command::State::timed_out;
         if (late && command.abort_asked != Instant{} && (!since || command.abort_asked < *since)) {
             since = command.abort_asked;
+        }
+    });
+    return since;
+}
+
+std::optional<Instant> CommandQueue::overdue_since() {
+    task::SpinGuard guard{lock_};
+    std::optional<Instant> since;
+    table_.for_each([&](CommandId, const Command& command) {
+        const bool late =
+            command.state == Command::State::overdue || command.state == Command::State::timed_out;
+        if (late && (!since || command.deadline.instant() < *since)) {
+            since = command.deadline.instant();
         }
     });
     return since;

@@ -104,6 +104,9 @@ class CommandQueue {
     /// When the abort was asked of the first of those that next_to_abort named and the device still owes.
     [[nodiscard]] std::optional<Instant> aborting_since();
 
+    /// When the first of those that are overdue, and that the device still owes, should have ended.
+    [[nodiscard]] std::optional<Instant> overdue_since();
+
     /// Whether the device still owes it.
     [[nodiscard]] bool owes(CommandId id);
 
@@ -175,6 +178,7 @@ class CommandQueue {
     [[nodiscard]] Result<Outcome> give_up(CommandId id);
     /// True when some command waits for too long.
     bool say_waiting();
+    void say_refused(std::uint64_t wire, std::string_view why);
     void wake_everybody();
 
     QueueIdentity identity_;

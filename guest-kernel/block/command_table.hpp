@@ -125,6 +125,9 @@ class CommandTable {
     /// `id` was submitted for a request whose earlier command a recovery ended.
     void count_repeat() { ++counts_.repeated; }
 
+    /// A completion that names no command at all was refused.
+    void count_refused() { ++counts_.refused; }
+
     /// The device is proven to be done with what it owes (reset, queue deleted, cut off): every such command
     /// ends with `error`, its memory is unmapped. Calls `each(CommandId, const Command&)` for those the
     /// device still owed.

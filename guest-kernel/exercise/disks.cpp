@@ -35,6 +35,8 @@ void Disks::find(FunctionRef<void(const pci::Found&)> others) {
     }
     iommu::start(*functions);
     const bool in_memory = boot::option("nvme-doorbells") == "memory";
+    const virtio::BlockOptions options{.packed = boot::option("virtio-ring") != "split",
+                                       .event_index = boot::option("virtio-events") != "flags"};
     unsigned nvme = 0;
     unsigned virtio = 0;
     for (const pci::Found& found : *functions) {
@@ -44,7 +46,7 @@ void Disks::find(FunctionRef<void(const pci::Found&)> others) {
         }
         const pci::Function function = pci::function_at(found.address);
         auto controller = is_nvme(found) ? nvme::Controller::create(function, nvme++, {}, in_memory)
-                                         : virtio::Block::create(function, virtio++);
+                                         : virtio::Block::create(function, virtio++, {}, options);
         if (!controller || !controllers_.push_back(std::move(*controller))) {
             ++failed_;
         }

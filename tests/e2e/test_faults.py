@@ -55,6 +55,23 @@ class OurKernel(EndToEnd):
         self.assertEqual(numbers("select status from marker_goodbye"), [0], str(result))
         self.assertGreater(numbers("select count(*) from marker_command_repeat")[0], 0)
 
+    def test_virtio_device_is_reset_and_the_disk_serves(self):
+        # Longer than a command's five seconds and the grace after them; the requests themselves may take longer.
+        result = self.paravane("check", "--json", "--output", "t.db", "--append", "exercise=deadline:30s", "--disk", "virtio-blk:64M",
+                               "--fault", "stall disk0 read after 20 for 10s")
+        self.assertEqual(result.json["verdict"], "pass", str(result))
+
+        def numbers(statement):
+            shown = self.paravane("query", "t.db", "--csv", statement)
+            return [int(line) for line in shown.stdout.split()[1:]]
+
+        # Set up, reset by the recovery, put to rest.
+        self.assertEqual(numbers("select reason from marker_device_reset"), [0, 1, 2], str(result))
+        self.assertEqual(numbers("select result from marker_recovery_end"), [0], str(result))
+        self.assertEqual(numbers("select step from marker_recovery_step"), [2, 4], str(result))
+        self.assertEqual(numbers("select count(*) from marker_queue_suspend"), numbers("select count(*) from marker_queue_resume"))
+        self.assertEqual(numbers("select status from marker_goodbye"), [0], str(result))
+
     def test_failed_write_is_an_error_and_nothing_more(self):
         for disk in ("disk0", "disk1"):
             with self.subTest(disk):

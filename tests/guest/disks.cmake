@@ -97,3 +97,24 @@ pv_disk_test(one_request_of_1_gib MEMORY 4G DISKS 2G APPEND "exercise=threads:1,
 pv_disk_test(million_commands NIGHTLY MEMORY 512M DISKS 64M APPEND "exercise=commands:1000000,limit:1200s"
   EXPECT " (1[0-9][0-9][0-9][0-9][0-9][0-9]) reads," OPTIONS --deadline 1500
   QEMU -device nvme,drive=disk0,serial=disk0)
+
+# virtio-blk: rings of both kinds, events with and without indexes, a queue for each CPU or as many as there are.
+pv_disk_test(virtio_queue_for_each_cpu DISKS 64M APPEND "exercise=zeroes:50"
+  EXPECT "virtio-blk0: .*, write cache, write zeroes, discard" "virtio-blk0: 4 split queues of 256 entries for 4 CPUs, 5 vectors, event indexes"
+  QEMU -smp 4 -device virtio-blk-pci,drive=disk0)
+pv_disk_test(virtio_packed_ring DISKS 64M APPEND "exercise=zeroes:50"
+  EXPECT "virtio-blk0: 4 packed queues of 256 entries for 4 CPUs, 5 vectors, event indexes"
+  QEMU -smp 4 -device virtio-blk-pci,drive=disk0,packed=on)
+pv_disk_test(virtio_packed_ring_refused DISKS 64M APPEND "exercise virtio-ring=split virtio-events=flags"
+  EXPECT "virtio-blk0: 2 split queues of 256 entries for 2 CPUs, 3 vectors$"
+  QEMU -smp 2 -device virtio-blk-pci,drive=disk0,packed=on)
+pv_disk_test(virtio_packed_ring_direct DISKS 64M EXPECT "virtio-blk0: 1 packed queues of 128 entries for 1 CPUs, 2 vectors$"
+  QEMU -device virtio-blk-pci,drive=disk0,packed=on,indirect_desc=off,event_idx=off,queue-size=128)
+pv_disk_test(virtio_one_vector_for_all DISKS 64M EXPECT "virtio-blk0: 1 split queues of 256 entries for 4 CPUs, 1 vectors, event indexes"
+  QEMU -smp 4 -device virtio-blk-pci,drive=disk0,vectors=1)
+pv_disk_test(virtio_fewer_queues_than_cpus DISKS 64M EXPECT "virtio-blk0: 2 split queues of 256 entries for 4 CPUs, 3 vectors"
+  QEMU -smp 4 -device virtio-blk-pci,drive=disk0,num-queues=2)
+pv_disk_test(virtio_packed_ring_behind_vtd DISKS 64M
+  EXPECT "virtio-blk0: .*, platform access" "virtio-blk0: 4 packed queues" "VT-d: [0-9]+ devices?, each in a domain of its own"
+  QEMU -smp 4 -machine kernel-irqchip=split -device intel-iommu,intremap=on
+    -device virtio-blk-pci,drive=disk0,packed=on,iommu_platform=on,disable-legacy=on)

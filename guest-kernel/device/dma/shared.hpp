@@ -24,4 +24,17 @@ inline void publish(le16& word, std::uint16_t value) {
     std::atomic_ref{*reinterpret_cast<std::uint16_t*>(&word)}.store(value, std::memory_order_release);
 }
 
+/// As `observe`, and not before what this processor has published can be seen by the device: of two that each
+/// write one word and then look at the other's, one at least sees what the other wrote.
+[[nodiscard]] inline std::uint16_t observe_after_publish(const le16& word) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return observe(word);
+}
+
+/// Whether an index that went from `before` to `after` went past `event`: who asked to be told at that index
+/// is told (VIRTIO 1.2, 2.7.7.2).
+[[nodiscard]] constexpr bool event_passed(std::uint16_t event, std::uint16_t before, std::uint16_t after) {
+    return static_cast<std::uint16_t>(after - event - 1) < static_cast<std::uint16_t>(after - before);
+}
+
 }  // namespace pv::dma

@@ -9,6 +9,9 @@
 #include "base/address.hpp"
 #include "base/result.hpp"
 #include "device/mmio/register.hpp"
+#if PV_HOSTED
+#include "hosted/registers.hpp"
+#endif
 
 namespace pv::mmio {
 
@@ -43,6 +46,11 @@ class Window {
         requires(access != Access::write_only)
     [[nodiscard]] T read(Register<T, access> where) const {
         check(where.offset, sizeof(T), "read");
+#if PV_HOSTED
+        if (const auto modelled = hosted::modelled_register(base_ + where.offset)) {
+            return static_cast<T>(modelled->model->read_register(modelled->offset, sizeof(T)));
+        }
+#endif
         return *reinterpret_cast<const volatile T*>(base_ + where.offset);
     }
 
@@ -51,6 +59,12 @@ class Window {
         requires(access != Access::read_only)
     void write(Register<T, access> where, T value) const {
         check(where.offset, sizeof(T), "write");
+#if PV_HOSTED
+        if (const auto modelled = hosted::modelled_register(base_ + where.offset)) {
+            modelled->model->write_register(modelled->offset, sizeof(T), value);
+            return;
+        }
+#endif
         *reinterpret_cast<volatile T*>(base_ + where.offset) = value;
     }
 

@@ -22,8 +22,6 @@ constexpr unsigned reset_attempts = 2;
 /// Aborts of one queue before the others are looked at.
 constexpr unsigned aborts_at_once = 8;
 
-constinit std::atomic<std::uint64_t> last_recovery{0};
-
 }  // namespace
 
 Result<std::unique_ptr<Recovery>> Recovery::create(Service& service, Identity& identity) {
@@ -104,7 +102,7 @@ std::uint64_t Recovery::succeeded() {
 
 void Recovery::begin(marker::Reason reason) {
     if (id_ == 0) {
-        id_ = last_recovery.fetch_add(1, std::memory_order_relaxed) + 1;
+        id_ = marker::next_recovery();
         counts_.begun.fetch_add(1, std::memory_order_relaxed);
         marker::recovery_begin(service_.device(), id_, reason);
     }

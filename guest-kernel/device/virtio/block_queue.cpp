@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "device/virtio/block_queue.hpp"
 
+#include <algorithm>
 #include <new>
 #include <optional>
 #include <utility>
@@ -19,21 +20,38 @@ Shared shared(const dma::Buffer& buffer) {
     return buffer ? Shared{buffer.bytes(), buffer.bus()} : Shared{};
 }
 
+/// Where the parts of a ring lie, and how long they are.
+struct Layout {
+    std::size_t table = 0;
+    std::size_t driver_area = 0;  ///< behind the table
+    std::size_t device_area = 0;
+};
+
+Layout layout_of(std::size_t entries, bool packed) {
+    if (packed) {
+        return {PackedRing::table_bytes(entries), PackedRing::event_bytes, PackedRing::event_bytes};
+    }
+    return {SplitRing::table_bytes(entries), SplitRing::available_bytes(entries),
+            SplitRing::used_bytes(entries)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<BlockQueue>> BlockQueue::create(block::QueueIdentity identity,
-                                                       const RequestShape& shape, std::size_t block_size) {
+                                                       const RequestShape& shape, std::size_t block_size,
+                                                       RingKind kind, Duration patience) {
     using dma::Direction;
     using dma::UntoldBuffer;
-    const std::size_t table = SplitRing::table_bytes(shape.entries);
-    const std::size_t available = SplitRing::available_bytes(shape.entries);
+    const Layout layout = layout_of(shape.entries, kind.packed);
+    // Of a packed ring the device changes the descriptors themselves.
     UntoldBuffer rings =
-        PV_TRY(UntoldBuffer::allocate(identity.device, table + available, Direction::to_device));
+        PV_TRY(UntoldBuffer::allocate(identity.device, layout.table + layout.driver_area,
+                                      kind.packed ? Direction::bidirectional : Direction::to_device));
     // The device writes it, and may read back what it wrote (QEMU changes single bits of its flags).
-    UntoldBuffer used = PV_TRY(UntoldBuffer::allocate(identity.device, SplitRing::used_bytes(shape.entries),
-                                                      Direction::bidirectional));
+    UntoldBuffer used =
+        PV_TRY(UntoldBuffer::allocate(identity.device, layout.device_area, Direction::bidirectional));
     UntoldBuffer headers = PV_TRY(
-        UntoldBuffer::allocate(identity.device, shape.slots * sizeof(BlockHeader), Direction::to_device));
+        UntoldBuffer::allocate(identity.device, shape.slots * sizeof(RequestHead), Direction::to_device));
     UntoldBuffer statuses =
         PV_TRY(UntoldBuffer::allocate(identity.device, shape.slots, Direction::from_device));
     UntoldBuffer tables;
@@ -41,30 +59,34 @@ Result<std::unique_ptr<BlockQueue>> BlockQueue::create(block::QueueIdentity iden
         tables = PV_TRY(UntoldBuffer::allocate(
             identity.device, shape.slots * shape.chain() * sizeof(Descriptor), Direction::to_device));
     }
-    const SplitRing ring = PV_TRY(SplitRing::create(
-        rings->bytes().first(table), rings->bytes().subspan(table), used->bytes(), shape.entries));
+    const auto table = rings->bytes().first(layout.table);
+    const auto driver_area = rings->bytes().subspan(layout.table);
+    const RequestRing::Ring ring =
+        kind.packed ? RequestRing::Ring{PV_TRY(PackedRing::create(table, driver_area, used->bytes(),
+                                                                  shape.entries, kind.event_index))}
+                    : RequestRing::Ring{PV_TRY(SplitRing::create(table, driver_area, used->bytes(),
+                                                                 shape.entries, kind.event_index))};
     const RequestRing requests{ring, shape, {shared(*headers), shared(*statuses), shared(*tables)}};
     // Without memory for the queue, none of the buffers is taken.
     std::unique_ptr<BlockQueue> queue{new (std::nothrow) BlockQueue{
         identity, requests, Memory{rings.take(), used.take(), headers.take(), statuses.take(), tables.take()},
-        block_size}};
+        layout.table, block_size, patience}};
     if (queue == nullptr) {
         return fail(Error::out_of_memory);
     }
     return queue;
 }
 
-QueueAreas BlockQueue::announce() const {
-    const QueueAreas areas{memory_.rings.bus(),
-                           memory_.rings.bus() + SplitRing::table_bytes(ring_.shape().entries),
-                           memory_.used.bus()};
+QueueAreas BlockQueue::announce() {
+    const QueueAreas areas{memory_.rings.bus(), memory_.rings.bus() + driver_area_, memory_.used.bus()};
     marker::queue_areas(identity().device, identity().number, areas.driver, areas.device);
-    marker::queue_create(identity().device, marker::QueueKind::virtio_split, identity().number,
-                         ring_.shape().entries, areas.table);
+    marker::queue_create(identity().device, kind(), identity().number, ring_.shape().entries, areas.table);
+    announced_ = true;
     return areas;
 }
 
-Result<block::CommandId> BlockQueue::start(BlockRequest type, block::Submission&& submission, Room room) {
+Result<block::CommandId> BlockQueue::start(BlockRequest type, block::Submission&& submission, Room room,
+                                           const BlockRange* range) {
     const bool reads = type == BlockRequest::read;
     // Of its writable part the device fills the data of a read, and always the status.
     submission.expected =
@@ -74,8 +96,10 @@ Result<block::CommandId> BlockQueue::start(BlockRequest type, block::Submission&
         RequestData data =
             command.data ? RequestData{command.data.bus(), command.data.length(), reads} : RequestData{};
         misbehave_with_data(data);
-        const Result<> written = ring_.write(slot, type, command.first * (block_size_ / sector_size), data);
-        misbehave_with_table(ring_.ring().descriptor(slot), shared(memory_.tables));
+        // The sector of a request about a range stands in the range (5.2.6.1).
+        const std::uint64_t sector = range != nullptr ? 0 : command.first * (block_size_ / sector_size);
+        const Result<> written = ring_.write(slot, type, sector, data, range);
+        misbehave_with_table(ring_.head(slot), shared(memory_.tables));
         return written;
     });
 }
@@ -88,56 +112,108 @@ void BlockQueue::publish(block::CommandId id) {
         index = ring_.make_available(slot);
         surplus_ = 1;
     }
-    // Rung each time, whatever the device says about wanting it: that is a hint (2.7.10), and a watcher that
-    // reads the ring at each doorbell sees each chain.
-    marker::doorbell(identity().device, marker::QueueKind::virtio_split, identity().number, index);
-    doorbell_.ring(identity().number);
+    // Said each time: a watcher that reads the ring at each doorbell sees each chain. The register is written
+    // when the device does not look by itself.
+    marker::doorbell(identity().device, kind(), identity().number, index);
+    if (ring_.wants_doorbell()) {
+        doorbell_.ring(identity().number);
+    }
 }
 
 void BlockQueue::drain() {
-    // At most one pass of the ring a call: a device that keeps it full cannot hold the processor here.
-    for (std::size_t i = 0; i < ring_.shape().entries; ++i) {
-        const std::optional<Used> used = ring_.next_used(owed_locked() + surplus_);
-        if (!used) {
-            break;
+    // At most one pass of the ring a call, and a few looks: a device that keeps it full, or says that there
+    // is something where there is nothing, cannot hold the processor here.
+    bool armed = false;
+    for (std::size_t left = ring_.shape().entries; left > 0 && !armed; --left) {
+        if (const std::optional<Used> used = ring_.next_used(owed_locked() + surplus_)) {
+            take(*used);
+        } else {
+            armed = !ring_.rearm();
         }
-        const auto wire = static_cast<std::uint16_t>(used->id);
-        if (used->id >= ring_.shape().slots) {
-            refuse(used->id, "there is no such chain");
-            continue;
-        }
-        const block::Command* command = outstanding(wire);
-        if (command == nullptr) {
-            arrived(wire, 0, 0);  // which refuses it
-            continue;
-        }
-        std::uint8_t status = ring_.status(wire);
-        const bool reads = command->operation == marker::Operation::read;
-        const bool good = status == static_cast<std::uint8_t>(BlockStatus::ok);
-        // More than the chain has room for, or a read that is said to be good and is not all there: not
-        // believed.
-        if (used->length > command->expected || (reads && good && used->length < command->expected)) {
-            if (++lies_ <= lie_log_limit) {
-                log::error("{}: says it wrote {} bytes where {} were due on queue {}: the request fails",
-                           identity().name, used->length, command->expected, identity().number);
-            }
-            status = static_cast<std::uint8_t>(BlockStatus::io_error);
-        }
-        arrived(wire, status, used->length);
     }
-    if (ring_.broken()) {
-        close_locked("its used index moved by more than what is outstanding");
+    if (!armed) {
+        (void)ring_.rearm();
+    }
+    if (ring_.broken() && !lied_) {
+        log::error("{}: the ring of queue {} says what cannot be: nothing is taken from it any more",
+                   identity().name, identity().number);
+        lie();
     }
 }
 
-void BlockQueue::release() {
-    end_all();
-    marker::queue_delete(identity().device, marker::QueueKind::virtio_split, identity().number);
-    memory_.rings.release();
-    memory_.used.release();
-    memory_.headers.release();
-    memory_.statuses.release();
-    memory_.tables.release();
+void BlockQueue::lie() {
+    ++lies_;
+    if (!lied_) {
+        lied_ = true;
+        tell();
+    }
+}
+
+void BlockQueue::take(const Used& used) {
+    const auto wire = static_cast<std::uint16_t>(used.id);
+    if (used.id >= ring_.shape().slots) {
+        refuse(used.id, "there is no such chain");
+        lie();
+        return;
+    }
+    const block::Command* command = outstanding(wire);
+    if (command == nullptr) {
+        if (surplus_ == 0) {
+            lie();
+        }
+        arrived(wire, 0, 0);  // which refuses it
+        return;
+    }
+    std::uint8_t status = ring_.status(wire);
+    const bool reads = command->operation == marker::Operation::read;
+    const bool good = status == static_cast<std::uint8_t>(BlockStatus::ok);
+    // More than the chain has room for, or a read that is said to be good and is not all there: not
+    // believed.
+    if (used.length > command->expected || (reads && good && used.length < command->expected)) {
+        lie();
+        if (lies_ <= lie_log_limit) {
+            log::error("{}: says it wrote {} bytes where {} were due on queue {}: the request fails",
+                       identity().name, used.length, command->expected, identity().number);
+        }
+        status = static_cast<std::uint8_t>(BlockStatus::io_error);
+    }
+    arrived(wire, status, used.length);
+}
+
+void BlockQueue::mark_deleted() {
+    if (announced_) {
+        announced_ = false;
+        marker::queue_delete(identity().device, kind(), identity().number);
+    }
+}
+
+void BlockQueue::renew() {
+    locked([&] {
+        mark_deleted();
+        std::ranges::fill(memory_.rings.bytes(), std::byte{0});
+        std::ranges::fill(memory_.used.bytes(), std::byte{0});
+        ring_.restart();
+        lied_ = false;
+        surplus_ = 0;
+    });
+}
+
+void BlockQueue::release(bool quiet) {
+    if (quiet) {
+        end_all();
+        mark_deleted();
+    } else {
+        log::error("{}: the memory of queue {} and of {} requests stays in quarantine for good",
+                   identity().name, identity().number, owed());
+    }
+    for (dma::Buffer* buffer :
+         {&memory_.rings, &memory_.used, &memory_.headers, &memory_.statuses, &memory_.tables}) {
+        if (*buffer && quiet) {
+            buffer->release();
+        } else if (*buffer) {
+            buffer->quarantine();
+        }
+    }
 }
 
 }  // namespace pv::virtio

@@ -51,9 +51,16 @@ struct BlockRegisters {
     static constexpr ReadOnly<std::uint32_t> size_max{0x08};    // bytes of one segment, VIRTIO_BLK_F_SIZE_MAX
     static constexpr ReadOnly<std::uint32_t> seg_max{0x0c};     // segments, VIRTIO_BLK_F_SEG_MAX
     static constexpr ReadOnly<std::uint32_t> block_size{0x14};  // VIRTIO_BLK_F_BLK_SIZE
+    static constexpr ReadOnly<std::uint16_t> queue_count{0x22};      // VIRTIO_BLK_F_MQ
+    static constexpr ReadOnly<std::uint32_t> discard_sectors{0x24};  // of one range, VIRTIO_BLK_F_DISCARD
+    static constexpr ReadOnly<std::uint32_t> discard_ranges{0x28};   // of one request
+    static constexpr ReadOnly<std::uint32_t> write_zeroes_sectors{0x30};  // VIRTIO_BLK_F_WRITE_ZEROES
+    static constexpr ReadOnly<std::uint32_t> write_zeroes_ranges{0x34};
 
     static constexpr std::size_t minimum_length = 0x08;
     static constexpr std::size_t full_length = 0x18;
+    static constexpr std::size_t queue_count_length = 0x24;
+    static constexpr std::size_t ranges_length = 0x38;
 };
 
 }  // namespace pv::virtio

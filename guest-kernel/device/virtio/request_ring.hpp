@@ -2,13 +2,16 @@
 // each. SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <variant>
 
 #include "base/address.hpp"
 #include "base/result.hpp"
+#include "device/virtio/packed_ring.hpp"
 #include "device/virtio/split_ring.hpp"
 
 namespace pv::virtio {
@@ -38,9 +41,17 @@ struct Shared {
     BusAddress bus;
 };
 
+/// What of a request the device reads beside its data: a slot's share of the headers.
+struct RequestHead {
+    BlockHeader header;
+    BlockRange range;  ///< of a discard or a write-zeroes
+};
+
+static_assert(sizeof(RequestHead) == 32);
+
 /// Headers, status bytes and indirect tables, one a slot.
 struct RequestMemory {
-    Shared headers;   ///< 16 bytes a slot; the device reads
+    Shared headers;   ///< RequestHead a slot; the device reads
     Shared statuses;  ///< 1 byte a slot; the device writes
     Shared tables;    ///< chain() descriptors a slot when indirect, else unused; the device reads
 };
@@ -52,41 +63,68 @@ struct RequestData {
     bool device_writes = false;
 };
 
-/// Neither locks nor hardware. Slot numbers are chain heads: what the device is given as the id.
+/// Segments a chain has at most, where a device wants its segments short.
+inline constexpr std::size_t most_segments = 62;
+
+/// Neither locks nor hardware. Slot numbers are chain heads, or buffer ids: what the device is given as the
+/// id. Of two calls of `write`, the first one's slot is made available before the second.
 class RequestRing {
   public:
-    RequestRing(SplitRing ring, const RequestShape& shape, const RequestMemory& memory)
+    using Ring = std::variant<SplitRing, PackedRing>;
+
+    RequestRing(const Ring& ring, const RequestShape& shape, const RequestMemory& memory)
         : ring_{ring}, shape_{shape}, memory_{memory} {}
 
     /// Writes the chain of `slot` (below shape.slots), which the device does not see before make_available.
-    /// Error: invalid_argument when the data needs more segments than a chain has.
+    /// `range`: what a discard or a write-zeroes is about, carried as its data. Error: invalid_argument when
+    /// the data needs more segments than a chain has.
     [[nodiscard]] Result<> write(std::size_t slot, BlockRequest type, std::uint64_t sector,
-                                 const RequestData& data);
+                                 const RequestData& data, const BlockRange* range = nullptr);
 
-    std::uint16_t make_available(std::size_t slot) {
-        return ring_.make_available(static_cast<std::uint16_t>(slot));
+    /// Returns what a doorbell announces.
+    std::uint16_t make_available(std::size_t slot);
+
+    [[nodiscard]] std::optional<Used> next_used(std::size_t outstanding);
+
+    /// See SplitRing.
+    [[nodiscard]] bool wants_doorbell() {
+        return std::visit([](auto& ring) { return ring.wants_doorbell(); }, ring_);
     }
 
-    [[nodiscard]] std::optional<Used> next_used(std::size_t outstanding) {
-        return ring_.next_used(outstanding);
+    [[nodiscard]] bool rearm() {
+        return std::visit([](auto& ring) { return ring.rearm(); }, ring_);
     }
 
-    [[nodiscard]] bool broken() const { return ring_.broken(); }
+    [[nodiscard]] bool broken() const {
+        return std::visit([](const auto& ring) { return ring.broken(); }, ring_);
+    }
+
+    /// The device was reset and the ring's memory is zero again.
+    void restart() {
+        std::visit([](auto& ring) { ring.restart(); }, ring_);
+    }
 
     /// The status byte the device left for `slot`: its word. 0xff while it left none.
     [[nodiscard]] std::uint8_t status(std::size_t slot) const;
 
     [[nodiscard]] const RequestShape& shape() const { return shape_; }
 
-    [[nodiscard]] SplitRing& ring() { return ring_; }
+    [[nodiscard]] bool packed() const { return std::holds_alternative<PackedRing>(ring_); }
+
+    /// Descriptor of `slot`'s chain that its memory begins with: what misbehave/ changes. Not before `write`.
+    [[nodiscard]] Descriptor& head(std::size_t slot);
 
   private:
-    [[nodiscard]] Descriptor& place(std::size_t slot, std::size_t position);
+    /// Descriptor `position` of the chain as `write` makes it: in its place, or staged for it.
+    void put(std::size_t slot, std::size_t position, const Descriptor& descriptor);
     [[nodiscard]] std::uint16_t index(std::size_t slot, std::size_t position) const;
 
-    SplitRing ring_;
+    Ring ring_;
     RequestShape shape_;
     RequestMemory memory_;
+    std::array<Descriptor, most_segments + 2>
+        staged_{};  ///< of a packed ring: the chain that was written last
+    std::size_t staged_length_ = 0;
 };
 
 }  // namespace pv::virtio

@@ -67,6 +67,9 @@ struct Feature {
     static constexpr std::uint64_t blk_read_only = 1ULL << 5;
     static constexpr std::uint64_t blk_block_size = 1ULL << 6;
     static constexpr std::uint64_t blk_flush = 1ULL << 9;
+    static constexpr std::uint64_t blk_multi_queue = 1ULL << 12;
+    static constexpr std::uint64_t blk_discard = 1ULL << 13;
+    static constexpr std::uint64_t blk_write_zeroes = 1ULL << 14;
     static constexpr std::uint64_t indirect_descriptors = 1ULL << 28;
     static constexpr std::uint64_t event_index = 1ULL << 29;
     static constexpr std::uint64_t version_1 = 1ULL << 32;
@@ -118,8 +121,34 @@ struct RingHeader {
 
 static_assert(sizeof(RingHeader) == 4);
 
+/// Descriptor of a packed virtqueue (2.8.13).
+struct PackedDescriptor {
+    static constexpr std::uint16_t flag_available = 1 << 7;
+    static constexpr std::uint16_t flag_used = 1 << 15;
+
+    le64 address;
+    le32 length;  ///< once used: bytes written, the device's word
+    le16 id;      ///< of the buffer; once used: which one is done, the device's word
+    le16 flags;   ///< those of Descriptor, and the two above
+};
+
+static_assert(sizeof(PackedDescriptor) == 16);
+
+/// What either side of a packed virtqueue wants to be told of (2.8.14).
+struct EventSuppression {
+    static constexpr std::uint16_t enable = 0;
+    static constexpr std::uint16_t disable = 1;
+    static constexpr std::uint16_t at_descriptor = 2;  ///< with VIRTIO_F_EVENT_IDX only
+    static constexpr std::uint16_t wrap = 1 << 15;
+
+    le16 descriptor;  ///< its place in the ring, and the wrap counter in bit 15
+    le16 flags;
+};
+
+static_assert(sizeof(EventSuppression) == 4);
+
 /// virtio-blk: request types and status (5.2.6).
-enum class BlockRequest : std::uint32_t { read = 0, write = 1, flush = 4 };
+enum class BlockRequest : std::uint32_t { read = 0, write = 1, flush = 4, discard = 11, write_zeroes = 13 };
 enum class BlockStatus : std::uint8_t { ok = 0, io_error = 1, unsupported = 2 };
 
 /// Header of a virtio-blk request (5.2.6). Sectors are 512 bytes whatever the block size.
@@ -130,6 +159,15 @@ struct BlockHeader {
 };
 
 static_assert(sizeof(BlockHeader) == 16);
+
+/// What a discard or a write-zeroes is about (5.2.6): the data the device reads.
+struct BlockRange {
+    le64 sector;
+    le32 sectors;
+    le32 flags;  ///< bit 0: may unmap (write zeroes only)
+};
+
+static_assert(sizeof(BlockRange) == 16);
 
 inline constexpr std::size_t sector_size = 512;
 

@@ -40,8 +40,10 @@ class SplitRing {
 
     /// `table` is aligned to 16, `available` to 2, `used` to 4; all zero; each as long as above.
     /// Errors: invalid_argument when one of that does not hold.
+    /// `event_index`: VIRTIO_F_EVENT_IDX was agreed on.
     [[nodiscard]] static Result<SplitRing> create(std::span<std::byte> table, std::span<std::byte> available,
-                                                  std::span<std::byte> used, std::size_t entries);
+                                                  std::span<std::byte> used, std::size_t entries,
+                                                  bool event_index = false);
 
     [[nodiscard]] std::size_t entries() const { return entries_; }
 
@@ -52,6 +54,14 @@ class SplitRing {
     /// Returns the new available index, which is what a doorbell announces.
     std::uint16_t make_available(std::uint16_t head);
 
+    /// Whether the device wants to be told of what was made available since this was last asked: otherwise it
+    /// looks by itself (2.7.7, 2.7.10). Its word: the worst it does is that it does not learn of requests.
+    [[nodiscard]] bool wants_doorbell();
+
+    /// After the last next_used: asks for an interrupt at the next chain that is finished, where events carry
+    /// indexes (2.7.7.2). True when one was finished meanwhile: look again.
+    [[nodiscard]] bool rearm();
+
     /// The next finished chain, nullopt when there is none. `outstanding` is how many chains the device
     /// holds.
     [[nodiscard]] std::optional<Used> next_used(std::size_t outstanding);
@@ -60,11 +70,25 @@ class SplitRing {
     /// more, until the device is reset and the ring made anew.
     [[nodiscard]] bool broken() const { return broken_; }
 
+    /// The device was reset and the memory is zero again.
+    void restart() {
+        available_index_ = used_index_ = told_ = 0;
+        broken_ = false;
+    }
+
     [[nodiscard]] std::uint16_t available_index() const { return available_index_; }
 
   private:
     SplitRing(std::span<std::byte> table, std::span<std::byte> available, std::span<std::byte> used,
-              std::size_t entries);
+              std::size_t entries, bool event_index);
+
+    /// Where the driver says from which used index on it wants an interrupt: behind the available ring.
+    [[nodiscard]] le16& used_event() { return available_ring_[entries_]; }
+
+    /// Where the device says from which available index on it wants a doorbell: behind the used ring.
+    [[nodiscard]] const le16& available_event() const {
+        return *reinterpret_cast<const le16*>(used_ring_ + entries_);
+    }
 
     Descriptor* table_;
     RingHeader* available_;
@@ -74,6 +98,8 @@ class SplitRing {
     std::size_t entries_;
     std::uint16_t available_index_ = 0;
     std::uint16_t used_index_ = 0;  ///< next one to look at
+    std::uint16_t told_ = 0;        ///< available index when wants_doorbell was last asked
+    bool event_index_;
     bool broken_ = false;
 };
 

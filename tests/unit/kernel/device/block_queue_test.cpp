@@ -32,7 +32,7 @@ class BlockQueueTest : public testing::Test {
             {mmio::Window{notify_.data(), notify_.size(), PhysicalAddress{0x1000}, "fake"}, {0}});
     }
 
-    void TearDown() override { queue_->release(); }
+    void TearDown() override { queue_->release(true); }
 
     block::CommandId read(dma::Pages& pages) {
         block::Submission submission{.operation = marker::Operation::read,
@@ -99,12 +99,19 @@ TEST_F(BlockQueueTest, LengthsThatCannotBeFailTheRequest) {
     }
 }
 
-TEST_F(BlockQueueTest, JumpingIndexClosesTheQueue) {
+TEST_F(BlockQueueTest, JumpingIndexIsNotFollowedAndTheRecoveryIsTold) {
+    bool told = false;
+    queue_->on_trouble([](void* told_here) { *static_cast<bool*>(told_here) = true; }, &told);
     const auto id = read(pages_);
+    EXPECT_FALSE(queue_->lied());
     use(id.wire, 513, 0, 2);
-    EXPECT_EQ(queue_->wait(id).error(), Error::device_failed);
+    EXPECT_TRUE(told);
+    EXPECT_TRUE(queue_->lied());
+    EXPECT_EQ(queue_->wait(id).error(), Error::timed_out);
     EXPECT_TRUE(pages_.quarantined());
     queue_->fail_all(Error::cancelled);
+    queue_->renew();
+    EXPECT_FALSE(queue_->lied());
     EXPECT_FALSE(pages_.quarantined());
 }
 

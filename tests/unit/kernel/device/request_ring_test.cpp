@@ -22,7 +22,7 @@ class Fixture {
           table(SplitRing::table_bytes(entries)),
           available(SplitRing::available_bytes(entries)),
           used(SplitRing::used_bytes(entries)),
-          headers(shape.slots * 16),
+          headers(shape.slots * sizeof(RequestHead)),
           statuses(shape.slots),
           tables(shape.slots * shape.chain() * 16),
           ring{*SplitRing::create(table, available, used, entries),
@@ -68,7 +68,7 @@ TEST(RequestRing, EverySlotIsAChainOfItsOwn) {
         for (std::size_t slot = 0; slot < fixture.shape.slots; ++slot) {
             const auto parts = fixture.chain(slot);
             ASSERT_EQ(parts.size(), 5U);
-            EXPECT_EQ(parts[0].address, 0x10000 + slot * 16);
+            EXPECT_EQ(parts[0].address, 0x10000 + slot * sizeof(RequestHead));
             EXPECT_FALSE(parts[0].writes);
             for (std::size_t i = 1; i < 4; ++i) {
                 EXPECT_EQ(parts[i].address, 0x100000 + slot * 0x10000 + (i - 1) * 1024);
@@ -78,8 +78,8 @@ TEST(RequestRing, EverySlotIsAChainOfItsOwn) {
             EXPECT_EQ(parts[4].address, 0x20000 + slot);
             EXPECT_EQ(parts[4].length, 1U);
             EXPECT_TRUE(parts[4].writes);
-            const auto* header = reinterpret_cast<const BlockHeader*>(fixture.headers.data()) + slot;
-            EXPECT_EQ(header->sector.get(), 100 + slot);
+            const auto* head = reinterpret_cast<const RequestHead*>(fixture.headers.data()) + slot;
+            EXPECT_EQ(head->header.sector.get(), 100 + slot);
             EXPECT_EQ(fixture.ring.status(slot), 0xff);
         }
     }
