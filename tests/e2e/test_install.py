@@ -18,6 +18,7 @@ class Installed(EndToEnd):
             self.assertTrue((library / name).is_file(), name)
         self.assertTrue(any((library / "report").iterdir()))
         self.assertTrue((prefix / "include/paravane/marker.h").is_file())
+        self.assertIn("complete -F _paravane paravane", (prefix / "share/bash-completion/completions/paravane").read_text())
         for page in ("", "-run", "-check", "-record", "-analyze", "-query", "-report", "-domain-xml", "-doctor"):
             manual = prefix / f"share/man/man1/paravane{page}.1"
             said = subprocess.run(["groff", "-man", "-ww", "-Tutf8", manual], capture_output=True, text=True, check=True)
