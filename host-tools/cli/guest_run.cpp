@@ -221,6 +221,7 @@ Result<> GuestRun::start(domain::Console::OnOutput on_output, const OnFault& on_
         connection_ = PV_TRY(domain::Connection::open(connect_));
         if (!connection_->embedded()) {
             wiring_.run_as = std::pair(::geteuid(), ::getegid());
+            wiring_.security_models = PV_TRY(connection_->security_models());
         }
     }
     const std::string xml = PV_TRY(domain::domain_xml(spec_, wiring_));

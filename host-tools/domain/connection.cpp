@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <mutex>
+#include <pugixml.hpp>
 #include <thread>
 
 namespace pv::domain {
@@ -233,6 +234,26 @@ std::string Connection::hypervisor_version() const {
     unsigned long version = 0;
     return ::virConnectGetVersion(connection_, &version) == 0 && version != 0 ? version_text(version)
                                                                               : std::string();
+}
+
+Result<std::vector<std::string>> Connection::security_models() const {
+    char* text = ::virConnectGetCapabilities(connection_);
+    pugi::xml_document capabilities;
+    const bool read = text != nullptr && capabilities.load_string(text);
+    std::free(text);  // NOLINT(cppcoreguidelines-no-malloc): libvirt's, by its documentation
+    if (!read) {
+        return fail(ExitStatus::unavailable,
+                    fmt::format("libvirt does not say how it confines guests: {}", last_libvirt_error()),
+                    "without --connect no daemon is needed");
+    }
+    std::vector<std::string> models;
+    for (const pugi::xml_node& model :
+         capabilities.child("capabilities").child("host").children("secmodel")) {
+        if (const std::string name = model.child_value("model"); !name.empty() && name != "none") {
+            models.push_back(name);
+        }
+    }
+    return models;
 }
 
 void Connection::keep_cache() const {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "domain/orphans.hpp"
@@ -40,6 +41,10 @@ class Connection {
 
     /// The hypervisor as major, minor, release, e.g. "10.0.2"; empty when the driver does not say.
     [[nodiscard]] std::string hypervisor_version() const;
+
+    /// What confines its guests: "dac", "apparmor", "selinux", as its capabilities list them. Error:
+    /// unavailable.
+    [[nodiscard]] Result<std::vector<std::string>> security_models() const;
 
     /// Puts what libvirt learnt about this QEMU where the next run finds it. Call after a domain started.
     void keep_cache() const;

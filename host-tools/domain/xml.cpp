@@ -178,6 +178,22 @@ void add_watching(Arguments& arguments, const Wiring& wiring) {
     }
 }
 
+// libvirt takes one label a model, each with its model's name.
+void add_security(xml_node domain, const Wiring& wiring) {
+    if (!wiring.run_as.has_value()) {
+        return;
+    }
+    for (const std::string& model : wiring.security_models) {
+        xml_node label = add(domain, "seclabel");
+        set(label, "type", model == "dac" ? "static" : "none");
+        set(label, "model", model);
+        if (model == "dac") {
+            set(label, "relabel", "no");
+            add_text(label, "label", fmt::format("+{}:+{}", wiring.run_as->first, wiring.run_as->second));
+        }
+    }
+}
+
 void add_boot(xml_node domain, const GuestSpec& guest) {
     xml_node os = add(domain, "os");
     xml_node type = add_text(os, "type", "hvm");
@@ -288,14 +304,7 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
     // By which a guest can say that it panicked, and ends instead of waiting for its time-out.
     set(add(devices, "panic"), "model", "isa");
     add_iommu(devices, guest.iommu);
-    if (wiring.run_as.has_value()) {
-        xml_node label = add(domain, "seclabel");
-        set(label, "type", "static");
-        set(label, "model", "dac");
-        set(label, "relabel", "no");
-        add_text(label, "label", fmt::format("+{}:+{}", wiring.run_as->first, wiring.run_as->second));
-        set(add(domain, "seclabel"), "type", "none");
-    }
+    add_security(domain, wiring);
     Arguments arguments(domain);
     add_watching(arguments, wiring);
     for (std::size_t i = 0; i < guest.disks.size(); ++i) {

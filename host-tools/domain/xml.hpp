@@ -25,6 +25,9 @@ struct Wiring {
     std::vector<std::string> plugin_options;  ///< "probe=markers"
     /// User and group the hypervisor's process shall have; for connections whose daemon would choose another.
     std::optional<std::pair<unsigned, unsigned>> run_as;
+    /// The connection's security models ("dac", "apparmor"), with run_as: all but `dac` are told to let the
+    /// domain be, for it uses files of its user's that no model labelled.
+    std::vector<std::string> security_models;
 };
 
 /// The domain's XML (libvirt.org/formatdomain). Disks need a path or an NBD socket by now: a size is an

@@ -9,6 +9,7 @@
 #include <limits>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "base/terminal.hpp"
 #include "report/format.hpp"
@@ -126,7 +127,7 @@ std::string meaning(trace::Kind kind, std::string_view name, std::uint64_t value
                    : duration_text(static_cast<std::int64_t>(value / 1000));
     }
     // As the details of findings and the guest's console write it.
-    return name == "command" && value >= 10 ? hex_text(value) : text;
+    return name == "command" && value >= 10 ? hex_text(value) : std::move(text);
 }
 
 }  // namespace

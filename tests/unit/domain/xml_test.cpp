@@ -110,6 +110,21 @@ TEST(DomainXml, refuses_what_cannot_be_written) {
     EXPECT_FALSE(domain_xml(sized, wiring()).has_value());
 }
 
+TEST(DomainXml, runs_as_its_user_and_unlabelled_where_a_daemon_would_choose) {
+    Wiring wired = wiring();
+    wired.run_as = std::pair(1000U, 100U);
+    wired.security_models = {"apparmor", "dac"};
+    pugi::xml_document document;
+    ASSERT_TRUE(document.load_string(domain_xml(guest(), wired).value().c_str()));
+    std::vector<std::string> labels;
+    for (const pugi::xml_node label : document.child("domain").children("seclabel")) {
+        labels.push_back(std::string(label.attribute("model").value()) + " " +
+                         label.attribute("type").value() + " " + label.child_value("label"));
+    }
+    EXPECT_EQ(labels, (std::vector<std::string>{"apparmor none ", "dac static +1000:+100"}));
+    EXPECT_FALSE(domain_xml(guest(), wiring()).value().contains("seclabel"));
+}
+
 TEST(DomainXml, gives_a_guest_its_networks) {
     GuestSpec spec = guest();
     spec.networks = {Network{.forwards = {{true, 5007, 7}, {false, 5009, 9}}},
