@@ -15,6 +15,7 @@
 #include "exercise/load.hpp"
 #include "exercise/net_load.hpp"
 #include "exercise/network.hpp"
+#include "exercise/peripherals.hpp"
 #include "exercise/plan.hpp"
 #include "exercise/prompt.hpp"
 #include "exercise/provoke.hpp"
@@ -106,6 +107,7 @@ std::string_view words(Status status) {
 struct Machine {
     Disks disks;
     Network network;
+    Peripherals peripherals;
 };
 
 Status run() {
@@ -115,6 +117,7 @@ Status run() {
     }
     Disks& disks = owner->disks;
     Network& network = owner->network;
+    Peripherals& peripherals = owner->peripherals;
     Plan plan;
     NetPlan net_plan;
     Status status = Status::good;
@@ -134,8 +137,13 @@ Status run() {
         }
         net_plan = *parsed;
     }
-    disks.find([&](const pci::Found& found) { network.take(found); });
-    if (disks.failed() != 0 || network.failed() != 0 || !network.start(net_plan)) {
+    disks.find([&](const pci::Found& found) {
+        network.take(found);
+        peripherals.take(found);
+    });
+    peripherals.start();
+    if (disks.failed() != 0 || network.failed() != 0 || peripherals.failed() != 0 ||
+        !network.start(net_plan)) {
         status = Status::set_up;
     }
     if ((asked && disks.count() + network.count() == 0) || (asked_net && network.count() == 0)) {
@@ -147,6 +155,7 @@ Status run() {
         [](void* all) {
             static_cast<Machine*>(all)->disks.print_status();
             static_cast<Machine*>(all)->network.print_status();
+            static_cast<Machine*>(all)->peripherals.print_status();
         },
         owner.get());
     if (asked) {
@@ -172,6 +181,7 @@ Status run() {
     }
     prompt = nullptr;
     network.let_go(plan.shutdown);
+    peripherals.let_go(plan.shutdown);
     disks.let_go(plan.shutdown);
     const dma::Statistics dma = dma::statistics();
     log::info("dma: {} mappings made, {} live, {} in quarantine, {} abandoned", dma.mapped, dma.live,

@@ -6,13 +6,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/chacha20.hpp"
+
 namespace pv::net {
 
 /// ChaCha20's block function (RFC 8439, 2.3) under a key of its own, which each block replaces: what was
 /// given out cannot be found from what is in memory later. Not synchronised.
 class Random {
   public:
-    using Key = std::array<std::uint32_t, 8>;
+    using Key = ChaCha20Key;
 
     explicit Random(const Key& key) : key_{key} {}
 
@@ -26,9 +28,7 @@ class Random {
     std::size_t used_ = words;
 };
 
-/// ChaCha20's block for this key, counter and nonce.
-[[nodiscard]] std::array<std::uint32_t, 16> chacha20_block(const Random::Key& key, std::uint32_t counter,
-                                                           const std::array<std::uint32_t, 3>& nonce);
+using pv::chacha20_block;
 
 struct Seed {
     Random::Key key{};

@@ -108,7 +108,8 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
     app.add_option(
            "--disk", options.disks,
            "A disk: nvme or virtio-blk, then a size (empty disk, gone after the run) or a raw image's path, "
-           "then ,readonly or ,block-size=4096. Repeatable: disk0, disk1, ...")
+           "then ,readonly, ,packed (virtio-blk's packed rings) or ,block-size=4096. Repeatable: disk0, "
+           "disk1, ...")
         ->type_name("KIND:SIZE|PATH")
         ->take_all()
         ->allow_extra_args(false)

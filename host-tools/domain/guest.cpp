@@ -26,7 +26,8 @@ constexpr std::uint64_t smallest_disk = std::uint64_t{1} << 20;
 constexpr std::uint64_t smallest_memory = std::uint64_t{16} << 20;
 
 constexpr std::string_view disk_hint =
-    "write KIND:SIZE or KIND:PATH, KIND nvme or virtio-blk, then ,readonly or ,block-size=4096: nvme:64M";
+    "write KIND:SIZE or KIND:PATH, KIND nvme or virtio-blk, then ,readonly, ,packed or ,block-size=4096: "
+    "nvme:64M";
 
 bool looks_like_size(std::string_view word) {
     return word.find_first_not_of("0123456789") != 0 && parse_size(word).has_value();
@@ -150,6 +151,8 @@ Result<Disk> parse_disk(std::string_view text) {
         const std::string& word = words[i];
         if (word == "readonly") {
             disk.read_only = true;
+        } else if (word == "packed") {
+            disk.packed = true;
         } else if (word == "block-size=512") {
             disk.block_size = 512;
         } else if (word == "block-size=4096") {
@@ -160,6 +163,9 @@ Result<Disk> parse_disk(std::string_view text) {
     }
     if (disk.read_only && disk.kind == DiskKind::nvme) {
         return refuse("QEMU's NVMe controller has no read-only mode");
+    }
+    if (disk.packed && disk.kind == DiskKind::nvme) {
+        return refuse("packed rings are virtio-blk's");
     }
     const std::string& backing = words.front();
     if (backing.empty()) {

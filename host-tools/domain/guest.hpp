@@ -25,13 +25,14 @@ struct Disk {
     /// An existing raw image or block device, or the size in bytes of an empty one made for this run.
     std::variant<std::filesystem::path, std::uint64_t> backing = std::uint64_t{64} << 20;
     bool read_only = false;     ///< virtio-blk only: QEMU's NVMe refuses it
+    bool packed = false;        ///< virtio-blk only: packed rings are offered
     unsigned block_size = 512;  ///< logical block size in bytes: 512 or 4096
     std::filesystem::path nbd =
         {};  ///< UNIX socket of an NBD server to use instead of the backing; may be empty
 };
 
-/// Understands `KIND:SIZE` or `KIND:PATH`, then options: `,readonly` `,block-size=N`. A comma in a path is
-/// doubled. A word that is a size is one, whatever files are called: write ./64M for such a file.
+/// Understands `KIND:SIZE` or `KIND:PATH`, then options: `,readonly` `,packed` `,block-size=N`. A comma in a
+/// path is doubled. A word that is a size is one, whatever files are called: write ./64M for such a file.
 /// Does not look at the file. Errors: usage, naming the word that is wrong.
 Result<Disk> parse_disk(std::string_view text);
 

@@ -116,6 +116,9 @@ void add_virtio_blk(xml_node devices, const Disk& disk, std::size_t index, Iommu
     // The default stops the guest when the host's disk is full, and a stopped guest never ends.
     set(driver, "error_policy", "report");
     set(driver, "discard", "unmap");
+    if (disk.packed) {
+        set(driver, "packed", "on");
+    }
     if (iommu != Iommu::none) {
         set(driver, "iommu", "on");
     }

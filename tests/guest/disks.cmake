@@ -118,3 +118,9 @@ pv_disk_test(virtio_packed_ring_behind_vtd DISKS 64M
   EXPECT "virtio-blk0: .*, platform access" "virtio-blk0: 4 packed queues" "VT-d: [0-9]+ devices?, each in a domain of its own"
   QEMU -smp 4 -machine kernel-irqchip=split -device intel-iommu,intremap=on
     -device virtio-blk-pci,drive=disk0,packed=on,iommu_platform=on,disable-legacy=on)
+
+# A source of entropy, and the pool's word about it.
+pv_disk_test(virtio_rng DISKS 64M EXPECT "random: [0-9]{3,} bits of credit, seeded" "virtio-rng0: at rest"
+  QEMU -device virtio-rng-pci -device virtio-blk-pci,drive=disk0)
+pv_disk_test(virtio_rng_without_processor DISKS 64M EXPECT "random: 512 bits of credit, seeded"
+  QEMU -cpu max,-rdrand,-rdseed -device virtio-rng-pci -device virtio-blk-pci,drive=disk0)

@@ -57,7 +57,10 @@ void Block::raise_all(void* block) {
     for (auto& queue : static_cast<Block*>(block)->queues_) {
         queue->interrupt();
     }
-    raise_configuration(block);
+    // Nothing says what the one interrupt was about: of the configuration only a bad end is looked for.
+    if (static_cast<Block*>(block)->transport_->health() != Health::good) {
+        raise_configuration(block);
+    }
 }
 
 Result<block::Ticket> Block::start(const block::Work& work) {

@@ -92,6 +92,12 @@ class DmaDescriptor final : public Rule {
                 }
                 break;
             }
+            case Kind::ring_unseen:
+                if (trace::get<Kind::ring_unseen, "reason">(event) ==
+                    static_cast<std::uint64_t>(trace::RingUnseen::not_split)) {
+                    ++packed_;
+                }
+                break;
             case Kind::marker_queue_create:
                 ring(event);
                 break;
@@ -107,9 +113,17 @@ class DmaDescriptor final : public Rule {
     }
 
     [[nodiscard]] Observed observed() const override {
+        if (lists_ == 0 && packed_ != 0) {
+            return {0, "the guest's virtqueues are packed rings, whose descriptors are not read"};
+        }
         if (lists_ == 0) {
             return {
                 0, "no PRP was used, and no virtqueue was decoded (that needs the guest's doorbell markers)"};
+        }
+        if (packed_ != 0) {
+            return {lists_,
+                    fmt::format("without {}, whose descriptors are not read",
+                                packed_ == 1 ? "1 packed ring" : fmt::format("{} packed rings", packed_))};
         }
         const std::string why = missing(PV_FEATURE_DMA, "DMA mappings");
         return {lists_, why.empty() ? "" : "form and alignment only: " + why};
@@ -244,7 +258,7 @@ class DmaDescriptor final : public Rule {
         const std::uint64_t entries =
             std::min<std::uint64_t>(trace::get<Kind::marker_queue_create, "entries">(event), 65'536);
         const std::uint64_t ring = trace::get<Kind::marker_queue_create, "ring">(event);
-        // Sizes: NVMe 2.0, sections 3.3.3.1 and 3.3.3.2; VIRTIO 1.2, section 2.7.
+        // Sizes: NVMe 2.0, sections 3.3.3.1 and 3.3.3.2; VIRTIO 1.2, sections 2.7 and 2.8.
         if (kind == PV_QUEUE_NVME_SUBMISSION) {
             area(event, bdf, queue, "submission queue", ring, entries * 64);
         } else if (kind == PV_QUEUE_NVME_COMPLETION) {
@@ -255,6 +269,13 @@ class DmaDescriptor final : public Rule {
             if (found != areas_.end()) {
                 area(event, bdf, queue, "available ring", found->second.first, 6 + 2 * entries);
                 area(event, bdf, queue, "used ring", found->second.second, 6 + 8 * entries);
+            }
+        } else if (kind == PV_QUEUE_VIRTIO_PACKED) {
+            area(event, bdf, queue, "descriptor ring", ring, entries * 16);
+            const auto found = areas_.find({event.args[0], queue});
+            if (found != areas_.end()) {
+                area(event, bdf, queue, "driver's event suppression", found->second.first, 4);
+                area(event, bdf, queue, "device's event suppression", found->second.second, 4);
             }
         }
     }
@@ -280,6 +301,7 @@ class DmaDescriptor final : public Rule {
     }
 
     std::uint64_t lists_ = 0;
+    std::uint64_t packed_ = 0;  ///< virtqueues that the plugin does not read
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::pair<std::uint64_t, std::uint64_t>> areas_;
 };
 

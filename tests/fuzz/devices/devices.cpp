@@ -14,6 +14,7 @@
 #include "device/pci/bar.hpp"
 #include "device/pci/capability.hpp"
 #include "device/virtio/block.hpp"
+#include "device/virtio/packed_ring.hpp"
 #include "device/virtio/split_ring.hpp"
 
 namespace {
@@ -93,6 +94,39 @@ void used_ring(std::span<const std::uint8_t> input) {
     }
 }
 
+void packed_ring(std::span<const std::uint8_t> input) {
+    constexpr std::size_t entries = 8;
+    alignas(16) std::array<std::byte, virtio::PackedRing::table_bytes(entries)> table{};
+    alignas(16) std::array<std::byte, virtio::PackedRing::event_bytes> driver{};
+    alignas(16) std::array<std::byte, virtio::PackedRing::event_bytes> device{};
+    auto ring = *virtio::PackedRing::create(table, driver, device, entries, true);
+    std::array<bool, entries> out{};
+    std::uint8_t next = 0;
+    while (!input.empty()) {
+        const std::size_t of_table = std::min(input.size(), table.size());
+        std::memcpy(table.data(), input.data(), of_table);
+        input = input.subspan(of_table);
+        const std::size_t of_event = std::min(input.size(), device.size());
+        std::memcpy(device.data(), input.data(), of_event);
+        input = input.subspan(of_event);
+        const auto id = static_cast<std::uint16_t>(next++ % entries);
+        const std::array<virtio::Descriptor, 2> chain{};
+        const bool made = ring.make_available(id, std::span{chain}.first(1 + id % 2)).has_value();
+        require(!made || !out[id]);
+        out[id] = out[id] || made;
+        (void)ring.wants_doorbell();
+        std::size_t seen = 0;
+        while (const auto used = ring.next_used()) {
+            require(++seen <= entries + 1);
+            require(ring.broken() || (used->id < entries && out[used->id]));
+            if (!ring.broken()) {
+                out[used->id] = false;
+            }
+        }
+        (void)ring.rearm();
+    }
+}
+
 void completion_queue(std::span<const std::uint8_t> input) {
     constexpr std::size_t entries = 8;
     alignas(4096) static std::array<std::byte, 4096> submission;
@@ -147,7 +181,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     const std::span input{data + 1, size - 1};
-    switch (data[0] % 4) {
+    switch (data[0] % 5) {
         case 0:
             configuration(input);
             break;
@@ -156,6 +190,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             break;
         case 2:
             completion_queue(input);
+            break;
+        case 4:
+            packed_ring(input);
             break;
         default:
             geometry(input);

@@ -72,6 +72,8 @@ TEST(ParseDisk, kinds_and_options) {
     const Disk named = parse_disk("virtio-blk:/a,,b.img,readonly").value();
     EXPECT_EQ(std::get<fs::path>(named.backing), "/a,b.img");
     EXPECT_TRUE(named.read_only);
+    EXPECT_FALSE(named.packed);
+    EXPECT_TRUE(parse_disk("virtio-blk:64M,packed").value().packed);
 }
 
 TEST(ParseDisk, names_the_word_that_is_wrong) {
@@ -81,6 +83,7 @@ TEST(ParseDisk, names_the_word_that_is_wrong) {
     EXPECT_NE(message("nvme").find("missing"), std::string::npos);
     EXPECT_NE(message("nvme:").find("missing"), std::string::npos);
     EXPECT_NE(message("nvme:64M,readonly").find("read-only"), std::string::npos);
+    EXPECT_NE(message("nvme:64M,packed").find("virtio-blk's"), std::string::npos);
     EXPECT_NE(message("nvme:1000").find("too small"), std::string::npos);
 }
 

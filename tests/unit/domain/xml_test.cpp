@@ -16,9 +16,10 @@ GuestSpec guest() {
     spec.name = "paravane-test";
     spec.kernel = "/boot/vmlinuz";
     spec.command_line = "console=ttyS0 a=\"<&>\" b='x'";
-    spec.disks = {Disk{.kind = DiskKind::nvme, .backing = "/x/a,b\"c.img"},
-                  Disk{.kind = DiskKind::virtio_blk, .backing = "/x/<d>.img", .block_size = 4096},
-                  Disk{.kind = DiskKind::virtio_blk, .backing = std::uint64_t{1}, .nbd = "/x/nbd"}};
+    spec.disks = {
+        Disk{.kind = DiskKind::nvme, .backing = "/x/a,b\"c.img"},
+        Disk{.kind = DiskKind::virtio_blk, .backing = "/x/<d>.img", .packed = true, .block_size = 4096},
+        Disk{.kind = DiskKind::virtio_blk, .backing = std::uint64_t{1}, .nbd = "/x/nbd"}};
     return spec;
 }
 
@@ -50,6 +51,8 @@ TEST(DomainXml, holds_what_a_run_needs) {
     EXPECT_STREQ(disk.child("source").attribute("file").value(), "/x/<d>.img");
     EXPECT_STREQ(disk.child("address").attribute("slot").value(), "0x11");
     EXPECT_STREQ(disk.attribute("model").value(), "virtio-non-transitional");
+    EXPECT_STREQ(disk.child("driver").attribute("packed").value(), "on");
+    EXPECT_FALSE(disk.next_sibling("disk").child("driver").attribute("packed"));
     EXPECT_STREQ(disk.child("driver").attribute("error_policy").value(), "report");
     EXPECT_STREQ(disk.next_sibling("disk").child("source").child("host").attribute("socket").value(),
                  "/x/nbd");

@@ -31,6 +31,7 @@ class DiskMachine : public testing::Test {
             controller_->shut_down(Deadline::after(Duration::milliseconds(200)));
             controller_.reset();
         }
+        let_go();
         if (!abandoned_) {
             EXPECT_EQ(dma::statistics().live, before_.live) << "mappings were left behind";
             EXPECT_EQ(dma::statistics().abandoned, before_.abandoned);
@@ -121,6 +122,9 @@ class DiskMachine : public testing::Test {
     }
 
     static Deadline within(Duration span) { return Deadline::after(span); }
+
+    /// Puts drivers to rest that are no block::Controller.
+    virtual void let_go() {}
 
     /// Destroys the model.
     virtual void take_away() = 0;

@@ -46,7 +46,11 @@ FakeVirtio::FakeVirtio(const FakeShape& initial)
     config_.put16(0x02, shape.device_id);
     config_.set_bar(0, ~static_cast<std::uint32_t>(length - 1), 4, static_cast<std::uint32_t>(address));
     config_.set_bar(1, 0xffffffff, 0, static_cast<std::uint32_t>(address >> 32));
-    config_.set_capabilities({{0x40, 0x11}, {0x50, 0x09}, {0x64, 0x09}, {0x78, 0x09}});
+    std::vector<std::pair<std::uint8_t, std::uint8_t>> capabilities{{0x40, 0x11}, {0x50, 0x09}, {0x64, 0x09}};
+    if (shape.configuration_length != 0) {
+        capabilities.emplace_back(0x78, 0x09);
+    }
+    config_.set_capabilities(capabilities);
     config_.put16(0x42, static_cast<std::uint16_t>(shape.vectors - 1));
     config_.put32(0x44, table);
     const auto structure = [&](std::size_t at, Structure type, std::size_t offset, std::size_t size) {
@@ -349,10 +353,13 @@ bool FakeVirtio::rearm(Queue& queue) {
 }
 
 void FakeVirtio::handle(std::uint16_t number, Queue& queue, Chain chain) {
-    const auto* header = reinterpret_cast<const BlockHeader*>(chain.parts.front().memory);
-    const auto type = static_cast<BlockRequest>(header->type.get());
+    BlockHeader header{};
+    if (is_block()) {
+        std::memcpy(static_cast<void*>(&header), chain.parts.front().memory, sizeof header);
+    }
+    const auto type = static_cast<BlockRequest>(header.type.get());
     ++seen_[type];
-    const FakeAnswer decided = judge_ ? judge_(number, type, header->sector) : FakeAnswer{};
+    const FakeAnswer decided = judge_ ? judge_(number, type, header.sector) : FakeAnswer{};
     if (decided.fate == FakeFate::hold) {
         held_.push_back({number, std::move(chain)});
         return;
@@ -362,7 +369,9 @@ void FakeVirtio::handle(std::uint16_t number, Queue& queue, Chain chain) {
     if (status == 0 && decided.fate != FakeFate::underfill) {
         status = carry_out(chain, written);
     }
-    *chain.parts.back().memory = std::byte{status};
+    if (is_block()) {
+        *chain.parts.back().memory = std::byte{status};
+    }
     if (decided.fate == FakeFate::overfill) {
         written += 4096;
     }
@@ -373,6 +382,14 @@ void FakeVirtio::handle(std::uint16_t number, Queue& queue, Chain chain) {
 }
 
 std::uint8_t FakeVirtio::carry_out(const Chain& chain, std::uint32_t& written) {
+    if (!is_block()) {
+        const Part& part = chain.parts.front();
+        written = part.writes ? std::min(static_cast<std::uint32_t>(part.length), shape.gives) : 0;
+        for (std::uint32_t i = 0; i < written; ++i) {
+            part.memory[i] = static_cast<std::byte>(i * 37 + 11);
+        }
+        return 0;
+    }
     const auto* header = reinterpret_cast<const BlockHeader*>(chain.parts.front().memory);
     const auto type = static_cast<BlockRequest>(header->type.get());
     std::uint64_t offset = header->sector * sector_size;
@@ -485,7 +502,10 @@ void FakeVirtio::release() {
     const std::scoped_lock guard(lock_);
     for (Held& one : std::exchange(held_, {})) {
         std::uint32_t written = 1;
-        *one.chain.parts.back().memory = std::byte{carry_out(one.chain, written)};
+        const std::uint8_t status = carry_out(one.chain, written);
+        if (is_block()) {
+            *one.chain.parts.back().memory = std::byte{status};
+        }
         answer(queues_[one.queue], one.chain, written);
     }
 }

@@ -43,6 +43,7 @@ struct FakeShape {
     std::uint32_t range_sectors = 1024;
     std::uint32_t ranges = 1;
     std::size_t configuration_length = 0x40;
+    std::uint32_t gives = 4096;  ///< bytes at once, of a source of entropy
 };
 
 /// What becomes of one request.
@@ -149,6 +150,11 @@ class FakeVirtio final : private hosted::Registers {
     [[nodiscard]] std::optional<Chain> pop(Queue& queue);
     [[nodiscard]] bool rearm(Queue& queue);
     void handle(std::uint16_t number, Queue& queue, Chain chain);
+
+    [[nodiscard]] bool is_block() const {
+        return device_type(pci_vendor, shape.device_id) == DeviceType::block;
+    }
+
     std::uint8_t carry_out(const Chain& chain, std::uint32_t& written);
     void answer(Queue& queue, const Chain& chain, std::uint32_t written);
     void push(Queue& queue, std::uint16_t id, std::uint16_t descriptors, std::uint32_t length);

@@ -34,8 +34,11 @@ class VirtioRingsTest : public VirtioMachine, public testing::WithParamInterface
 };
 
 TEST_P(VirtioRingsTest, DataGoesThereAndBackFromSeveralThreads) {
+    // Long, so that a busy host is no fault; a doorbell or an interrupt that is missed costs all of it.
+    patience_.command = 40_s;
     ASSERT_TRUE(hosted::set_cpu_count(2));
     serve({.entries = 16});
+    const Instant begun = now();
     std::vector<std::thread> threads;
     std::atomic<int> wrong = 0;
     for (unsigned i = 0; i < 3; ++i) {
@@ -47,9 +50,9 @@ TEST_P(VirtioRingsTest, DataGoesThereAndBackFromSeveralThreads) {
                 const auto byte = static_cast<std::byte>(i * 80 + round % 80);
                 const dma::Pages pages = *dma::Pages::allocate(length);
                 std::ranges::fill(pages.bytes(), byte);
-                wrong += disk().write(first, {pages, 0, length}, within(10_s)) ? 0 : 1;
+                wrong += disk().write(first, {pages, 0, length}, within(60_s)) ? 0 : 1;
                 std::ranges::fill(pages.bytes(), std::byte{0xee});
-                wrong += disk().read(first, {pages, 0, length}, within(10_s)) ? 0 : 1;
+                wrong += disk().read(first, {pages, 0, length}, within(60_s)) ? 0 : 1;
                 const auto data = pages.bytes().first(length);
                 wrong += std::ranges::all_of(data, [&](std::byte b) { return b == byte; }) ? 0 : 1;
             }
@@ -59,7 +62,8 @@ TEST_P(VirtioRingsTest, DataGoesThereAndBackFromSeveralThreads) {
         thread.join();
     }
     EXPECT_EQ(wrong, 0) << log();
-    EXPECT_EQ(disk().counts().timed_out, 0U) << "no doorbell and no interrupt was missed";
+    EXPECT_LT(now() - begun, 40_s) << "a doorbell or an interrupt was missed";
+    EXPECT_EQ(disk().counts().timed_out, 0U);
     EXPECT_EQ(fake_->resets, 0U);
     EXPECT_EQ(fake_->used_queues(), (std::set<std::uint16_t>{0, 1}));
 }
@@ -195,6 +199,7 @@ TEST_F(VirtioBlockTest, QueuesForEachCpuOrAsManyAsThereAre) {
              {.cpus = 4, .shape = {.configured_queues = 4, .queues = 1, .vectors = 5}, .queues = 1},
              {.cpus = 4, .shape = {.configured_queues = 0, .queues = 2, .vectors = 5}, .queues = 1},
              {.cpus = 4, .shape = {.configured_queues = 65535, .queues = 3, .vectors = 5}, .queues = 3}}) {
+        patience_.command = 10_s;
         ASSERT_TRUE(hosted::set_cpu_count(one.cpus));
         bring_up(one.shape);
         EXPECT_EQ(fake_->used_queues().size(), one.queues) << log();

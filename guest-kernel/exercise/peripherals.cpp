@@ -1,0 +1,61 @@
+// Devices that serve the kernel itself: sources of entropy.
+// SPDX-License-Identifier: MIT
+#include "exercise/peripherals.hpp"
+
+#include <utility>
+
+#include "base/log.hpp"
+#include "device/pci/machine.hpp"
+#include "device/virtio/spec.hpp"
+#include "random/pool.hpp"
+
+namespace pv::exercise {
+namespace {
+
+using namespace literals;
+
+/// What each source is asked for: twice a key.
+constexpr std::uint64_t bits_of_a_source = 2 * random::Pool::seed_bits;
+constexpr Duration source_deadline = 2_s;
+
+}  // namespace
+
+void Peripherals::take(const pci::Found& found) {
+    if (virtio::device_type(found.vendor, found.device) != virtio::DeviceType::entropy) {
+        return;
+    }
+    auto rng = virtio::Rng::create(pci::function_at(found.address), rng_number_++);
+    if (!rng || !sources_.push_back(std::move(*rng))) {
+        ++failed_;
+    }
+}
+
+void Peripherals::start() {
+    random::add_from_processor();
+    for (auto& source : sources_) {
+        if (const Result<> fed = source->feed(bits_of_a_source, Deadline::after(source_deadline)); !fed) {
+            log::warning("{}: no entropy of it: {}", source->name(), fed.error());
+        }
+    }
+    if (!sources_.empty()) {
+        log::info("random: {} bits of credit, {}", random::credit(),
+                  random::credit() >= random::Pool::seed_bits ? "seeded" : "not seeded");
+    }
+}
+
+void Peripherals::print_status() {
+    for (auto& source : sources_) {
+        source->print_status();
+    }
+    log::info("status: random: {} bits of credit, {}", random::credit(),
+              random::credit() >= random::Pool::seed_bits ? "seeded" : "not seeded");
+}
+
+void Peripherals::let_go(Duration patience) {
+    for (auto& source : sources_) {
+        source->shut_down(Deadline::after(patience));
+    }
+    sources_.clear();
+}
+
+}  // namespace pv::exercise
