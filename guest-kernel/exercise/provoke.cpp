@@ -6,6 +6,7 @@
 
 #include "base/log.hpp"
 #include "device/dma/pages.hpp"
+#include "misbehave/device_fault.hpp"
 #include "misbehave/misbehave.hpp"
 
 namespace pv::exercise {
@@ -81,6 +82,25 @@ Result<> provoke(Disks& disks, std::string_view what) {
         log::error("misbehave: {}: nothing broke", what);
         return fail(Error::io);
     }
+    return {};
+}
+
+Result<> choose_device_faults(std::string_view names) {
+    if constexpr (!misbehave::built_in) {
+        log::error("device-fault: this kernel has none; boot paravane-kernel-misbehave.elf");
+        return fail(Error::not_supported);
+    }
+    for (std::string_view rest = names; !rest.empty();) {
+        const std::string_view name = rest.substr(0, rest.find(','));
+        const auto fault = misbehave::parse_device_fault(name);
+        if (!fault) {
+            log::error("device-fault: '{}': expected lost-interrupt, silent-admin or never-ready", name);
+            return fail(Error::invalid_argument);
+        }
+        misbehave::choose(*fault);
+        rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+    }
+    log::info("device-fault: {} from here on", names);
     return {};
 }
 

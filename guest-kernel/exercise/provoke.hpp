@@ -14,4 +14,8 @@ namespace pv::exercise {
 /// (no such disk), io (the rule was not broken after all).
 [[nodiscard]] Result<> provoke(Disks& disks, std::string_view what);
 
+/// Chooses what devices do wrong from here on: names divided by commas (misbehave/device_fault.hpp). Errors,
+/// each with a line on the console: not_supported (not in this build), invalid_argument (no such fault).
+[[nodiscard]] Result<> choose_device_faults(std::string_view names);
+
 }  // namespace pv::exercise

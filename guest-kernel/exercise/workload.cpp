@@ -19,6 +19,7 @@
 #include "exercise/plan.hpp"
 #include "exercise/prompt.hpp"
 #include "exercise/provoke.hpp"
+#include "misbehave/device_fault.hpp"
 
 namespace pv::exercise {
 namespace {
@@ -158,6 +159,9 @@ Status run() {
             static_cast<Machine*>(all)->peripherals.print_status();
         },
         owner.get());
+    if (const auto name = boot::option("device-fault"); name && !choose_device_faults(*name)) {
+        status = worse(status, Status::set_up);
+    }
     if (asked) {
         status = worse(status, exercise(disks, plan));
     }

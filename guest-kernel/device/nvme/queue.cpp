@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "device/nvme/misbehave.hpp"
 #include "device/nvme/regs.hpp"
+#include "misbehave/device_fault.hpp"
 
 namespace pv::nvme {
 namespace {
@@ -105,6 +106,9 @@ void Queue::publish([[maybe_unused]] block::CommandId id) {
     }
     if (tail) {  // stage() saw that there is room, and the lock was held since
         misbehave_with_registers(registers_, identity(), tail_, pair_.entries());
+        if (identity().number == 0 && misbehave::happens(misbehave::DeviceFault::silent_admin)) {
+            return;
+        }
         marker::doorbell(identity().device, marker::QueueKind::nvme_submission, identity().number, *tail);
         if (shadow_tail_.ring(*tail)) {
             registers_.write(tail_, std::uint32_t{*tail});

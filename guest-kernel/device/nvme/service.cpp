@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "device/iommu/registry.hpp"
 #include "device/mmio/poll.hpp"
+#include "misbehave/device_fault.hpp"
 
 namespace pv::nvme {
 namespace {
@@ -103,7 +104,7 @@ void Service::program_admin_queue() {
 
 void Service::raise(void* line) {
     for (Queue* queue : static_cast<Line*>(line)->queues) {
-        if (queue != nullptr) {
+        if (queue != nullptr && !misbehave::happens(misbehave::DeviceFault::lost_interrupt)) {
             queue->interrupt();
         }
     }
@@ -115,8 +116,10 @@ Result<> Service::enable() {
                                                    Configuration::submission_entry_64 |
                                                    Configuration::completion_entry_16);
     const auto ready =
-        mmio::poll(registers_, Registers::status, Deadline::after(ready_timeout()),
-                   [](std::uint32_t status) { return (status & Status::ready) != 0 || failed(status); });
+        mmio::poll(registers_, Registers::status, Deadline::after(ready_timeout()), [](std::uint32_t status) {
+            return (status & Status::ready) != 0 ? !misbehave::happens(misbehave::DeviceFault::never_ready)
+                                                 : failed(status);
+        });
     if (!ready) {
         log::error("{}: not ready {} after it was enabled", name_, ready_timeout());
         return fail(ready.error());

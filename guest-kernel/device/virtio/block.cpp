@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "device/iommu/registry.hpp"
 #include "device/virtio/spec.hpp"
+#include "misbehave/device_fault.hpp"
 
 namespace pv::virtio {
 namespace {
@@ -44,7 +45,9 @@ Result<std::unique_ptr<block::Controller>> Block::create(pci::Function function,
 }
 
 void Block::raise_queue(void* queue) {
-    static_cast<BlockQueue*>(queue)->interrupt();
+    if (!misbehave::happens(misbehave::DeviceFault::lost_interrupt)) {
+        static_cast<BlockQueue*>(queue)->interrupt();
+    }
 }
 
 void Block::raise_configuration(void* block) {

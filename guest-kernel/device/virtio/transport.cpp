@@ -6,6 +6,7 @@
 #include "device/mmio/poll.hpp"
 #include "device/pci/capability.hpp"
 #include "device/virtio/spec.hpp"
+#include "misbehave/device_fault.hpp"
 
 namespace pv::virtio {
 namespace {
@@ -79,8 +80,10 @@ Result<Transport> Transport::find(pci::Device& pci) {
 Result<> Transport::reset(Deadline deadline) const {
     common_.write(CommonRegisters::device_status, std::uint8_t{0});
     const std::uint8_t last =
-        PV_TRY(mmio::poll(common_, CommonRegisters::device_status, deadline,
-                          [](std::uint8_t status) { return status == 0 || status == DeviceStatus::gone; }));
+        PV_TRY(mmio::poll(common_, CommonRegisters::device_status, deadline, [](std::uint8_t status) {
+            return (status == 0 && !misbehave::happens(misbehave::DeviceFault::never_ready)) ||
+                   status == DeviceStatus::gone;
+        }));
     return last == 0 ? Result<>{} : fail(Error::device_failed);
 }
 
