@@ -94,7 +94,9 @@ Result<> choose_device_faults(std::string_view names) {
         const std::string_view name = rest.substr(0, rest.find(','));
         const auto fault = misbehave::parse_device_fault(name);
         if (!fault) {
-            log::error("device-fault: '{}': expected lost-interrupt, silent-admin or never-ready", name);
+            log::error(
+                "device-fault: '{}': expected lost-interrupt, silent-admin, never-ready or never-reset",
+                name);
             return fail(Error::invalid_argument);
         }
         misbehave::choose(*fault);

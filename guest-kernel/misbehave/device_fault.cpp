@@ -13,7 +13,10 @@ std::optional<DeviceFault> parse_device_fault(std::string_view name) {
     if (name == "silent-admin") {
         return DeviceFault::silent_admin;
     }
-    return name == "never-ready" ? std::optional{DeviceFault::never_ready} : std::nullopt;
+    if (name == "never-ready") {
+        return DeviceFault::never_ready;
+    }
+    return name == "never-reset" ? std::optional{DeviceFault::never_reset} : std::nullopt;
 }
 
 #if PV_MISBEHAVE
@@ -43,6 +46,7 @@ bool happens(DeviceFault fault) {
         case DeviceFault::silent_admin:
             return (chosen.fetch_and(~bit(fault), std::memory_order_acq_rel) & bit(fault)) != 0;
         case DeviceFault::never_ready:
+        case DeviceFault::never_reset:
             return true;
     }
     return false;

@@ -14,7 +14,8 @@ namespace pv::misbehave {
 enum class DeviceFault : std::uint8_t {
     lost_interrupt,  ///< every eighth interrupt of a disk never comes
     silent_admin,    ///< the next NVMe admin command never reaches the controller, and so gets no answer
-    never_ready,     ///< a controller, or device, that is reset does not come back
+    never_ready,     ///< an NVMe controller that is reset does not come back
+    never_reset,     ///< a virtio device that is told to reset never says that it has
 };
 
 #if PV_MISBEHAVE

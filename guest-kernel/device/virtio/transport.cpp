@@ -81,7 +81,7 @@ Result<> Transport::reset(Deadline deadline) const {
     common_.write(CommonRegisters::device_status, std::uint8_t{0});
     const std::uint8_t last =
         PV_TRY(mmio::poll(common_, CommonRegisters::device_status, deadline, [](std::uint8_t status) {
-            return (status == 0 && !misbehave::happens(misbehave::DeviceFault::never_ready)) ||
+            return (status == 0 && !misbehave::happens(misbehave::DeviceFault::never_reset)) ||
                    status == DeviceStatus::gone;
         }));
     return last == 0 ? Result<>{} : fail(Error::device_failed);
