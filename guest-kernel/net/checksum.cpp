@@ -1,11 +1,14 @@
-// The Internet checksum: eight bytes at a time, carries collected on top.
+// The Internet checksum: eight bytes at a time.
 // SPDX-License-Identifier: MIT
 #include "net/checksum.hpp"
+
+#include "arch/word_sum.hpp"
 
 namespace pv::net {
 namespace {
 
-// An add and an add with carry for each eight bytes.
+constexpr std::size_t block = 64;
+
 using Wide = unsigned __int128;
 
 std::uint64_t load(const std::byte* at) {
@@ -19,13 +22,9 @@ std::uint64_t load(const std::byte* at) {
 std::uint16_t internet_sum(std::span<const std::byte> bytes) {
     const std::byte* at = bytes.data();
     std::size_t left = bytes.size();
-    Wide wide = 0;
-    for (; left >= 32; left -= 32, at += 32) {
-        wide += load(at);
-        wide += load(at + 8);
-        wide += load(at + 16);
-        wide += load(at + 24);
-    }
+    Wide wide = arch::word_sum(at, left / block);
+    at += left / block * block;
+    left %= block;
     for (; left >= 8; left -= 8, at += 8) {
         wide += load(at);
     }

@@ -61,7 +61,6 @@ struct Client {
             }
             figures.sent += length;
         }
-        (void)tcp_output(pcb);
     }
 
     void compare(const pbuf* data) {

@@ -78,7 +78,8 @@ bool end(Connection& connection) {
     return true;
 }
 
-/// Sends as much as there is room for of what is owed; the window opens by what is on its way.
+/// Writes as much as there is room for of what is owed; the window opens by that much. From a callback, after
+/// which lwIP sends by itself.
 void send_owed(Connection& connection) {
     while (connection.owed != nullptr) {
         pbuf* part = connection.owed;
@@ -104,7 +105,6 @@ void send_owed(Connection& connection) {
             pbuf_free(part);
         }
     }
-    (void)tcp_output(connection.pcb);
 }
 
 err_t on_received(void* argument, tcp_pcb* pcb, pbuf* data, err_t) {

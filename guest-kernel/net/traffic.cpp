@@ -60,7 +60,12 @@ struct Traffic {
 
     [[nodiscard]] bool complete() const { return done.load(std::memory_order_relaxed) >= plan.count; }
 
+    /// lwIP sends by itself what its callbacks wrote. In large portions: each write walks what waits already.
     void send_stream() {
+        constexpr std::uint64_t portion = TCP_SND_BUF / 8;  // lwIP tells of 65,535 at most
+        if (tcp_sndbuf(stream) < portion && plan.count - sent > portion) {
+            return;
+        }
         while (sent < plan.count) {
             const auto length = static_cast<std::uint16_t>(
                 std::min<std::uint64_t>({0xffff, plan.count - sent, tcp_sndbuf(stream)}));
@@ -69,7 +74,6 @@ struct Traffic {
             }
             sent += length;
         }
-        (void)tcp_output(stream);
     }
 
     void send_datagrams() {

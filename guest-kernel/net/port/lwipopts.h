@@ -87,6 +87,8 @@
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1
 #define TCP_SNDLOWAT (32 * 1024)
 #define TCP_SNDQUEUELOWAT (TCP_SND_QUEUELEN / 2)
+/* Acknowledgements tell of the window as they go; one of its own is due only when much of it opened. */
+#define TCP_WND_UPDATE_THRESHOLD (TCP_WND / 4)
 #define TCP_QUEUE_OOSEQ 1
 #define TCP_OOSEQ_MAX_BYTES TCP_WND
 #define TCP_OOSEQ_MAX_PBUFS 256
