@@ -123,18 +123,23 @@ void Mapping::unmap() {
         keep_for_good();
         return;
     }
+    const auto say = [&] {
+        if (!ended_early_) {
+            marker::dma_unmap(requester_, id_, bus_, length_);
+        }
+    };
     if (domain_ != nullptr) {
-        // First, and waited for: the marker says that the device cannot touch it any more.
+        // First, and waited for: the marker says that the device cannot touch it any more. And before another
+        // CPU can map something at the same address: markers of the two would come in the wrong order.
         const BusAddress first = bus_ - bus_.page_offset();
-        if (const Result<> ended = domain_->unmap(first, pages_of(bus_, length_)); !ended) {
+        if (const Result<> ended = domain_->unmap(first, pages_of(bus_, length_), say); !ended) {
             log::error("dma: mapping {} could not be taken from the device: {}; its memory is not used again",
                        id_, ended.error());
             keep_for_good();
             return;
         }
-    }
-    if (!ended_early_) {
-        marker::dma_unmap(requester_, id_, bus_, length_);
+    } else {
+        say();
     }
     if (misbehave::take(misbehave::Rule::dma_double_map)) {
         marker::dma_unmap(requester_, id_, bus_, length_);

@@ -38,8 +38,9 @@ Result<BusAddress> Domain::map(PhysicalAddress physical, std::size_t pages, mark
     return BusAddress{*iova};
 }
 
-Result<> Domain::unmap(BusAddress bus, std::size_t pages) {
+Result<> Domain::unmap(BusAddress bus, std::size_t pages, FunctionRef<void()> unreachable) {
     PV_TRY(remove(bus.value(), pages));
+    unreachable();
     // Only now: whoever gets these addresses next must not meet an old translation of them.
     addresses_.with([&](auto& addresses) { addresses.free(bus.value(), std::uint64_t{pages} * page_size); });
     return {};

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/address.hpp"
+#include "base/function_ref.hpp"
 #include "base/marker.hpp"
 #include "base/result.hpp"
 #include "device/iommu/fault.hpp"
@@ -45,8 +46,9 @@ class Domain {
 
     /// When this returns without error, the device cannot reach the frames any more: neither the tables nor
     /// what the unit cached of them lead there. Waits, spinning, with a deadline. On an error the frames must
-    /// not be used for anything else, ever, and the addresses are not given out again.
-    [[nodiscard]] Result<> unmap(BusAddress bus, std::size_t pages);
+    /// not be used for anything else, ever, and the addresses are not given out again. `unreachable` is
+    /// called once that holds and before anybody else can get these addresses: the place to say it.
+    [[nodiscard]] Result<> unmap(BusAddress bus, std::size_t pages, FunctionRef<void()> unreachable);
 
     /// Says what was refused, on the console and by marker, and cuts the device off. Interrupt handlers may.
     void report(const Fault& fault);

@@ -117,6 +117,17 @@ TEST_F(IommuMappingTest, WhatTheUnitDoesNotForgetIsKeptForGood) {
     next->unmap();
 }
 
+// Another CPU that got the address before the marker was out would mark its own mapping first.
+TEST_F(IommuMappingTest, TheEndOfAMappingIsSaidBeforeItsAddressCanBeGivenOutAgain) {
+    const BusAddress bus = *domain_->map(PhysicalAddress{page_size}, 1, dma::Direction::to_device);
+    const std::uint64_t in_use = domain_->in_use();
+    std::uint64_t when_said = 0;
+    ASSERT_TRUE(domain_->unmap(bus, 1, [&] { when_said = domain_->in_use(); }));
+    EXPECT_EQ(when_said, in_use);
+    EXPECT_TRUE(domain_->entries.empty());
+    EXPECT_EQ(domain_->in_use(), in_use - page_size);
+}
+
 TEST_F(IommuMappingTest, AddressesRunOutPolitelyAndComeBack) {
     dma::Pages large = *dma::Pages::allocate(64 * page_size);
     auto all = dma::Mapping::map(device, large, 0, 64 * page_size, dma::Direction::to_device);
