@@ -69,7 +69,11 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
                                            submission.attempt);
                 }
                 table_.find(*id)->forgotten = misbehave::take(misbehave::Rule::cmd_lost);
-                if (misbehave::take(misbehave::Rule::dma_after_unmap)) {
+                const bool hasty = misbehave::take(misbehave::Rule::cmd_late);
+                if (hasty) {
+                    marker::command_timeout(identity_.device, identity_.number, id->marker(), Duration{});
+                }
+                if (hasty || misbehave::take(misbehave::Rule::dma_after_unmap)) {
                     table_.find(*id)->data.end_early();
                 }
                 publish(*id);

@@ -27,3 +27,80 @@ def _(about="QEMU holds its main loop while it deletes an NVMe queue; another di
 @case("cmd-deadline", "breaks-after-main-loop-held")
 def _(about="QEMU holds its main loop while it deletes an NVMe queue; a driver does nothing for two seconds after it"):
     return run(about, lambda log: while_a_queue_is_deleted(log, 2))
+
+
+def given_up(log, command, bus):
+    """A read that the device took, and whose caller has its error."""
+    log.map(NVME, bus, 0x1000, FROM_DEVICE)
+    log.submit(NVME, command, READ)
+    log.take_nvme(command, READ, [bus])
+    log.sleep(2.02)
+    log.tell("timeout", NVME)
+    log.mark("command_timeout", NVME, 1, command, 20_000_000)
+    log.mark("command_failed", NVME, 1, command, 1)
+
+
+@case("cmd-late", "breaks-unmapped")
+def _(about="a read is given up and its buffer unmapped; the device ends it later"):
+    def body(log):
+        given_up(log, 5, 0xA20000)
+        log.expect("cmd-late", NVME, 0xA20000, 4096)
+        log.unmap(NVME, 0xA20000)
+        log.tell("late completion", NVME)
+        log.complete_nvme(5, markers=False)
+    return run(about, body)
+
+
+@case("cmd-late", "breaks-used-again")
+def _(about="the buffer of a read that was given up serves the next read, while the device may still write the first"):
+    def body(log):
+        given_up(log, 5, 0xA30000)
+        log.submit(NVME, 6, READ)
+        log.ring(1)
+        before = len(log.lines)
+        log.fetch_nvme(6, READ, [0xA30000])
+        at = next(i for i in range(before, len(log.lines)) if "map_addr addr 0xa30000" in log.lines[i])
+        log.lines.insert(at, "# expect cmd-late 00:10.0 0xa30000 4096")
+        log.complete_nvme(6)
+        log.tell("late completion", NVME)
+        log.complete_nvme(5, markers=False)
+        log.unmap(NVME, 0xA30000)
+    return run(about, body)
+
+
+@case("cmd-late", "breaks-taken-late")
+def _(about="a read is given up and its buffer unmapped before the device takes it"):
+    def body(log):
+        log.map(NVME, 0xA40000, 0x1000, FROM_DEVICE)
+        log.submit(NVME, 5, READ)
+        log.ring(1)
+        log.sleep(2.02)
+        log.tell("timeout", NVME)
+        log.mark("command_timeout", NVME, 1, 5, 20_000_000)
+        log.unmap(NVME, 0xA40000)
+        before = len(log.lines)
+        log.fetch_nvme(5, READ, [0xA40000])
+        at = next(i for i in range(before, len(log.lines)) if "map_addr addr 0xa40000" in log.lines[i])
+        log.lines.insert(at, "# expect cmd-late 00:10.0 0xa40000 4096")
+        log.tell("late completion", NVME)
+        log.complete_nvme(5)
+    return run(about, body)
+
+
+@case("cmd-late", "clean-waited-for")
+def _(about="two reads are given up: one buffer serves again after the late completion, the other after a reset"):
+    def body(log):
+        given_up(log, 5, 0xA50000)
+        log.tell("late completion", NVME)
+        log.complete_nvme(5, markers=False)
+        log.submit(NVME, 6, READ)
+        log.take_nvme(6, READ, [0xA50000])
+        log.complete_nvme(6)
+        log.unmap(NVME, 0xA50000)
+        given_up(log, 7, 0xA60000)
+        log.tell("reset", NVME)
+        log.mark("device_reset", NVME, 1)
+        log.write(NVME_BAR + 0x14, 0x460000)
+        log.read(NVME_BAR + 0x1C, 0)
+        log.unmap(NVME, 0xA60000)
+    return run(about, body)

@@ -34,13 +34,17 @@ inline void misbehave_with_table(Descriptor& head, const Shared& tables) {
     }
 }
 
-/// mmio-unmapped, mmio-doorbell (of a queue that was never made), mmio-poll-unbounded.
+/// mmio-unmapped, mmio-width, mmio-doorbell (of a queue that was never made), mmio-poll-unbounded.
 inline void misbehave_with_registers(const mmio::Window& common, const mmio::Window& notify,
                                      std::size_t multiplier) {
     using misbehave::Rule;
     constexpr mmio::Register<std::uint32_t> nothing{0x800};
     if (common.contains(nothing.offset, 4) && misbehave::take(Rule::mmio_unmapped)) {
         (void)common.read(nothing);
+    }
+    if (misbehave::take(Rule::mmio_width)) {
+        constexpr mmio::Register<std::uint16_t> twice{CommonRegisters::device_status.offset};
+        (void)common.read(twice);
     }
     constexpr std::uint16_t no_queue = 7;
     const mmio::Register<std::uint16_t> doorbell{no_queue * multiplier};

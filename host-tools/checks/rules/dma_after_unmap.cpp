@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "checks/model/world.hpp"
 #include "checks/rules/access.hpp"
 #include "checks/rules/rules.hpp"
@@ -20,57 +22,23 @@ class DmaAfterUnmap final : public Rule {
         }
         ++transfers_;
         const Coverage coverage = coverage_of(world(), transfer);
-        if (coverage.uncovered_length == 0 || coverage.ended == nullptr) {
-            return;
+        if (coverage.uncovered_length != 0 && coverage.ended != nullptr && !was_given_up(world(), transfer)) {
+            report(ended_draft(world(), transfer, coverage));
         }
-        const Mapping& ended = *coverage.ended;
-        Draft draft = access_draft(world(), transfer, coverage.uncovered, coverage.uncovered_length);
-        const std::int64_t since = transfer.at.time - ended.unmapped.time;
-        draft.title += since >= 0 ? fmt::format(", {} after it was unmapped", duration(since))
-                                  : std::string(", which was unmapped meanwhile");
-        add_owner(draft, ended);
-        report(std::move(draft));
     }
 
     void on_unmap(const Mapping& mapping) override {
         if (!world().guest().promises(PV_FEATURE_DMA)) {
             return;
         }
-        // The device began before the unmap and is not done: it will use the memory, or is using it.
-        std::optional<Transfer> first;
-        std::uint64_t begin = 0;
-        std::uint64_t end = 0;
-        world().ledger().in_flight(mapping.bdf, mapping.bus, mapping.length, [&](const Transfer& transfer) {
-            if (transfer.doubtful || !is_judged(world(), transfer) ||
-                world().mappings().covered_without(mapping.bdf, transfer.address, transfer.length, nullptr)) {
-                return true;
-            }
-            if (!first) {
-                first = transfer;
-                begin = transfer.address;
-                end = transfer.address + transfer.length;
-            }
-            begin = std::min(begin, transfer.address);
-            end = std::max(end, transfer.address + transfer.length);
-            return true;
+        const std::optional<StillUsed> used = still_used(world(), mapping, [this](const Transfer& transfer) {
+            return !was_given_up(world(), transfer);  // cmd-late's
         });
-        if (!first) {
-            return;
+        if (used) {
+            Draft draft = still_used_draft(world(), mapping, *used);
+            add_owner(world(), draft, mapping);
+            report(std::move(draft));
         }
-        begin = std::max(begin, mapping.bus);
-        end = std::min(end, mapping.bus + mapping.length);
-        Draft draft = access_draft(world(), *first, begin, end - begin);
-        draft.at = mapping.unmapped;
-        const Command* command = world().ledger().find(first->command);
-        draft.title =
-            fmt::format("{} was still to {} {} at bus address {:#x} when it was unmapped",
-                        world().devices().name(mapping.bdf), first->device_writes ? "write" : "read",
-                        counted(end - begin, "bytes"), begin);
-        if (command != nullptr) {
-            draft.title += fmt::format(" ({} outstanding)", describe(*command));
-        }
-        add_owner(draft, mapping);
-        report(std::move(draft));
     }
 
     [[nodiscard]] Observed observed() const override {
@@ -88,15 +56,6 @@ class DmaAfterUnmap final : public Rule {
     }
 
   private:
-    void add_owner(Draft& draft, const Mapping& mapping) {
-        draft.lines.push_back(fmt::format("owner: {}", describe(mapping)));
-        draft.lines.push_back(fmt::format("mapped: {}", where(world(), mapping.mapped)));
-        draft.lines.push_back(fmt::format("unmapped: {}", where(world(), mapping.unmapped)));
-        draft.events.push_back({mapping.mapped.sequence, "mapped"});
-        draft.events.push_back({mapping.unmapped.sequence, "unmapped"});
-        draft.cause = fmt::format("{}/{:x}", mapping.bdf, mapping.unmapped.pc);
-    }
-
     std::uint64_t transfers_ = 0;
 };
 

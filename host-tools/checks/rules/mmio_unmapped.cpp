@@ -84,8 +84,6 @@ class MmioUnmapped final : public Rule {
                 });
             if (!defined) {
                 why = "where the controller defines no register";
-            } else if (size < 4 || offset % 4 != 0) {
-                why = "narrower than a register or not aligned to one";
             }
         } else if (region == Region::virtio_common) {
             // QEMU gives each structure a page; the offset in it is the offset in the structure.
@@ -101,6 +99,12 @@ class MmioUnmapped final : public Rule {
     void rejected(const trace::Event& event) {
         const std::uint64_t address = trace::get<Kind::invalid_access, "address">(event);
         const Bar* bar = world().devices().find(address);
+        const std::string reason =
+            world().devices().text(trace::get<Kind::invalid_access, "reason_text">(event));
+        if (refuses_width(reason) && world().devices().region(trace::get<Kind::invalid_access, "region_text">(
+                                         event)) != Region::other) {
+            return;  // mmio-width's
+        }
         // Firmware and kernels probe for what may not be there; a marked guest knows what it drives.
         const bool after_hello = world().guest().has_markers();
         // What the IOMMU refuses a device, QEMU tells as an access that goes nowhere, and not whose it was. A
@@ -111,9 +115,6 @@ class MmioUnmapped final : public Rule {
         if (bar != nullptr) {
             ++accesses_;
         }
-        const auto& text = world().context().text;
-        const std::string reason =
-            text ? text(trace::get<Kind::invalid_access, "reason_text">(event)) : std::string();
         add(event, bar, trace::get<Kind::invalid_access, "write">(event) != 0,
             trace::get<Kind::invalid_access, "size">(event),
             bar == nullptr ? "where no device has registers"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "checks/rule.hpp"
 
@@ -15,14 +16,19 @@ RuleInfo dma_descriptor_rule();
 RuleInfo dma_leak_rule();
 RuleInfo dma_double_map_rule();
 RuleInfo mmio_unmapped_rule();
+RuleInfo mmio_width_rule();
 RuleInfo mmio_doorbell_rule();
 RuleInfo mmio_poll_unbounded_rule();
 RuleInfo cmd_deadline_rule();
 RuleInfo cmd_lost_rule();
 RuleInfo cmd_duplicate_rule();
+RuleInfo cmd_late_rule();
 RuleInfo flush_order_rule();
 RuleInfo iommu_fault_rule();
 RuleInfo iommu_stale_entry_rule();
+
+/// True when QEMU refused an access for its width or alignment: mmio-width's, not mmio-unmapped's.
+[[nodiscard]] bool refuses_width(std::string_view reason);
 
 template <class T>
 std::unique_ptr<Rule> make_rule(const RuleContext& context) {

@@ -22,16 +22,16 @@ std::vector<std::string> selected(std::vector<std::string> words) {
 }
 
 TEST(SelectRules, EveryRuleByDefault) {
-    EXPECT_EQ(selected({}).size(), 15U);
+    EXPECT_EQ(selected({}).size(), 17U);
     EXPECT_EQ(selected({"all"}), selected({}));
 }
 
 TEST(SelectRules, PatternsAndExclusions) {
-    EXPECT_EQ(selected({"mmio-*"}),
-              (std::vector<std::string>{"mmio-unmapped", "mmio-doorbell", "mmio-poll-unbounded"}));
+    EXPECT_EQ(selected({"mmio-*"}), (std::vector<std::string>{"mmio-unmapped", "mmio-width", "mmio-doorbell",
+                                                              "mmio-poll-unbounded"}));
     EXPECT_EQ(selected({"cmd-*,-cmd-lost", "flush-order"}),
-              (std::vector<std::string>{"cmd-deadline", "cmd-duplicate", "flush-order"}));
-    EXPECT_EQ(selected({"-dma-leak"}).size(), 14U);
+              (std::vector<std::string>{"cmd-deadline", "cmd-duplicate", "cmd-late", "flush-order"}));
+    EXPECT_EQ(selected({"-dma-leak"}).size(), 16U);
     EXPECT_EQ(selected({"*-un*"}),
               (std::vector<std::string>{"dma-after-unmap", "mmio-unmapped", "mmio-poll-unbounded"}));
 }

@@ -1,0 +1,65 @@
+# Golden logs of how registers are used: with which width, and in which order.
+# SPDX-License-Identifier: MIT
+from cases import case, run
+from logs import *
+
+COMMON = "virtio-pci-common-virtio-blk"
+NOTIFY = "virtio-pci-notify-virtio-blk"
+
+
+@case("mmio-width", "breaks-nvme")
+def _(about="a byte of CSTS, half of AQA, both of VS and INTMS at once, a doorbell of 16 bits"):
+    def body(log):
+        for offset, size in ((0x1D, 1), (0x24, 2), (0x08, 8)):
+            log.expect("mmio-width", NVME, NVME_BAR + offset, size)
+            log.read(NVME_BAR + offset, 0, size=size)
+            log.sleep(0.01)
+        log.submit(NVME, 5, FLUSH)
+        log.tail[1] = (log.tail[1] + 1) % 8
+        log.expect("mmio-width", NVME, NVME_BAR + 0x1008, 2)
+        log.write(NVME_BAR + 0x1008, log.tail[1], size=2)
+        log.fetch_nvme(5, FLUSH, [])
+        log.complete_nvme(5)
+    return run(about, body)
+
+
+@case("mmio-width", "breaks-virtio")
+def _(about="device_status with its neighbour, half of a feature word, a ring address of 16 bits, a notification of a byte"):
+    def body(log):
+        for offset, size in ((0x14, 2), (0x04, 2), (0x22, 2), (0x20, 8)):
+            log.expect("mmio-width", VIRTIO, VIRTIO_BAR + offset, size)
+            log.read(VIRTIO_BAR + offset, 0, COMMON, size)
+            log.sleep(0.01)
+        log.expect("mmio-width", VIRTIO, VIRTIO_BAR + 0x3000, 1)
+        log.write(VIRTIO_BAR + 0x3000, 0, NOTIFY, 1)
+        log.expect("mmio-width", VIRTIO, VIRTIO_BAR + 0x3000, 4)
+        log.write(VIRTIO_BAR + 0x3000, 0, NOTIFY, 4)
+        log.expect("mmio-width", VIRTIO, VIRTIO_BAR + 0x1000, 2)
+        log.read(VIRTIO_BAR + 0x1000, 0, "virtio-pci-isr-virtio-blk", 2)
+    return run(about, body)
+
+
+@case("mmio-width", "breaks-refused")
+def _(about="QEMU refuses a doorbell off its alignment, and a byte of an MSI-X table; what it refuses elsewhere is not ours"):
+    def body(log):
+        log.expect("mmio-width", None, 0x1002, 4)
+        log.lines.append("Invalid write at addr 0x1002, size 4, region 'nvme', reason: unaligned")
+        log.line("unrelated")
+        log.expect("mmio-width", None, 0x0, 1)
+        log.lines.append("Invalid read at addr 0x0, size 1, region 'msix-table', reason: invalid size (min:4 max:8)")
+    return run(about, body)
+
+
+@case("mmio-width", "clean-halves")
+def _(about="64-bit registers in one access and in two, as NVMe allows; virtio's 64-bit fields in two halves"):
+    def body(log):
+        log.read(NVME_BAR, 0, size=8)
+        log.read(NVME_BAR, 0)
+        log.read(NVME_BAR + 4, 0)
+        log.read(NVME_BAR + 0x2C, 0)
+        log.read(NVME_BAR + 0x30, 0, size=8)
+        for offset in (0x20, 0x24, 0x28, 0x2C):
+            log.read(VIRTIO_BAR + offset, 0, COMMON)
+        log.read(VIRTIO_BAR + 0x1000, 0, "virtio-pci-isr-virtio-blk", 1)
+        log.write(VIRTIO_BAR + 0x3000, 0, NOTIFY, 2)
+    return run(about, body)
