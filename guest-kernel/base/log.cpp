@@ -11,6 +11,7 @@ namespace pv::log {
 namespace {
 
 constinit std::atomic<Level> minimum{Level::info};
+constinit std::atomic<Mirror> mirror{nullptr};
 
 std::string_view prefix(Level level) {
     switch (level) {
@@ -36,6 +37,10 @@ Level threshold() {
     return minimum.load(std::memory_order_relaxed);
 }
 
+void set_mirror(Mirror wanted) {
+    mirror.store(wanted, std::memory_order_release);
+}
+
 void write_line(Level level, std::string_view text) {
     if (level < threshold()) {
         return;
@@ -53,6 +58,9 @@ void write_line(Level level, std::string_view text) {
         length += 3;
     }
     console_write({buffer.data(), length}, false);
+    if (const Mirror also = mirror.load(std::memory_order_acquire); also != nullptr) {
+        also({buffer.data(), length});
+    }
 }
 
 void write(Level level, std::string_view format, std::span<const format::Argument> arguments) {

@@ -49,6 +49,11 @@ void error(format::String<std::type_identity_t<Args>...> format, const Args&... 
           std::array<format::Argument, sizeof...(Args)>{format::make_argument(args)...});
 }
 
+/// Hands every finished line that is not urgent to `mirror` as well, from any context, with any lock held: it
+/// neither logs nor wakes anybody, and takes no lock but one of rank `console`. nullptr: no more.
+using Mirror = void (*)(std::string_view line);
+void set_mirror(Mirror mirror);
+
 /// Where finished lines go. Kernel: device/serial. Hosted: hosted/log.cpp, which keeps them for tests.
 /// `line` has no newline. `urgent`: the machine is going down, take the console from whoever holds it.
 void console_write(std::string_view line, bool urgent);

@@ -1,4 +1,4 @@
-// Devices that serve the kernel itself: sources of entropy.
+// Devices that serve the kernel itself: sources of entropy, and a second console.
 // SPDX-License-Identifier: MIT
 #include "exercise/peripherals.hpp"
 
@@ -21,12 +21,17 @@ constexpr Duration source_deadline = 2_s;
 }  // namespace
 
 void Peripherals::take(const pci::Found& found) {
-    if (virtio::device_type(found.vendor, found.device) != virtio::DeviceType::entropy) {
-        return;
-    }
-    auto rng = virtio::Rng::create(pci::function_at(found.address), rng_number_++);
-    if (!rng || !sources_.push_back(std::move(*rng))) {
-        ++failed_;
+    const virtio::DeviceType type = virtio::device_type(found.vendor, found.device);
+    if (type == virtio::DeviceType::entropy) {
+        auto rng = virtio::Rng::create(pci::function_at(found.address), rng_number_++);
+        if (!rng || !sources_.push_back(std::move(*rng))) {
+            ++failed_;
+        }
+    } else if (type == virtio::DeviceType::console) {
+        auto console = virtio::Console::create(pci::function_at(found.address), console_number_++);
+        if (!console || !consoles_.push_back(std::move(*console))) {
+            ++failed_;
+        }
     }
 }
 
@@ -47,6 +52,11 @@ void Peripherals::print_status() {
     for (auto& source : sources_) {
         source->print_status();
     }
+    for (auto& console : consoles_) {
+        console->print_status();
+        log::info("status: {}: {} lines of the log were dropped", console->name(),
+                  virtio::Console::dropped());
+    }
     log::info("status: random: {} bits of credit, {}", random::credit(),
               random::credit() >= random::Pool::seed_bits ? "seeded" : "not seeded");
 }
@@ -56,6 +66,10 @@ void Peripherals::let_go(Duration patience) {
         source->shut_down(Deadline::after(patience));
     }
     sources_.clear();
+    for (auto& console : consoles_) {
+        console->stop(Deadline::after(patience));
+    }
+    consoles_.clear();
 }
 
 }  // namespace pv::exercise

@@ -1,4 +1,4 @@
-// Devices that serve the kernel itself: sources of entropy.
+// Devices that serve the kernel itself: sources of entropy, and a second console.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -8,6 +8,7 @@
 #include "base/time.hpp"
 #include "base/vector.hpp"
 #include "device/pci/scan.hpp"
+#include "device/virtio/console.hpp"
 #include "device/virtio/rng.hpp"
 
 namespace pv::exercise {
@@ -31,8 +32,10 @@ class Peripherals {
 
   private:
     Vector<std::unique_ptr<virtio::Rng>> sources_;
+    Vector<std::unique_ptr<virtio::Console>> consoles_;
     std::size_t failed_ = 0;
     unsigned rng_number_ = 0;
+    unsigned console_number_ = 0;
 };
 
 }  // namespace pv::exercise

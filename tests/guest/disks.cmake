@@ -124,3 +124,9 @@ pv_disk_test(virtio_rng DISKS 64M EXPECT "random: [0-9]{3,} bits of credit, seed
   QEMU -device virtio-rng-pci -device virtio-blk-pci,drive=disk0)
 pv_disk_test(virtio_rng_without_processor DISKS 64M EXPECT "random: 512 bits of credit, seeded"
   QEMU -cpu max,-rdrand,-rdseed -device virtio-rng-pci -device virtio-blk-pci,drive=disk0)
+
+# A second console says what the log says, to the end of its own service.
+pv_disk_test(virtio_console DISKS 64M EXPECT "virtio-console0: mirrors the log" "virtio-console0: at rest"
+  OPTIONS --mirror-expect "exercise: virtio-blk0: 0 mismatches" --mirror-expect "virtio-blk0: 131072 blocks"
+  QEMU -chardev file,id=mirror,path={mirror} -device virtio-serial-pci,max_ports=1 -device virtconsole,chardev=mirror
+    -device virtio-blk-pci,drive=disk0)

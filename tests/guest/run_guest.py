@@ -4,9 +4,9 @@
 
 usage: run_guest.py --kernel ELF --append TEXT [--status N] [--expect REGEX]... [--forbid REGEX]... [--memory M]
                     [--deadline SECONDS] [--stuck-console] [--type LINE] [--disk SIZE]...
-                    [--plugin SO [--log-expect REGEX]...] [-- QEMU ARGUMENTS]
+                    [--plugin SO [--log-expect REGEX]...] [--mirror-expect REGEX]... [-- QEMU ARGUMENTS]
 
-With --plugin the guest is watched by our QEMU plugin, and its log is judged too. Each --disk is a sparse file; {disk0}, {disk1}, ... in QEMU's arguments are their names.
+With --plugin the guest is watched by our QEMU plugin, and its log is judged too. Each --disk is a sparse file; {disk0}, {disk1}, ... in QEMU's arguments are their names. {mirror} is the name of a file that --mirror-expect looks at: where a second console writes.
 """
 import argparse
 import ctypes
@@ -47,7 +47,8 @@ def boot(options, folder):
     for number, size in enumerate(options.disk):
         disks[f"disk{number}"] = os.path.join(folder, f"disk{number}")
         subprocess.run(["truncate", "-s", size, disks[f"disk{number}"]], check=True)
-    arguments = [re.sub(r"\{(disk\d+)\}", lambda name: disks[name.group(1)], text) for text in options.arguments]
+    disks["mirror"] = os.path.join(folder, "mirror")
+    arguments = [re.sub(r"\{(disk\d+|mirror)\}", lambda name: disks[name.group(1)], text) for text in options.arguments]
     if options.plugin:
         command += ["-plugin", f"{options.plugin},probe=control", "-d", "plugin", "-D", os.path.join(folder, "log")]
     process = subprocess.Popen(command + arguments, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
@@ -89,6 +90,15 @@ def judge_log(options, folder):
             yield f"nothing in the plugin's log matches {pattern!r}"
 
 
+def judge_mirror(options, folder):
+    """What the second console did not say, as lines for people."""
+    with open(os.path.join(folder, "mirror"), encoding="latin-1") as file:
+        text = file.read()
+    for pattern in options.mirror_expect:
+        if not re.search(pattern, text, re.MULTILINE):
+            yield f"nothing on the second console matches {pattern!r}"
+
+
 def judge(options, output, ended):
     """What is wrong, as lines for people."""
     if not ended:
@@ -124,6 +134,7 @@ def main():
     parser.add_argument("--print", action="append", default=[], help="show what matches, whatever comes of it")
     parser.add_argument("--plugin")
     parser.add_argument("--log-expect", action="append", default=[])
+    parser.add_argument("--mirror-expect", action="append", default=[])
     parser.add_argument("--stuck-console", action="store_true")
     parser.add_argument("--type", help="a line typed on the console, again and again")
     parser.add_argument("arguments", nargs="*")
@@ -134,6 +145,8 @@ def main():
         wrong = list(judge(options, output, ended))
         if options.plugin:
             wrong += judge_log(options, folder)
+        if options.mirror_expect:
+            wrong += judge_mirror(options, folder)
         if wrong:
             sys.stdout.write(output.decode("latin-1")[-8000:])
         for pattern in options.print:

@@ -385,6 +385,9 @@ std::uint8_t FakeVirtio::carry_out(const Chain& chain, std::uint32_t& written) {
     if (!is_block()) {
         const Part& part = chain.parts.front();
         written = part.writes ? std::min(static_cast<std::uint32_t>(part.length), shape.gives) : 0;
+        if (!part.writes) {
+            text_.append(reinterpret_cast<const char*>(part.memory), part.length);
+        }
         for (std::uint32_t i = 0; i < written; ++i) {
             part.memory[i] = static_cast<std::byte>(i * 37 + 11);
         }
@@ -557,6 +560,11 @@ std::set<std::uint16_t> FakeVirtio::used_queues() {
 std::uint64_t FakeVirtio::driver_features() {
     const std::scoped_lock guard(lock_);
     return features_;
+}
+
+std::string FakeVirtio::text() {
+    const std::scoped_lock guard(lock_);
+    return text_;
 }
 
 std::byte FakeVirtio::content(std::uint64_t offset) {

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -94,6 +95,8 @@ class FakeVirtio final : private hosted::Registers {
     [[nodiscard]] std::set<std::uint16_t> used_queues();
     [[nodiscard]] std::uint64_t driver_features();
     [[nodiscard]] std::byte content(std::uint64_t offset);
+    /// What was written to it, of a console.
+    [[nodiscard]] std::string text();
 
     std::atomic<bool> never_quiet{false};  ///< the status never reads 0 again
     std::atomic<bool> never_back{false};   ///< refuses features after the next reset
@@ -182,6 +185,7 @@ class FakeVirtio final : private hosted::Registers {
     std::map<BlockRequest, std::size_t> seen_;
     std::set<std::uint16_t> used_queues_;
     std::vector<std::byte> disk_;
+    std::string text_;
     std::vector<std::uint16_t> raised_;  ///< vectors to raise once the lock is not held
     std::atomic<bool> stopping_{false};
     std::thread thread_;
