@@ -100,6 +100,12 @@ class Net(EndToEnd):
         self.assertGreaterEqual(count("select count(*) from marker_dma_map where device = 0x60"), 6)
         self.assertGreater(count("select count(*) from marker_doorbell where device = 0x60"), 0)
 
+    def test_a_virtio_iommu_and_none_change_nothing(self):
+        for iommu in ("virtio", "none"):
+            result = self.paravane("check", "--json", "--smp", "2", "--iommu", iommu, "--disk", "virtio-blk:64M", "--net", "user")
+            self.assert_status(result, PASS)
+            self.assertEqual(result.json["verdict"], "pass", str(result))
+
     def test_echo_returns_a_megabyte_and_datagrams_intact(self):
         tcp, udp = free_port(), free_port()
         guest = self.start("run", "--net", f"user,hostfwd=tcp:{tcp}:7,hostfwd=udp:{udp}:7", "--kernel", KERNEL, "--disk", "nvme:64M",

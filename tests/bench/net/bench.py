@@ -56,7 +56,7 @@ class Guest:
         if system == "paravane":
             self.command += ["-kernel", bench.arguments.paravane, "-append", f"net=address:{address}/24,pings:0{work}"]
         else:
-            more = " intel_iommu=on iommu.strict=1" if iommu == "intel" else ""
+            more = " intel_iommu=on iommu.strict=1 no_timer_check" if iommu == "intel" else ""
             self.command += ["-kernel", bench.arguments.vmlinuz, "-initrd", bench.initrd, "-append",
                              f"console=ttyS0 quiet load={address},{work}" + more]
         self.log = f"{bench.folder}/{address}.log"
