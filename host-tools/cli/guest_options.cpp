@@ -107,7 +107,8 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
     app.add_option("--smp", options.cpus, "Processors")->type_name("N")->capture_default_str()->group(group);
     app.add_option(
            "--disk", options.disks,
-           "A disk: nvme or virtio-blk, then a size (empty disk, gone after the run) or a raw image's path, "
+           "A disk: nvme or virtio-blk (empty, 64M), or with a size (empty disk, gone after the run) or a "
+           "raw image's path, "
            "then ,readonly, ,packed (virtio-blk's packed rings) or ,block-size=4096. Repeatable: disk0, "
            "disk1, ...")
         ->type_name("KIND:SIZE|PATH")

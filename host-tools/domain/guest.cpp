@@ -25,9 +25,10 @@ namespace {
 constexpr std::uint64_t smallest_disk = std::uint64_t{1} << 20;
 constexpr std::uint64_t smallest_memory = std::uint64_t{16} << 20;
 
+constexpr std::uint64_t default_disk = std::uint64_t{64} << 20;
 constexpr std::string_view disk_hint =
-    "write KIND:SIZE or KIND:PATH, KIND nvme or virtio-blk, then ,readonly, ,packed or ,block-size=4096: "
-    "nvme:64M";
+    "write KIND, KIND:SIZE or KIND:PATH, KIND nvme or virtio-blk, then ,readonly, ,packed or "
+    ",block-size=4096: nvme:64M";
 
 bool looks_like_size(std::string_view word) {
     return word.find_first_not_of("0123456789") != 0 && parse_size(word).has_value();
@@ -144,7 +145,8 @@ Result<Disk> parse_disk(std::string_view text) {
         return refuse(fmt::format("'{}' is no kind of disk", kind));
     }
     if (colon == std::string_view::npos) {
-        return refuse("the size or path is missing");
+        disk.backing = default_disk;
+        return disk;
     }
     const std::vector<std::string> words = split_options(text.substr(colon + 1));
     for (std::size_t i = 1; i < words.size(); ++i) {

@@ -31,7 +31,8 @@ struct Disk {
         {};  ///< UNIX socket of an NBD server to use instead of the backing; may be empty
 };
 
-/// Understands `KIND:SIZE` or `KIND:PATH`, then options: `,readonly` `,packed` `,block-size=N`. A comma in a
+/// Understands `KIND` (an empty disk of 64 MiB), or `KIND:SIZE` or `KIND:PATH` and then options: `,readonly`
+/// `,packed` `,block-size=N`. A comma in a
 /// path is doubled. A word that is a size is one, whatever files are called: write ./64M for such a file.
 /// Does not look at the file. Errors: usage, naming the word that is wrong.
 Result<Disk> parse_disk(std::string_view text);

@@ -65,6 +65,7 @@ TEST(ParseSize, units) {
 }
 
 TEST(ParseDisk, kinds_and_options) {
+    EXPECT_EQ(std::get<std::uint64_t>(parse_disk("virtio-blk").value().backing), std::uint64_t{64} << 20);
     const Disk sized = parse_disk("nvme:64M,block-size=4096").value();
     EXPECT_EQ(sized.kind, DiskKind::nvme);
     EXPECT_EQ(std::get<std::uint64_t>(sized.backing), 64U << 20U);
@@ -80,7 +81,6 @@ TEST(ParseDisk, names_the_word_that_is_wrong) {
     const auto message = [](const char* text) { return parse_disk(text).error().message; };
     EXPECT_NE(message("floppy:1M").find("'floppy'"), std::string::npos);
     EXPECT_NE(message("nvme:64M,fast").find("'fast'"), std::string::npos);
-    EXPECT_NE(message("nvme").find("missing"), std::string::npos);
     EXPECT_NE(message("nvme:").find("missing"), std::string::npos);
     EXPECT_NE(message("nvme:64M,readonly").find("read-only"), std::string::npos);
     EXPECT_NE(message("nvme:64M,packed").find("virtio-blk's"), std::string::npos);
