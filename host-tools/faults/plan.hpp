@@ -22,7 +22,7 @@ enum class Action : std::uint8_t {
     delay,    ///< kept for the fault's delay; then carried out
     fail,     ///< answered with the fault's error at once; not carried out
     corrupt,  ///< carried out with wrong data: the first byte of every 512 inverted; reads and writes only
-    reorder,  ///< kept until another request of the disk has ended, for a second at most; then carried out
+    reorder,  ///< kept until another of the disk has ended, for 250 ms at most; then carried out
 };
 
 /// Bytes [offset, offset + length) of a disk.

@@ -12,7 +12,7 @@ namespace {
 /// How often a kept request looks whether its client is still there.
 constexpr std::chrono::milliseconds slice{50};
 /// How long a request waits for another to go first: there may be none.
-constexpr std::chrono::seconds longest_reorder{1};
+constexpr std::chrono::milliseconds longest_reorder{250};
 
 bool fits(const Fault& fault, const Request& request) {
     if (fault.operation != Operation::any && fault.operation != request.operation) {

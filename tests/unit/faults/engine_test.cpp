@@ -197,11 +197,11 @@ TEST_F(FaultEngine, AReorderedRequestGoesAfterTheNext) {
     EXPECT_EQ(engine.stats().reordered, 1U);
 }
 
-TEST_F(FaultEngine, AReorderedRequestThatIsAloneGoesOnAfterASecond) {
+TEST_F(FaultEngine, AReorderedRequestThatIsAloneGoesOnAfterAWhile) {
     add("reorder disk0 any 1");
     const auto begin = Clock::now();
     EXPECT_EQ(pass(Operation::flush), 0);
-    EXPECT_GE(Clock::now() - begin, 1s);
+    EXPECT_GE(Clock::now() - begin, 250ms);
 }
 
 }  // namespace
