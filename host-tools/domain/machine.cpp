@@ -165,7 +165,11 @@ Result<std::unique_ptr<Machine>> Machine::start(const Connection& connection, co
     }
     // A daemon ends the domain when this connection closes; the embedded driver refuses the flag, there the
     // guardian does it.
-    const unsigned flags = connection.embedded() ? 0U : static_cast<unsigned>(VIR_DOMAIN_START_AUTODESTROY);
+    // Paused until the monitor listens: a guest may be gone a moment after its first instruction.
+    unsigned flags = VIR_DOMAIN_START_PAUSED;
+    if (!connection.embedded()) {
+        flags |= VIR_DOMAIN_START_AUTODESTROY;
+    }
     state->domain = ::virDomainCreateXML(state->connection, xml.c_str(), flags);
     if (state->domain == nullptr) {
         return std::unexpected(diagnose_start(last_libvirt_error()));
@@ -178,6 +182,9 @@ Result<std::unique_ptr<Machine>> Machine::start(const Connection& connection, co
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     Descriptor accepted = PV_TRY(accept_from(listener, left));
     inner.monitor = PV_TRY(Monitor::attach(std::move(accepted), std::max(left, 1000ms), {}));
+    if (::virDomainResume(inner.domain) != 0) {
+        return std::unexpected(diagnose_start(last_libvirt_error()));
+    }
     connection.keep_cache();
     return machine;
 }
