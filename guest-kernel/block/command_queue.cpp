@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "block/describe.hpp"
+#include "block/misbehave.hpp"
 #include "misbehave/misbehave.hpp"
 #include "task/thread.hpp"
 
@@ -32,6 +33,7 @@ Description said(const Command& command) {
 
 Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
                                        FunctionRef<Result<>(CommandId, const Command&)> prepare) {
+    misbehave_with_time(identity_.device);
     Command command{.operation = submission.operation,
                     .first = submission.first,
                     .blocks = submission.blocks,

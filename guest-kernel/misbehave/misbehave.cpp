@@ -23,12 +23,14 @@ constexpr std::array names = {
     Name{"dma-descriptor", Rule::dma_descriptor},
     Name{"mmio-unmapped", Rule::mmio_unmapped},
     Name{"mmio-width", Rule::mmio_width},
+    Name{"mmio-order", Rule::mmio_order},
     Name{"mmio-doorbell", Rule::mmio_doorbell},
     Name{"mmio-poll-unbounded", Rule::mmio_poll_unbounded},
     Name{"cmd-deadline", Rule::cmd_deadline},
     Name{"cmd-lost", Rule::cmd_lost},
     Name{"cmd-duplicate", Rule::cmd_duplicate},
     Name{"cmd-late", Rule::cmd_late},
+    Name{"cmd-recovery", Rule::cmd_recovery},
     Name{"flush-order", Rule::flush_order},
 };
 

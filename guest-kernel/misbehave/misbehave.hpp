@@ -19,12 +19,14 @@ enum class Rule : std::uint8_t {
     dma_descriptor,       ///< puts a PRP list, or an indirect table, where nothing is mapped
     mmio_unmapped,        ///< reads where the device has no register
     mmio_width,           ///< reads a register with half, or twice, its width
+    mmio_order,           ///< writes a register in a state that forbids it
     mmio_doorbell,        ///< rings with a value, or for a queue, that cannot be
     mmio_poll_unbounded,  ///< goes on polling a register past the deadline it stated
     cmd_deadline,         ///< submits a command without a deadline
     cmd_lost,             ///< forgets a command: never looks at its completion
     cmd_duplicate,        ///< hands an id to the device that is outstanding
     cmd_late,             ///< gives a command up and unmaps its data before the device has it
+    cmd_recovery,         ///< outstays the deadline of a recovery's step
     flush_order,          ///< says that data is durable without having flushed it
 };
 

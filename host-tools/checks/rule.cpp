@@ -36,12 +36,25 @@ std::string Rule::missing(std::uint64_t feature, std::string_view what) const {
 
 std::span<const RuleInfo> rules() {
     static const std::vector<RuleInfo> all = {
-        dma_outside_mapping_rule(), dma_after_unmap_rule(),   dma_direction_rule(),
-        dma_descriptor_rule(),      dma_leak_rule(),          dma_double_map_rule(),
-        mmio_unmapped_rule(),       mmio_width_rule(),        mmio_doorbell_rule(),
-        mmio_poll_unbounded_rule(), cmd_deadline_rule(),      cmd_lost_rule(),
-        cmd_duplicate_rule(),       cmd_late_rule(),          flush_order_rule(),
-        iommu_fault_rule(),         iommu_stale_entry_rule(),
+        dma_outside_mapping_rule(),
+        dma_after_unmap_rule(),
+        dma_direction_rule(),
+        dma_descriptor_rule(),
+        dma_leak_rule(),
+        dma_double_map_rule(),
+        mmio_unmapped_rule(),
+        mmio_width_rule(),
+        mmio_order_rule(),
+        mmio_doorbell_rule(),
+        mmio_poll_unbounded_rule(),
+        cmd_deadline_rule(),
+        cmd_lost_rule(),
+        cmd_duplicate_rule(),
+        cmd_late_rule(),
+        cmd_recovery_rule(),
+        flush_order_rule(),
+        iommu_fault_rule(),
+        iommu_stale_entry_rule(),
     };
     return all;
 }

@@ -79,6 +79,7 @@ class Log:
             self.mark("queue_create", NVME, SQ, 0, 8, 0x10000)
             self.mark("queue_create", NVME, CQ, 0, 8, 0x11000)
         self.write(NVME_BAR + 0x14, 0)
+        self.read(NVME_BAR + 0x1C, 0)
         self.write(NVME_BAR + 0x24, 0x70007)
         self.write(NVME_BAR + 0x28, 0x10000)
         self.write(NVME_BAR + 0x30, 0x11000)

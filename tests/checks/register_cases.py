@@ -63,3 +63,83 @@ def _(about="64-bit registers in one access and in two, as NVMe allows; virtio's
         log.read(VIRTIO_BAR + 0x1000, 0, "virtio-pci-isr-virtio-blk", 1)
         log.write(VIRTIO_BAR + 0x3000, 0, NOTIFY, 2)
     return run(about, body)
+
+
+def device_again(log, *statuses):
+    for status in statuses:
+        log.write(VIRTIO_BAR + 0x14, status, COMMON, 1)
+        log.line(f"virtio_set_status vdev {VDEV:#x} val {status}")
+
+
+@case("mmio-order", "breaks-nvme-setup")
+def _(about="the admin queues' registers are written while the controller is enabled; it is enabled again without waiting"):
+    def body(log):
+        log.expect("mmio-order", NVME, NVME_BAR + 0x24, 4)
+        log.write(NVME_BAR + 0x24, 0x70007)
+        log.stop_nvme()
+        log.tail, log.head = {}, {}
+        log.write(NVME_BAR + 0x14, 0x460001)
+        log.read(NVME_BAR + 0x1C, 1)
+        log.write(NVME_BAR + 0x14, 0x460000)
+        log.expect("mmio-order", NVME, NVME_BAR + 0x14, 4)
+        log.write(NVME_BAR + 0x14, 0x460001)
+        log.write(NVME_BAR + 0x14, 0x460000)
+        log.read(NVME_BAR + 0x1C, 0)
+        log.start_nvme()
+    return run(about, body)
+
+
+@case("mmio-order", "breaks-nvme-not-ready")
+def _(about="a doorbell is written before the controller was seen to be ready"):
+    def body(log):
+        log.stop_nvme()
+        log.write(NVME_BAR + 0x14, 0x460001)
+        log.read(NVME_BAR + 0x1C, 0)
+        log.expect("mmio-order", NVME, NVME_BAR + 0x1000, 4)
+        log.write(NVME_BAR + 0x1000, 0)
+        log.read(NVME_BAR + 0x1C, 1)
+        log.write(NVME_BAR + 0x1000, 0)
+        log.write(NVME_BAR + 0x14, 0x460000)
+        log.read(NVME_BAR + 0x1C, 0)
+        log.tail, log.head = {}, {}
+        log.start_nvme()
+    return run(about, body)
+
+
+@case("mmio-order", "breaks-virtio")
+def _(about="a queue and features are set up while the device runs; bits of the status are taken back; a notification comes early"):
+    def body(log):
+        log.expect("mmio-order", VIRTIO, VIRTIO_BAR + 0x0C, 4)
+        log.write(VIRTIO_BAR + 0x0C, 0x244, COMMON)
+        log.expect("mmio-order", VIRTIO, VIRTIO_BAR + 0x18, 2)
+        log.write(VIRTIO_BAR + 0x18, 128, COMMON, 2)
+        log.expect("mmio-order", VIRTIO, VIRTIO_BAR + 0x14, 1)
+        log.write(VIRTIO_BAR + 0x14, 0xB, COMMON, 1)
+        log.line(f"virtio_set_status vdev {VDEV:#x} val 11")
+        log.expect("mmio-order", VIRTIO)
+        log.mark("doorbell", VIRTIO, SPLIT, 0, log.element)
+        device_again(log, 0xF, 0)
+        log.read(VIRTIO_BAR + 0x14, 0, COMMON, 1)
+        device_again(log, 1, 3)
+        log.expect("mmio-order", VIRTIO, VIRTIO_BAR + 0x14, 1)
+        log.write(VIRTIO_BAR + 0x14, 7, COMMON, 1)
+        device_again(log, 0xF)
+    return run(about, body)
+
+
+@case("mmio-order", "clean-again")
+def _(about="both devices are reset and set up again; BARs are mapped anew"):
+    def body(log):
+        log.stop_nvme()
+        log.stop_virtio()
+        log.tail, log.head = {}, {}
+        log.start_nvme()
+        log.start_virtio()
+        log.line("pci_update_mappings_del nvme 00:10.0 0,0xfebf0000+0x4000")
+        log.line("pci_update_mappings_add nvme 00:10.0 0,0xfebf0000+0x4000")
+        log.write(NVME_BAR + 0x14, 0)
+        log.read(NVME_BAR + 0x1C, 0)
+        log.write(NVME_BAR + 0x24, 0x70007)
+        log.write(NVME_BAR + 0x14, 0x460001)
+        log.read(NVME_BAR + 0x1C, 1)
+    return run(about, body)

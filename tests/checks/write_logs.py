@@ -9,6 +9,7 @@ import pathlib
 import foreign_cases  # noqa: F401: it adds to CASES
 import recovery_cases  # noqa: F401: same
 import register_cases  # noqa: F401: same
+import time_cases  # noqa: F401: same
 from cases import CASES, case, run
 from logs import *
 

@@ -22,7 +22,7 @@ DEBIAN = SOURCE / "build/guests/debian"
 PASS, FAIL, USAGE, INCOMPLETE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 RULES = ("dma-outside-mapping", "dma-after-unmap", "dma-direction", "dma-leak", "dma-double-map", "dma-descriptor",
-         "mmio-unmapped", "mmio-width", "mmio-doorbell", "mmio-poll-unbounded", "cmd-deadline", "cmd-lost", "cmd-duplicate",
+         "mmio-unmapped", "mmio-width", "mmio-order", "mmio-doorbell", "mmio-poll-unbounded", "cmd-deadline", "cmd-lost", "cmd-duplicate",
          "cmd-late", "flush-order")
 
 DEBIAN_GUEST = ("--kernel", str(DEBIAN / "vmlinuz"), "--initrd", str(DEBIAN / "initrd"))

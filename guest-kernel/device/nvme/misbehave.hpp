@@ -34,7 +34,7 @@ inline void misbehave_with_pointers(SubmissionEntry& entry, const Prp& prp, std:
     }
 }
 
-/// mmio-unmapped, mmio-width, mmio-doorbell, mmio-poll-unbounded.
+/// mmio-unmapped, mmio-width, mmio-order, mmio-doorbell, mmio-poll-unbounded.
 inline void misbehave_with_registers(const mmio::Window& registers, const block::QueueIdentity& queue,
                                      mmio::Register<std::uint32_t, mmio::Access::write_only> tail,
                                      std::size_t entries) {
@@ -46,6 +46,9 @@ inline void misbehave_with_registers(const mmio::Window& registers, const block:
     if (misbehave::take(Rule::mmio_width)) {
         constexpr mmio::Register<std::uint16_t> half{Registers::status.offset};
         (void)registers.read(half);
+    }
+    if (misbehave::take(Rule::mmio_order)) {
+        registers.write(Registers::admin_queue_sizes, registers.read(Registers::admin_queue_sizes));
     }
     if (misbehave::take(Rule::mmio_doorbell)) {
         const auto beyond = static_cast<std::uint32_t>(entries + 5);

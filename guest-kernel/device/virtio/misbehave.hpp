@@ -34,7 +34,8 @@ inline void misbehave_with_table(Descriptor& head, const Shared& tables) {
     }
 }
 
-/// mmio-unmapped, mmio-width, mmio-doorbell (of a queue that was never made), mmio-poll-unbounded.
+/// mmio-unmapped, mmio-width, mmio-order, mmio-doorbell (of a queue that was never made),
+/// mmio-poll-unbounded.
 inline void misbehave_with_registers(const mmio::Window& common, const mmio::Window& notify,
                                      std::size_t multiplier) {
     using misbehave::Rule;
@@ -45,6 +46,10 @@ inline void misbehave_with_registers(const mmio::Window& common, const mmio::Win
     if (misbehave::take(Rule::mmio_width)) {
         constexpr mmio::Register<std::uint16_t> twice{CommonRegisters::device_status.offset};
         (void)common.read(twice);
+    }
+    if (misbehave::take(Rule::mmio_order)) {
+        constexpr mmio::Register<std::uint32_t> driver_feature{0x0c};  // FEATURES_OK was said long ago
+        common.write(driver_feature, common.read(driver_feature));
     }
     constexpr std::uint16_t no_queue = 7;
     const mmio::Register<std::uint16_t> doorbell{no_queue * multiplier};

@@ -11,6 +11,7 @@ using trace::Kind;
 void World::see(const trace::Event& event) {
     now_ = place_of(event);
     change_ = {};
+    standstill_.see(event);
     guest_.see(event);
     devices_.see(event);
     nvme_.see(event);

@@ -10,6 +10,7 @@
 #include "checks/model/mappings.hpp"
 #include "checks/model/nvme.hpp"
 #include "checks/model/signals.hpp"
+#include "checks/model/standstill.hpp"
 #include "checks/model/virtio.hpp"
 
 namespace pv::checks {
@@ -43,6 +44,8 @@ class World {
 
     [[nodiscard]] const Virtio& virtio() const { return virtio_; }
 
+    [[nodiscard]] const Standstill& standstill() const { return standstill_; }
+
     /// What was wrong with the dma_map or dma_unmap marker that is being judged.
     [[nodiscard]] const Mappings::Change& change() const { return change_; }
 
@@ -61,6 +64,7 @@ class World {
     Ledger ledger_;
     Nvme nvme_;
     Virtio virtio_;
+    Standstill standstill_;
     Mappings::Change change_;
     Place now_;
 };

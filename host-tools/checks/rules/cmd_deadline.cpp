@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <utility>
 
 #include "checks/findings.hpp"
 #include "checks/limits.hpp"
@@ -45,7 +46,7 @@ class CmdDeadline final : public Rule {
     }
 
     void on_event(const trace::Event& event) override {
-        if (stands_still(event)) {
+        if (stands_still()) {
             return;
         }
         while (!due_.empty() && due_.begin()->time < event.time) {
@@ -84,29 +85,18 @@ class CmdDeadline final : public Rule {
         auto operator<=>(const Due&) const = default;
     };
 
-    /// QEMU cancels a disk's commands with its main loop held, when a queue is deleted or a controller
-    /// disabled: until its disk answers, no processor reaches a device and no other device an answer. That
-    /// is QEMU's time, not the guest's: it is added to what every command may take. It ends with the first
-    /// register access of a processor.
-    bool stands_still(const trace::Event& event) {
-        using trace::Kind;
-        if (event.kind == Kind::nvme_delete_sq ||
-            (event.kind == Kind::nvme_configure &&
-             (trace::get<Kind::nvme_configure, "value">(event) & 1) == 0)) {
-            still_since_ = still_since_ < 0 ? event.time : still_since_;
-        } else if (still_since_ >= 0 && event.cpu >= 0 &&
-                   (event.kind == Kind::mmio_read || event.kind == Kind::mmio_write)) {
-            const std::int64_t stood = event.time - still_since_;
-            still_since_ = -1;
-            if (stood > limits().clock_tolerance) {
-                std::set<Due> later;
-                for (const Due& due : due_) {
-                    later.insert({due.time + stood, due.serial});
-                }
-                due_ = std::move(later);
+    /// Time that QEMU took from the machine is added to what every command may take.
+    bool stands_still() {
+        const std::int64_t stood = world().standstill().total() - stood_;
+        if (stood > limits().clock_tolerance) {
+            std::set<Due> later;
+            for (const Due& due : due_) {
+                later.insert({due.time + stood, due.serial});
             }
+            due_ = std::move(later);
         }
-        return still_since_ >= 0;
+        stood_ += stood;
+        return world().standstill().now();
     }
 
     void watch(const Command& command, std::int64_t time) {
@@ -154,8 +144,8 @@ class CmdDeadline final : public Rule {
         return draft;
     }
 
-    std::int64_t still_since_ = -1;  ///< QEMU's main loop is held since then; negative: it is not
-    bool ending_ = false;            ///< the host has begun to end the guest
+    std::int64_t stood_ = 0;  ///< Standstill::total() that was added so far
+    bool ending_ = false;     ///< the host has begun to end the guest
     std::set<Due> due_;
     std::uint64_t stated_ = 0;
     std::uint64_t unstated_ = 0;

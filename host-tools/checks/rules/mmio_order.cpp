@@ -53,11 +53,6 @@ class MmioOrder final : public Rule {
                     notified(event, static_cast<Bdf>(event.args[0]), nullptr);
                 }
                 break;
-            case Kind::pci_bar_map:
-            case Kind::pci_bar_unmap:
-                // Also what a reset of the machine does: nothing is known of the device any more.
-                devices_.erase(static_cast<Bdf>(event.args[0]));
-                break;
             default:
                 break;
         }

@@ -22,16 +22,17 @@ std::vector<std::string> selected(std::vector<std::string> words) {
 }
 
 TEST(SelectRules, EveryRuleByDefault) {
-    EXPECT_EQ(selected({}).size(), 17U);
+    EXPECT_EQ(selected({}).size(), 19U);
     EXPECT_EQ(selected({"all"}), selected({}));
 }
 
 TEST(SelectRules, PatternsAndExclusions) {
-    EXPECT_EQ(selected({"mmio-*"}), (std::vector<std::string>{"mmio-unmapped", "mmio-width", "mmio-doorbell",
-                                                              "mmio-poll-unbounded"}));
+    EXPECT_EQ(selected({"mmio-*"}), (std::vector<std::string>{"mmio-unmapped", "mmio-width", "mmio-order",
+                                                              "mmio-doorbell", "mmio-poll-unbounded"}));
     EXPECT_EQ(selected({"cmd-*,-cmd-lost", "flush-order"}),
-              (std::vector<std::string>{"cmd-deadline", "cmd-duplicate", "cmd-late", "flush-order"}));
-    EXPECT_EQ(selected({"-dma-leak"}).size(), 16U);
+              (std::vector<std::string>{"cmd-deadline", "cmd-duplicate", "cmd-late", "cmd-recovery",
+                                        "flush-order"}));
+    EXPECT_EQ(selected({"-dma-leak"}).size(), 18U);
     EXPECT_EQ(selected({"*-un*"}),
               (std::vector<std::string>{"dma-after-unmap", "mmio-unmapped", "mmio-poll-unbounded"}));
 }
