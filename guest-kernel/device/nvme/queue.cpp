@@ -133,7 +133,7 @@ void Queue::drain() {
             arrived(completion->command, completion->status, completion->result);
         }
     }
-    if (any) {
+    if (any && !silent_) {
         const std::uint16_t head = pair_.completion_head();
         marker::doorbell(identity().device, marker::QueueKind::nvme_completion, identity().number, head);
         if (shadow_head_.ring(head)) {
@@ -171,6 +171,7 @@ void Queue::renew() {
         pair_.restart();
         shadow_tail_.restart();
         shadow_head_.restart();
+        silent_ = false;
         mark_created();
     });
 }

@@ -65,6 +65,12 @@ class Queue final : public block::CommandQueue {
 
     [[nodiscard]] std::size_t entries() const { return pair_.entries(); }
 
+    /// The controller is about to forget the queue: no doorbell of it is rung from here on, whoever looks at
+    /// what is left in it, until `renew`.
+    void silence() {
+        locked([&] { silent_ = true; });
+    }
+
     /// The controller does not know of the queue any more, and nothing is outstanding: both rings are empty
     /// again, in the same memory, for a queue of the same number. Emits queue_delete and queue_create.
     void renew();
@@ -99,6 +105,7 @@ class Queue final : public block::CommandQueue {
     mmio::Register<std::uint32_t, mmio::Access::write_only> head_{0};
     ShadowDoorbell shadow_tail_;
     ShadowDoorbell shadow_head_;
+    bool silent_ = false;        ///< under the lock
     Trouble trouble_ = nullptr;  ///< both under the lock
     void* trouble_context_ = nullptr;
 };

@@ -61,6 +61,13 @@ Duration Service::ready_timeout() const {
 
 Result<> Service::disable(marker::ResetReason reason) {
     marker::device_reset(device(), reason);
+    // An interrupt that was on its way may still be looked at: there are no doorbells for it to ring then.
+    for (auto& queue : io_) {
+        queue->silence();
+    }
+    if (admin_ != nullptr) {
+        admin_->silence();
+    }
     const std::uint32_t configuration = registers_.read(Registers::configuration);
     if ((configuration & Configuration::enable) != 0) {
         registers_.write(Registers::configuration,
@@ -289,6 +296,7 @@ Result<> Service::delete_queue(std::size_t index) {
     // The deletion completes after all commands were completed or aborted (5.6). What was completed is in the
     // completion queue; the others get no answer any more.
     queue.interrupt();
+    queue.silence();
     queue.fail_all(Error::interrupted);
     entry.opcode = static_cast<std::uint8_t>(AdminOpcode::delete_completion_queue);
     (void)PV_TRY(admin(entry, "delete completion queue"));
