@@ -52,7 +52,8 @@ namespace {
 
 struct Held {
     std::uint64_t objects = 0;
-    std::uint64_t frames = 0;
+    std::uint64_t frames =
+        0;  ///< free, or a slab: how many slabs the same objects fill is up to where they lie
     std::uint64_t mappings = 0;
 
     static Held now() {
@@ -60,15 +61,18 @@ struct Held {
         task::sleep(Duration::milliseconds(2));  // the drainers' own blocks
         memory::drain_heap();
         const dma::Statistics dma = dma::statistics();
-        return {memory::heap_statistics().objects, memory::frame_statistics().free, dma.live + dma.abandoned};
+        const memory::HeapStatistics heap = memory::heap_statistics();
+        return {heap.objects, memory::frame_statistics().free + heap.slabs * (memory::slab_bytes / page_size),
+                dma.live + dma.abandoned};
     }
 };
 
 constexpr std::uint64_t allocations_max = 400;
 
-// Frames that other CPUs' stocks of objects keep in use as slabs.
+// The last thread that ended on a CPU keeps its stack until that CPU switches again, and an IOMMU's domain
+// keeps the tables of addresses it once used: a few frames, and no more with time.
 std::uint64_t slack() {
-    return 8 + 32 * std::uint64_t{arch::cpu_count() - 1};
+    return 4 + 4 * std::uint64_t{arch::cpu_count()};
 }
 
 // `operation` is called with its first allocation failing, then its second, ... until none fails. It undoes
