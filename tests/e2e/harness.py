@@ -19,6 +19,8 @@ PARAVANE = BUILD / "bin/paravane"
 LIBRARY = BUILD / "lib/paravane"
 DEBIAN = SOURCE / "build/guests/debian"
 
+LONGEST_TMPDIR = 28  # characters (host-tools/domain/scratch.cpp)
+
 PASS, FAIL, USAGE, INCOMPLETE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 RULES = ("dma-outside-mapping", "dma-after-unmap", "dma-direction", "dma-leak", "dma-double-map", "dma-descriptor",
@@ -68,11 +70,13 @@ class Workplace:
 
     def __init__(self):
         self.mark = uuid.uuid4().hex
-        # Two folders: what the test asks for (folder), and what the command uses for itself (temporary; a short path,
-        # for UNIX sockets lie in it).
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="e2e."))
-        self.temporary = self.folder / "tmp"
+        # Two folders: what the test asks for (folder), and what the command uses for itself (temporary). UNIX sockets lie
+        # in the second: with a longer path the command would use /tmp, and the tests would look at the wrong place.
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="e"))
+        self.temporary = self.folder / "t"
         self.temporary.mkdir()
+        if len(str(self.temporary)) > LONGEST_TMPDIR:
+            raise AssertionError(f"{self.temporary} is too long for what the command keeps there: set TMPDIR to a shorter path")
 
     def environment(self, **changes):
         environment = {**os.environ, "TMPDIR": str(self.temporary), "PV_E2E": self.mark}
