@@ -12,16 +12,24 @@ namespace pv::task {
 enum class Rank : std::uint8_t {
     // sleeping (Mutex)
     exercise = 1,         ///< the workload's own books
-    device_registry = 2,  ///< lists of devices
-    block_device = 4,     ///< a block device as a whole: recovery, shutdown
-    controller = 6,       ///< a controller's admin work
-    sleeping_leaf = 9,    ///< tests; taken last of the sleeping ones
+    file_position = 2,    ///< an open file's position, for the length of a read or write
+    file = 3,             ///< a file's contents against other writers, a pipe, a terminal
+    device_registry = 6,  ///< lists of devices
+    block_device = 8,     ///< a block device as a whole: recovery, shutdown
+    controller = 10,      ///< a controller's admin work
+    sleeping_leaf = 13,   ///< tests; taken last of the sleeping ones
 
     // spinning (SpinLock), interrupts off while held
+    context = 16,        ///< where a process stands: root and current directory
+    descriptors = 17,    ///< a process's table of descriptors
+    file_tree = 18,      ///< names of one file system
+    file_pages = 19,     ///< pages of one file
     queue = 20,          ///< a submission queue or virtqueue: slots, rings
     dma = 24,            ///< mappings of devices and the quarantine
     iommu = 26,          ///< an IOMMU's queue of commands
     interrupt = 28,      ///< the table of interrupt vectors
+    poll = 30,           ///< who watches the readiness of one file
+    epoll = 31,          ///< what one epoll instance found ready
     wait_queue = 32,     ///< the waiters of one wait queue
     thread = 34,         ///< a thread's end and its joiner
     scheduler = 36,      ///< a CPU's run queues and timers
@@ -47,6 +55,22 @@ constexpr std::string_view to_string(Rank rank) {
             return "controller";
         case Rank::sleeping_leaf:
             return "sleeping leaf";
+        case Rank::file_position:
+            return "file position";
+        case Rank::file:
+            return "file";
+        case Rank::context:
+            return "context";
+        case Rank::descriptors:
+            return "descriptors";
+        case Rank::file_tree:
+            return "file tree";
+        case Rank::file_pages:
+            return "file pages";
+        case Rank::poll:
+            return "poll";
+        case Rank::epoll:
+            return "epoll";
         case Rank::queue:
             return "queue";
         case Rank::dma:
@@ -82,7 +106,7 @@ constexpr std::string_view to_string(Rank rank) {
 }
 
 constexpr bool may_sleep_holding(Rank rank) {
-    return rank < Rank::queue;
+    return rank < Rank::context;
 }
 
 }  // namespace pv::task

@@ -1,0 +1,36 @@
+// Civil time as an offset to the monotonic clock.
+// SPDX-License-Identifier: MIT
+#include "base/wall_time.hpp"
+
+#include <atomic>
+
+namespace pv {
+namespace {
+
+constexpr std::int64_t second = 1'000'000'000;
+
+// Nanoseconds: 292 years to either side.
+constinit std::atomic<std::int64_t> offset{0};
+
+std::int64_t since_boot() {
+    return static_cast<std::int64_t>(now().since_boot().to_nanoseconds());
+}
+
+}  // namespace
+
+Timestamp wall_time() {
+    const std::int64_t total = since_boot() + offset.load(std::memory_order_relaxed);
+    std::int64_t seconds = total / second;
+    std::int64_t rest = total % second;
+    if (rest < 0) {
+        rest += second;
+        --seconds;
+    }
+    return {seconds, static_cast<std::uint32_t>(rest)};
+}
+
+void set_wall_time(Timestamp time) {
+    offset.store(time.seconds * second + time.nanoseconds - since_boot(), std::memory_order_relaxed);
+}
+
+}  // namespace pv

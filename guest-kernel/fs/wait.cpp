@@ -1,0 +1,55 @@
+// Waits of programs, over wait queues.
+// SPDX-License-Identifier: MIT
+#include "fs/wait.hpp"
+
+#include <atomic>
+
+namespace pv::fs {
+namespace {
+
+constinit std::atomic<InterruptionCheck> interruption_check{nullptr};
+
+}  // namespace
+
+void set_interruption_check(InterruptionCheck check) {
+    interruption_check.store(check, std::memory_order_release);
+}
+
+bool is_interrupted() {
+    const InterruptionCheck check = interruption_check.load(std::memory_order_acquire);
+    return check != nullptr && check();
+}
+
+Outcome<> wait(task::WaitQueue& queue, Deadline deadline, FunctionRef<bool()> predicate) {
+    bool holds = false;
+    const Result<> waited = queue.wait(deadline, [&] {
+        holds = predicate();
+        return holds || is_interrupted();
+    });
+    if (holds) {
+        return {};
+    }
+    return fail(waited ? Errno::eintr : Errno::etimedout);
+}
+
+MutexGuard::MutexGuard(task::Mutex& mutex) : mutex_(mutex) {
+    lock();
+}
+
+MutexGuard::~MutexGuard() {
+    if (held_) {
+        unlock();
+    }
+}
+
+void MutexGuard::lock() {
+    // A wait without end cannot time out.
+    held_ = mutex_.lock(Deadline::never("a lock of files is held for one operation")).has_value();
+}
+
+void MutexGuard::unlock() {
+    held_ = false;
+    mutex_.unlock();
+}
+
+}  // namespace pv::fs

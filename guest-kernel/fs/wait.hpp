@@ -1,0 +1,42 @@
+// Waiting on behalf of a program: until something holds, a deadline passes, or a signal comes.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "base/deadline.hpp"
+#include "base/errno.hpp"
+#include "base/function_ref.hpp"
+#include "task/lock.hpp"
+#include "task/wait_queue.hpp"
+
+namespace pv::fs {
+
+/// Whether the running thread has a signal to take, so that a wait must end. Any thread, any context that may
+/// take spinlocks; must not sleep. Whoever sends a signal makes it true first and unparks the thread then.
+using InterruptionCheck = bool (*)();
+
+/// Set once, before there is a process; until then nothing interrupts.
+void set_interruption_check(InterruptionCheck check);
+[[nodiscard]] bool is_interrupted();
+
+/// As WaitQueue::wait. Errors: eintr (a signal came first), etimedout (the deadline passed).
+[[nodiscard]] Outcome<> wait(task::WaitQueue& queue, Deadline deadline, FunctionRef<bool()> predicate);
+
+/// Holds a lock of files for as long as it lives. Such locks are held for one operation, never while a
+/// program is waited for, so taking one has no deadline.
+class MutexGuard {
+  public:
+    explicit MutexGuard(task::Mutex& mutex);
+    MutexGuard(const MutexGuard&) = delete;
+    MutexGuard& operator=(const MutexGuard&) = delete;
+    ~MutexGuard();
+
+    /// For a wait in the middle.
+    void unlock();
+    void lock();
+
+  private:
+    task::Mutex& mutex_;
+    bool held_ = false;
+};
+
+}  // namespace pv::fs
