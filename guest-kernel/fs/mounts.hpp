@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <string_view>
+
 #include "base/function_ref.hpp"
 #include "base/ref.hpp"
 #include "fs/node.hpp"
@@ -40,7 +44,7 @@ class Mount final : public RefCounted {
 
     [[nodiscard]] Node& root() const { return *root_; }
 
-    [[nodiscard]] MountFlags flags() const { return flags_; }
+    [[nodiscard]] MountFlags flags() const { return flags_.load(std::memory_order_relaxed); }
 
     [[nodiscard]] std::string_view kind() const { return {kind_.data()}; }
 
@@ -55,9 +59,11 @@ class Mount final : public RefCounted {
     Mount() = default;
     ~Mount() override;
 
+    void set(MountFlags flags) { flags_.store(flags, std::memory_order_relaxed); }
+
     Ref<Node> root_;
     Location point_;  ///< guarded by the table's lock
-    MountFlags flags_;
+    std::atomic<MountFlags> flags_{};
     std::array<char, 32> kind_{};
     std::array<char, 32> source_{};
     Mount* next_ = nullptr;  ///< in the table, which owns one part of each

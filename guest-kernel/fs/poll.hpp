@@ -48,7 +48,7 @@ class Watcher {
     virtual void notify(std::uint32_t events) = 0;
 
   protected:
-    ~Watcher() = default;
+    virtual ~Watcher() = default;
 
   private:
     friend class PollQueue;

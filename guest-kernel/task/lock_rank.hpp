@@ -22,8 +22,9 @@ enum class Rank : std::uint8_t {
     // spinning (SpinLock), interrupts off while held
     context = 16,        ///< where a process stands: root and current directory
     descriptors = 17,    ///< a process's table of descriptors
-    file_tree = 18,      ///< names of one file system
-    file_pages = 19,     ///< pages of one file
+    mounts = 18,         ///< which file systems are where
+    file_tree = 19,      ///< names of one file system
+    file_pages = 21,     ///< pages of one file
     queue = 20,          ///< a submission queue or virtqueue: slots, rings
     dma = 24,            ///< mappings of devices and the quarantine
     iommu = 26,          ///< an IOMMU's queue of commands
@@ -63,6 +64,8 @@ constexpr std::string_view to_string(Rank rank) {
             return "context";
         case Rank::descriptors:
             return "descriptors";
+        case Rank::mounts:
+            return "mounts";
         case Rank::file_tree:
             return "file tree";
         case Rank::file_pages:
