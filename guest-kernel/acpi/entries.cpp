@@ -144,6 +144,7 @@ PhysicalAddress read_fadt(std::span<const std::byte> table, Tables& tables) {
         fixed.reset_port = static_cast<std::uint16_t>(reset->address.get());
         fixed.reset_value = read_at<std::uint8_t>(table, spec::fadt_reset_value).value_or(0);
     }
+    fixed.century_register = read_at<std::uint8_t>(table, spec::fadt_century).value_or(0);
     tables.fixed = fixed;
     std::uint64_t dsdt = read_at<le64>(table, spec::fadt_x_dsdt).value_or(le64{});
     if (dsdt == 0) {

@@ -153,6 +153,7 @@ inline constexpr std::size_t fadt_pm1a_control = 64;
 inline constexpr std::size_t fadt_pm1b_control = 68;
 inline constexpr std::size_t fadt_pm_timer = 76;
 inline constexpr std::size_t fadt_pm_timer_length = 91;
+inline constexpr std::size_t fadt_century = 108;
 inline constexpr std::size_t fadt_flags = 112;
 inline constexpr std::size_t fadt_reset_register = 116;
 inline constexpr std::size_t fadt_reset_value = 128;

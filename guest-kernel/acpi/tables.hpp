@@ -51,7 +51,8 @@ struct FixedHardware {
     bool pm_timer_32_bit = false;
     std::uint16_t reset_port = 0;  ///< 0 = none
     std::uint8_t reset_value = 0;
-    std::uint8_t sleep_type_s5_a = 0;  ///< SLP_TYPa of \_S5, from the DSDT; 0 where it was not found
+    std::uint8_t century_register = 0;  ///< of the real-time clock, 0 = none
+    std::uint8_t sleep_type_s5_a = 0;   ///< SLP_TYPa of \_S5, from the DSDT; 0 where it was not found
     std::uint8_t sleep_type_s5_b = 0;
 };
 

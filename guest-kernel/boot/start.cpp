@@ -22,6 +22,7 @@
 #include "boot/promises.hpp"
 #include "boot/start_info.hpp"
 #include "boot/tests.hpp"
+#include "boot/wall_clock.hpp"
 #include "boot/workload.hpp"
 #include "device/serial/console.hpp"
 #include "memory/device_map.hpp"
@@ -210,6 +211,7 @@ extern "C" [[noreturn]] void pv_start(std::uint64_t start_info) {
     const arch::ClockSource clock = arch::start_clock(fixed ? fixed->pm_timer : std::uint16_t{0});
     log::info("clock: time stamp counter at {} kHz, measured against {}", clock.hertz / 1000, clock.name);
     start_interrupts();
+    start_wall_clock(fixed ? fixed->century_register : std::uint8_t{0});
 
     if (const Result<> scheduler = task::Scheduler::start_on_this_cpu(); !scheduler) {
         panic("no memory for the scheduler");

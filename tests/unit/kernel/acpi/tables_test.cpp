@@ -47,6 +47,7 @@ Bytes fadt() {
     set(spec::fadt_dsdt, le32(0x7000));
     set(spec::fadt_pm1a_control, le32(0x604));
     set(spec::fadt_pm_timer, le32(0x608));
+    set(spec::fadt_century, std::uint8_t{0x32});
     set(spec::fadt_flags, le32(spec::fadt_flag_timer_32_bit | spec::fadt_flag_reset_supported));
     set(spec::fadt_reset_register, spec::GenericAddress{1, 8, 0, 0, 0xcf9});
     set(spec::fadt_reset_value, std::uint8_t{0xf});
@@ -118,6 +119,7 @@ TEST_F(AcpiTest, ReadsAnOrdinaryMachine) {
     EXPECT_EQ(tables->fixed->pm1a_control, 0x604);
     EXPECT_EQ(tables->fixed->pm_timer, 0x608);
     EXPECT_TRUE(tables->fixed->pm_timer_32_bit);
+    EXPECT_EQ(tables->fixed->century_register, 0x32);
     EXPECT_EQ(tables->fixed->reset_port, 0xcf9);
     EXPECT_EQ(tables->fixed->sleep_type_s5_a, 5);
     EXPECT_EQ(tables->fixed->sleep_type_s5_b, 1);
