@@ -96,8 +96,8 @@ TEST_P(FaultMistakes, PointAtTheWord) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, FaultMistakes,
-    testing::Values(Mistake{"", "the end is no action", "stall, delay or fail"},
-                    Mistake{"stop disk0 read", "word 1, 'stop',", "stall, delay or fail"},
+    testing::Values(Mistake{"", "the end is no action", "stall, delay, fail, corrupt or reorder"},
+                    Mistake{"stop disk0 read", "word 1, 'stop',", "stall, delay, fail, corrupt or reorder"},
                     Mistake{"stall", "the end is no disk", "disk0"},
                     Mistake{"stall sda read", "word 2, 'sda',", "disk0"},
                     Mistake{"stall disk00 read", "word 2, 'disk00',", "disk0"},

@@ -300,13 +300,14 @@ TEST_F(NvmeTest, DoorbellsInMemoryNeedFewRegisters) {
 TEST_F(NvmeTest, DoorbellsInMemorySurviveARecovery) {
     bring_up({.admin = 0x100});
     for (const bool reset : {false, true}) {
-        std::atomic<int> left = 1;
-        fake_->judge([&](std::uint16_t queue, const SubmissionEntry& entry) {
+        // The device lives longer than this function does.
+        fake_->judge([reset, held = std::make_shared<std::atomic<bool>>(false)](
+                         std::uint16_t queue, const SubmissionEntry& entry) {
             if (queue == 0) {
                 const bool abort = entry.opcode == static_cast<std::uint8_t>(AdminOpcode::abort);
                 return abort && reset ? FakeAnswer{.fate = FakeFate::hold} : FakeAnswer{};
             }
-            return left-- > 0 ? FakeAnswer{.fate = FakeFate::hold} : FakeAnswer{};
+            return held->exchange(true) ? FakeAnswer{} : FakeAnswer{.fate = FakeFate::hold};
         });
         for (int i = 0; i < 20; ++i) {
             EXPECT_TRUE(read(0, 8, 10_s)) << log();

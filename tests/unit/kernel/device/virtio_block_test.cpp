@@ -134,10 +134,11 @@ TEST_P(VirtioRingsTest, AnswersNobodyWaitsForTouchNothing) {
 TEST_P(VirtioRingsTest, OneRequestAnsweredTwice) {
     serve();
     write(10, 8);
-    std::atomic<int> left = 1;
-    fake_->judge([&](std::uint16_t, BlockRequest, std::uint64_t) {
-        return left-- > 0 ? FakeAnswer{.fate = FakeFate::twice} : FakeAnswer{};
-    });
+    // The device lives longer than this function does.
+    fake_->judge(
+        [answered = std::make_shared<std::atomic<bool>>(false)](std::uint16_t, BlockRequest, std::uint64_t) {
+            return answered->exchange(true) ? FakeAnswer{} : FakeAnswer{.fate = FakeFate::twice};
+        });
     EXPECT_TRUE(read(10, 8, 10_s));
     // Alone it is not even looked at; behind another request it is refused.
     EXPECT_TRUE(read(10, 8, 10_s));

@@ -82,10 +82,11 @@ TEST_F(VirtioConsoleTest, SaysWhatTheLogSaysInOrder) {
 
 TEST_F(VirtioConsoleTest, StalledOneIsResetAndWhoLogsNeverWaits) {
     bring_up();
-    std::atomic<int> left = 1;
-    fake_->judge([&](std::uint16_t, BlockRequest, std::uint64_t) {
-        return left-- > 0 ? FakeAnswer{.fate = FakeFate::hold} : FakeAnswer{};
-    });
+    // The device lives longer than this function does.
+    fake_->judge(
+        [held = std::make_shared<std::atomic<bool>>(false)](std::uint16_t, BlockRequest, std::uint64_t) {
+            return held->exchange(true) ? FakeAnswer{} : FakeAnswer{.fate = FakeFate::hold};
+        });
     const Instant begun = now();
     log::info("held at first");
     EXPECT_LT(now() - begun, 1_s);
