@@ -80,13 +80,16 @@ def tidy_complaints(build, analyzer):
         path = os.path.relpath(command["file"], TOP)
         if path.split("/")[0] in ("host-tools", "qemu-plugins") and path.endswith(".cpp"):
             words = [word for word in command["command"].split() if not GCC_ONLY.fullmatch(word)]
+            while "-include" in words:  # GCC's precompiled header
+                at = words.index("-include")
+                del words[at:at + 2]
             chosen[path] = {**command, "command": " ".join([*words, "-w"])}
     if not chosen:
         return ["nothing to look at: no product code among the compile commands"]
     folder = pathlib.Path(build, "tidy")
     folder.mkdir(exist_ok=True)
     (folder / "compile_commands.json").write_text(json.dumps(list(chosen.values())))
-    checks = ["-checks=-*,clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-unix.*"] if analyzer else []
+    checks = ["-checks=-*,clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-unix.*,performance-unnecessary-value-param"] if analyzer else []
 
     def look(path):
         result = subprocess.run(["clang-tidy-19", "--quiet", "-p", folder, *checks, path], cwd=TOP, stdout=subprocess.PIPE,
@@ -105,7 +108,9 @@ def main(arguments):
         found = [f"{name}: {line}" for name, rule in rules.RULES.items() for line in rule(files)]
         print(f"{len(files)} files, {len(rules.RULES)} rules, {len(found)} complaints")
     elif what == "documents":
-        tests = ctest_names(arguments[1])
+        # ci/test builds the unit tests in another tree.
+        others = filter(None, os.environ.get("PV_OTHER_TREES", "").split(":"))
+        tests = {name: labels for build in (arguments[1], *others) for name, labels in ctest_names(build).items()}
         found = list(rules.named_tests(read(), tests))
         print(f"{len(tests)} tests, {len(found)} complaints")
     elif what == "format":
