@@ -27,7 +27,7 @@
 
 #define PV_MARKER_MAGIC 0x5056u
 #define PV_MARKER_VERSION_MAJOR 1u
-#define PV_MARKER_VERSION_MINOR 1u
+#define PV_MARKER_VERSION_MINOR 2u
 #define PV_MARKER_VERSION ((PV_MARKER_VERSION_MAJOR << 16) | PV_MARKER_VERSION_MINOR)
 
 /* Features: what a guest promises to mark without exception. A rule that needs a promise the guest did not
@@ -38,12 +38,21 @@ enum pv_marker_feature {
     PV_FEATURE_QUEUES = 1 << 2,     /* every queue_* and doorbell */
     PV_FEATURE_WAITS = 1 << 3,      /* every wait_begin and wait_end */
     PV_FEATURE_DURABILITY = 1 << 4, /* every durable_begin and durable_end */
+    PV_FEATURE_PROTECTION =
+        1 << 5, /* every memory_protect and memory_unprotect: code and page tables at least */
 };
 
 enum pv_dma_direction {
     PV_DMA_TO_DEVICE = 1,   /* the device reads memory */
     PV_DMA_FROM_DEVICE = 2, /* the device writes memory */
     PV_DMA_BIDIRECTIONAL = 3,
+};
+
+/* Why no device may write some memory. */
+enum pv_protection {
+    PV_PROTECT_CODE = 1,    /* the kernel's code and constants */
+    PV_PROTECT_TABLE = 2,   /* a table that translates addresses, of a processor or an IOMMU */
+    PV_PROTECT_PRIVATE = 3, /* pages of one owner alone: a process's, secrets */
 };
 
 enum pv_device_kind {
@@ -78,6 +87,7 @@ enum pv_wait_kind {
     PV_WAIT_REGISTER = 1, /* polls a device register; object = its physical address */
     PV_WAIT_QUEUE = 2,    /* a thread sleeps on a wait queue; object = the queue's virtual address */
     PV_WAIT_MEMORY = 3,   /* polls a word of memory that a device writes; object = its physical address */
+    PV_WAIT_IDLE = 4, /* a thread sleeps until there is work, which needs no deadline; object as QUEUE's */
 };
 
 enum pv_wait_result {
@@ -129,6 +139,9 @@ enum pv_recovery_reason {
  * dma_quarantine  the owner gave up on the memory, which stays mapped and is not reused
  * dma_fault       the IOMMU refused the device's access to bus address `iova`, and told the guest; reason = the
  *                 unit's number for it; write: 1 or 0, 2 where the unit does not say
+ * memory_protect  from here on no device may write [physical, physical+length); kind (pv_protection). Stands
+ *                 before the memory holds what is protected
+ * memory_unprotect the same bytes serve something else from here on
  * queue_create    kind (pv_queue_kind), queue = the device's number for it, entries, bus address of the ring
  *                 (a virtqueue's descriptor table). For a virtqueue, queue_areas comes first.
  * queue_areas     bus addresses of a virtqueue's driver (available) and device (used) areas
@@ -167,6 +180,8 @@ enum pv_recovery_reason {
     M(0x0011, dma_unmap, device, mapping, bus, length, _, _)                        \
     M(0x0012, dma_quarantine, device, mapping, bus, length, _, _)                   \
     M(0x0013, dma_fault, device, reason, iova, write, _, _)                         \
+    M(0x0014, memory_protect, physical, length, kind, _, _, _)                      \
+    M(0x0015, memory_unprotect, physical, length, _, _, _, _)                       \
     M(0x0020, queue_create, device, kind, queue, entries, ring, _)                  \
     M(0x0021, queue_areas, device, queue, driver_area, device_area, _, _)           \
     M(0x0022, queue_delete, device, kind, queue, _, _, _)                           \

@@ -22,6 +22,12 @@ void record(std::uint32_t number, std::uint64_t a0, std::uint64_t a1, std::uint6
 /// PCI address as markers name it: segment << 16 | bus << 8 | device << 3 | function.
 enum class Device : std::uint32_t {};
 
+enum class Protection : std::uint8_t {
+    code = PV_PROTECT_CODE,
+    table = PV_PROTECT_TABLE,
+    private_pages = PV_PROTECT_PRIVATE,
+};
+
 enum class DeviceKind : std::uint8_t {
     other = PV_DEVICE_OTHER,
     nvme = PV_DEVICE_NVME,
@@ -61,6 +67,7 @@ enum class WaitKind : std::uint8_t {
     device_register = PV_WAIT_REGISTER,
     queue = PV_WAIT_QUEUE,
     memory = PV_WAIT_MEMORY,
+    idle = PV_WAIT_IDLE,
 };
 
 enum class WaitResult : std::uint8_t { satisfied = PV_WAIT_SATISFIED, timed_out = PV_WAIT_TIMED_OUT };
@@ -137,6 +144,14 @@ inline void dma_quarantine(Device device, std::uint64_t mapping, BusAddress bus,
 
 inline void dma_fault(Device device, std::uint64_t reason, std::uint64_t iova, std::uint64_t write) {
     PV_EMIT(dma_fault, detail::number(device), reason, iova, write, 0, 0);
+}
+
+inline void memory_protect(PhysicalAddress physical, std::uint64_t length, Protection kind) {
+    PV_EMIT(memory_protect, physical.value(), length, detail::number(kind), 0, 0, 0);
+}
+
+inline void memory_unprotect(PhysicalAddress physical, std::uint64_t length) {
+    PV_EMIT(memory_unprotect, physical.value(), length, 0, 0, 0, 0);
 }
 
 inline void queue_create(Device device, QueueKind kind, std::uint64_t queue, std::uint64_t entries,

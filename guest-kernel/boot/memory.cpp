@@ -9,6 +9,7 @@
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/page_table.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "base/marker.hpp"
 #include "base/panic.hpp"
 #include "memory/buddy.hpp"
 #include "memory/direct_map.hpp"
@@ -97,10 +98,14 @@ class FinalTables {
   public:
     explicit FinalTables(BootAllocator& frames)
         : frames_(frames), table_(PhysicalAddress(frames.take(page_size))) {
+        marker::memory_protect(table_.root(), page_size, marker::Protection::table);
         std::memset(to_pointer(table_.root()), 0, page_size);
     }
 
     void map_image() {
+        marker::memory_protect(arch::image_physical(pv_text_start),
+                               static_cast<std::uint64_t>(pv_rodata_end - pv_text_start),
+                               marker::Protection::code);
         map_part(pv_text_start, pv_rodata_start, arch::Access::read_execute);
         map_part(pv_rodata_start, pv_rodata_end, arch::Access::read);
         // Data, without the guard page below each of the two boot stacks.

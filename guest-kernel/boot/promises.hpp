@@ -9,9 +9,11 @@
 
 namespace pv::boot {
 
-/// Every mapping, command, queue, wait and durability request is marked, without exception.
-inline constexpr std::uint64_t promised_features =
-    PV_FEATURE_DMA | PV_FEATURE_COMMANDS | PV_FEATURE_QUEUES | PV_FEATURE_WAITS | PV_FEATURE_DURABILITY;
+/// Every mapping, command, queue, wait, durability request, page table and the code are marked, without
+/// exception.
+inline constexpr std::uint64_t promised_features = PV_FEATURE_DMA | PV_FEATURE_COMMANDS | PV_FEATURE_QUEUES |
+                                                   PV_FEATURE_WAITS | PV_FEATURE_DURABILITY |
+                                                   PV_FEATURE_PROTECTION;
 
 /// How long after a deadline this kernel has acted at the latest. Threads are woken by a timer and run at
 /// once; the rest is for a host that shares its processors.

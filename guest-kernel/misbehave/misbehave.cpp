@@ -20,6 +20,7 @@ constexpr std::array names = {
     Name{"dma-direction", Rule::dma_direction},
     Name{"dma-leak", Rule::dma_leak},
     Name{"dma-double-map", Rule::dma_double_map},
+    Name{"dma-protected", Rule::dma_protected},
     Name{"dma-descriptor", Rule::dma_descriptor},
     Name{"mmio-unmapped", Rule::mmio_unmapped},
     Name{"mmio-width", Rule::mmio_width},
@@ -32,6 +33,7 @@ constexpr std::array names = {
     Name{"cmd-late", Rule::cmd_late},
     Name{"cmd-recovery", Rule::cmd_recovery},
     Name{"flush-order", Rule::flush_order},
+    Name{"wait-unbounded", Rule::wait_unbounded},
 };
 
 }  // namespace

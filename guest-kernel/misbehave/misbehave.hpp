@@ -16,6 +16,7 @@ enum class Rule : std::uint8_t {
     dma_direction,        ///< maps the buffer of a read as if the device only read it
     dma_leak,             ///< never ends a mapping
     dma_double_map,       ///< ends a mapping twice
+    dma_protected,        ///< has a device write where it said that none may
     dma_descriptor,       ///< puts a PRP list, or an indirect table, where nothing is mapped
     mmio_unmapped,        ///< reads where the device has no register
     mmio_width,           ///< reads a register with half, or twice, its width
@@ -28,6 +29,7 @@ enum class Rule : std::uint8_t {
     cmd_late,             ///< gives a command up and unmaps its data before the device has it
     cmd_recovery,         ///< outstays the deadline of a recovery's step
     flush_order,          ///< says that data is durable without having flushed it
+    wait_unbounded,       ///< outstays the deadline of a wait
 };
 
 #if PV_MISBEHAVE

@@ -52,8 +52,8 @@ Result<> WaitQueue::wait(Deadline deadline, FunctionRef<bool()> predicate) {
     }
     PV_ASSERT(may_sleep());
     const std::uint64_t id = marker::next_wait();
-    marker::wait_begin(id, marker::WaitKind::queue, deadline.remaining(),
-                       reinterpret_cast<std::uintptr_t>(this));
+    marker::wait_begin(id, deadline.is_never() ? marker::WaitKind::idle : marker::WaitKind::queue,
+                       deadline.remaining(), reinterpret_cast<std::uintptr_t>(this));
     Waiter waiter;
     waiter.thread = &current();
     bool satisfied = false;

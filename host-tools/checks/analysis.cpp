@@ -51,6 +51,9 @@ Analysis::Analysis(std::span<const RuleInfo* const> selected, const Limits& limi
 }
 
 void Analysis::see(const trace::Event& event) {
+    if (!world_.admits(event)) {
+        return;
+    }
     world_.see(event);
     for (const Running& running : running_) {
         running.rule->on_event(event);
@@ -64,8 +67,12 @@ Analysis::Outcome Analysis::finish(bool finished) {
     }
     world_.finish();
     Outcome outcome;
+    const std::string neglected = world_.neglected();
     for (const Running& running : running_) {
-        const Rule::Observed observed = running.rule->observed();
+        Rule::Observed observed = running.rule->observed();
+        if (!neglected.empty() && running.info->evidence.find('M') != std::string_view::npos) {
+            observed = {0, "not judged in full: " + neglected};  // what was not seen did not hold
+        }
         store::RuleResult result;
         result.rule = running.info->name;
         result.observed = observed.count;
@@ -142,8 +149,7 @@ void Analysis::closed(const Command& command) {
     row.bytes = command.bytes;
     row.lba = command.lba;
     row.submitted = command.begun().time;
-    constexpr std::uint64_t longest = std::uint64_t{86'400} * 1'000'000'000;
-    if (command.deadline != 0 && command.deadline <= longest) {
+    if (command.deadline != 0 && command.deadline <= longest_deadline) {
         row.deadline = command.submitted.time + static_cast<std::int64_t>(command.deadline / 1000);
     }
     if (command.timed_out) {

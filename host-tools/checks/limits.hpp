@@ -7,6 +7,9 @@
 
 namespace pv::checks {
 
+/// Nanoseconds: what is longer than a day is no deadline.
+inline constexpr std::uint64_t longest_deadline = std::uint64_t{86'400} * 1'000'000'000;
+
 /// Times in microseconds.
 struct Limits {
     /// A command without a stated deadline is due after this long. Linux gives NVMe I/O 30 s, admin commands
@@ -20,6 +23,9 @@ struct Limits {
     /// The trace's clock is the host's, the guest's deadlines run on its own: what the host may hold a vCPU
     /// back is not the guest's fault.
     std::int64_t clock_tolerance = 250'000;
+    /// A processor of which nothing is seen may have been held by the host for so long; what is longer, the
+    /// guest slept through.
+    std::int64_t silence = 3'000'000;
     /// Findings of one rule with the same cause that are kept; further ones are counted.
     std::size_t findings_kept = 3;
     /// Ended mappings remembered for a device (a later access is then dma-outside-mapping).

@@ -42,6 +42,7 @@ std::span<const RuleInfo> rules() {
         dma_descriptor_rule(),
         dma_leak_rule(),
         dma_double_map_rule(),
+        dma_protected_rule(),
         mmio_unmapped_rule(),
         mmio_width_rule(),
         mmio_order_rule(),
@@ -55,6 +56,7 @@ std::span<const RuleInfo> rules() {
         flush_order_rule(),
         iommu_fault_rule(),
         iommu_stale_entry_rule(),
+        wait_unbounded_rule(),
     };
     return all;
 }

@@ -74,7 +74,9 @@ Words words_of(trace::Kind kind, std::string_view name) {
         {"other", "nvme", "virtio-blk", "virtio-net", "virtio-rng", "virtio-console"});
     static constexpr auto queues = std::to_array<std::string_view>(
         {"", "submission queue", "completion queue", "split virtqueue", "packed virtqueue"});
-    static constexpr auto waits = std::to_array<std::string_view>({"", "register", "wait queue", "memory"});
+    static constexpr auto waits =
+        std::to_array<std::string_view>({"", "register", "wait queue", "memory", "idle"});
+    static constexpr auto protections = std::to_array<std::string_view>({"", "code", "table", "private"});
     static constexpr auto wait_results = std::to_array<std::string_view>({"satisfied", "timed out"});
     static constexpr auto abort_results =
         std::to_array<std::string_view>({"aborted", "goes on", "refused", "no answer"});
@@ -94,9 +96,10 @@ Words words_of(trace::Kind kind, std::string_view name) {
         return operations;
     }
     if (name == "kind") {
-        return kind == Kind::marker_device       ? Words(devices)
-               : kind == Kind::marker_wait_begin ? Words(waits)
-                                                 : Words(queues);
+        return kind == Kind::marker_device           ? Words(devices)
+               : kind == Kind::marker_wait_begin     ? Words(waits)
+               : kind == Kind::marker_memory_protect ? Words(protections)
+                                                     : Words(queues);
     }
     if (name == "step") {
         return steps;

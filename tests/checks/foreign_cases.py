@@ -55,9 +55,13 @@ def _(about="an id is mapped again while it is live; the device still uses the m
     return run(about, body)
 
 
-def translated(log, device, page):
-    log.line(f"vtd_iotlb_page_update IOTLB page update sid {device:#x} iova {page:#x} slpte {page | 3:#x} domain 0x1", 500)
-    log.line(f"vtd_dmar_translate dev {device >> 8:02x}:{device >> 3 & 31:02x}.{device & 7:02x} iova {page:#x} -> gpa {page:#x} mask 0xfff", 500)
+def translated(log, device, page, physical=None, rights=3, rule=None):
+    """A unit walks its tables for a page, and lets the device through; `rule` is broken by that."""
+    physical = page if physical is None else physical
+    log.line(f"vtd_iotlb_page_update IOTLB page update sid {device:#x} iova {page:#x} slpte {physical | rights:#x} domain 0x1", 500)
+    if rule:
+        log.expect(rule, device, page, 4096)
+    log.line(f"vtd_dmar_translate dev {device >> 8:02x}:{device >> 3 & 31:02x}.{device & 7:02x} iova {page:#x} -> gpa {physical:#x} mask 0xfff", 500)
 
 
 def read(log, page, invalidate=True):

@@ -9,10 +9,12 @@ NAMES = {NVME: "00:10.0", VIRTIO: "00:11.0"}
 TO_DEVICE, FROM_DEVICE, BOTH = 1, 2, 3
 READ, WRITE, FLUSH, ADMIN = 1, 2, 3, 6
 SQ, CQ, SPLIT = 1, 2, 3
-ALL_FEATURES = 0x1F
+CODE, TABLE, PRIVATE = 1, 2, 3
+KERNEL = 0x40000000  # where its code lies
+ALL_FEATURES = 0x3F
 MARKERS = {
     "hello": 0x01, "goodbye": 0x02, "device": 0x08, "device_release": 0x09, "device_reset": 0x0A, "device_dead": 0x0B, "dma_map": 0x10, "dma_unmap": 0x11,
-    "dma_quarantine": 0x12, "dma_fault": 0x13, "queue_create": 0x20, "queue_areas": 0x21, "queue_delete": 0x22, "doorbell": 0x23, "queue_suspend": 0x24,
+    "dma_quarantine": 0x12, "dma_fault": 0x13, "memory_protect": 0x14, "memory_unprotect": 0x15, "queue_create": 0x20, "queue_areas": 0x21, "queue_delete": 0x22, "doorbell": 0x23, "queue_suspend": 0x24,
     "queue_resume": 0x25,
     "command_submit": 0x30, "command_complete": 0x31, "command_timeout": 0x32, "command_failed": 0x33, "command_refused": 0x34,
     "command_abort": 0x35, "command_abort_end": 0x36, "command_repeat": 0x37,
@@ -263,6 +265,8 @@ class Log:
         self.write(NVME_BAR + 0x14, 0)
         self.tail, self.head = {}, {}
         self.hello()
+        self.mark("memory_protect", KERNEL, 0x200000, CODE)
+        self.mark("memory_protect", KERNEL + 0x400000, 0x1000, TABLE)
         self.start_nvme()
         self.start_virtio()
 
@@ -276,6 +280,8 @@ class Log:
         self.mark("durable_begin", VIRTIO, 2)
         self.virtio(3, FLUSH, 0x280000)
         self.mark("durable_end", VIRTIO, 2, 0)
+        self.mark("wait_begin", 1, 2, SECOND, 0xFFFF800000001000)
+        self.mark("wait_end", 1, 0)
         self.nvme(4, READ, 0x300000)
         self.virtio(4, READ, 0x310000)
 

@@ -29,6 +29,37 @@ def _(about="QEMU holds its main loop while it deletes an NVMe queue; a driver d
     return run(about, lambda log: while_a_queue_is_deleted(log, 2))
 
 
+def while_a_virtio_disk_is_reset(log, silent):
+    """A flush of an NVMe disk is outstanding while QEMU drains a virtio disk for three seconds, before it tells of the status."""
+    if silent:
+        log.expect("cmd-deadline", NVME)
+    log.submit(NVME, 5, FLUSH, SECOND)
+    log.take_nvme(5, FLUSH, [])
+    log.tell("reset", VIRTIO)
+    log.mark("device_reset", VIRTIO, 1)
+    log.write(VIRTIO_BAR + 0x14, 0, "virtio-pci-common-virtio-blk", 1)
+    log.sleep(1)
+    log.line("blk_co_preadv blk 0x5500f000 bs 0x5500f100 offset 0 bytes 4096 flags 0x0", 500)
+    log.sleep(2)
+    log.line(f"virtio_set_status vdev {VDEV:#x} val 0")
+    # Not a register: what the processor does that wrote is enough to show that it goes on.
+    log.mark("recovery_step", VIRTIO, 1, 4, SECOND)
+    log.sleep(silent)
+    log.read(VIRTIO_BAR + 0x14, 0, "virtio-pci-common-virtio-blk", 1)
+    log.tell("slow", NVME)
+    log.complete_nvme(5)
+
+
+@case("cmd-deadline", "clean-virtio-drained")
+def _(about="QEMU drains a virtio disk that is reset, and tells of the reset after it; another disk's deadline passes meanwhile"):
+    return run(about, lambda log: while_a_virtio_disk_is_reset(log, 0))
+
+
+@case("cmd-deadline", "breaks-after-virtio-drained")
+def _(about="QEMU drains a virtio disk that is reset; a driver does nothing for two seconds after it"):
+    return run(about, lambda log: while_a_virtio_disk_is_reset(log, 2))
+
+
 def given_up(log, command, bus):
     """A read that the device took, and whose caller has its error."""
     log.map(NVME, bus, 0x1000, FROM_DEVICE)

@@ -1,9 +1,71 @@
-# Golden logs of recoveries' steps.
+# Golden logs of waits and of recoveries' steps.
 # SPDX-License-Identifier: MIT
 from cases import case, run
 from logs import *
 
+QUEUE, MEMORY, IDLE = 2, 3, 4
 ABORT, WAIT, RESET, DEAD = 1, 2, 4, 5
+OBJECT = 0xFFFF800000002000
+
+
+def busy(log, seconds):
+    """The processor does something all the time."""
+    for _ in range(int(seconds * 10)):
+        log.sleep(0.1)
+        log.mark("wait_begin", 90, IDLE, 0xFFFFFFFFFFFFFFFF)
+
+
+@case("wait-unbounded", "breaks-late")
+def _(about="a thread and a poll of memory wait for longer than they said, on a processor that works meanwhile"):
+    def body(log):
+        for wait, kind in ((10, QUEUE), (11, MEMORY)):
+            log.mark("wait_begin", wait, kind, SECOND // 5, OBJECT, pc=0xFFFFFFFF80200000 + wait)
+            busy(log, 1)
+            log.expect("wait-unbounded")
+            log.mark("wait_end", wait, 1)
+    return run(about, body)
+
+
+@case("wait-unbounded", "breaks-asleep")
+def _(about="a thread sleeps four seconds beyond its deadline, longer than any host holds a processor; another never wakes"):
+    def body(log):
+        log.mark("wait_begin", 10, QUEUE, SECOND, OBJECT)
+        log.sleep(5)
+        log.expect("wait-unbounded")
+        log.mark("wait_end", 10, 1)
+        log.mark("wait_begin", 11, QUEUE, SECOND, OBJECT, pc=0xFFFFFFFF80200000)
+        busy(log, 2)
+    log = run(about, body)
+    log.lines.insert(len(log.lines) - 1, "# expect wait-unbounded - - -")  # goodbye
+    return log
+
+
+@case("wait-unbounded", "breaks-none")
+def _(about="two waits without a deadline; one for work needs none"):
+    def body(log):
+        log.mark("wait_begin", 10, IDLE, 0xFFFFFFFFFFFFFFFF, OBJECT)
+        for wait, kind in ((11, QUEUE), (12, MEMORY)):
+            log.expect("wait-unbounded")
+            log.mark("wait_begin", wait, kind, 0xFFFFFFFFFFFFFFFF, OBJECT, pc=0xFFFFFFFF80200000 + wait)
+    return run(about, body)
+
+
+@case("wait-unbounded", "clean-held")
+def _(about="QEMU holds its main loop while it deletes a queue, and the host a processor: waits outlive their deadlines meanwhile; "
+            "one is open at the end"):
+    def body(log):
+        log.mark("wait_begin", 10, QUEUE, SECOND // 2, OBJECT)
+        log.line("pci_nvme_del_sq deleting submission queue sqid=2", 500)
+        log.sleep(5)
+        log.read(NVME_BAR + 0x1C, 1)
+        busy(log, 0.4)
+        log.mark("wait_end", 10, 0)
+        log.mark("wait_begin", 11, QUEUE, SECOND // 4, OBJECT)
+        busy(log, 0.2)
+        log.sleep(2)
+        log.mark("wait_end", 11, 1)
+        log.mark("wait_begin", 12, QUEUE, 2 * SECOND, OBJECT)
+    return run(about, body)
 
 
 def recovery(log, *steps, end=0, number=1):

@@ -7,6 +7,7 @@
 import pathlib
 
 import foreign_cases  # noqa: F401: it adds to CASES
+import protect_cases  # noqa: F401: same
 import recovery_cases  # noqa: F401: same
 import register_cases  # noqa: F401: same
 import time_cases  # noqa: F401: same
@@ -284,13 +285,18 @@ def _(about="a read at an offset where NVMe defines nothing"):
 
 
 @case("mmio-unmapped", "breaks-refused")
-def _(about="a write beyond the common configuration structure, and an access where no device is"):
+def _(about="a write beyond the common configuration structure, an access where no device is, and one that a device refused"):
     def body(log):
         log.expect("mmio-unmapped", VIRTIO, VIRTIO_BAR + 0x80, 4)
         log.write(VIRTIO_BAR + 0x80, 1, "virtio-pci-common-virtio-blk")
         log.sleep(0.01)
         log.expect("mmio-unmapped", None, 0xFE000000, 4)
         log.lines.append("Invalid read at addr 0xFE000000, size 4, region '(null)', reason: rejected")
+        # Counts from the region's start: the same number as an address would be in a window of the virtio disk.
+        log.line("pci_update_mappings_add virtio-blk-pci 00:11.0 0,0xc000+0x80")
+        log.sleep(0.01)
+        log.expect("mmio-unmapped", None, 0xC010, 4)
+        log.lines.append("Invalid write at addr 0xC010, size 4, region 'nvme', reason: rejected")
     return run(about, body)
 
 

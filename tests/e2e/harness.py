@@ -23,9 +23,9 @@ LONGEST_TMPDIR = 28  # characters (host-tools/domain/scratch.cpp)
 
 PASS, FAIL, USAGE, INCOMPLETE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
-RULES = ("dma-outside-mapping", "dma-after-unmap", "dma-direction", "dma-leak", "dma-double-map", "dma-descriptor",
+RULES = ("dma-outside-mapping", "dma-after-unmap", "dma-direction", "dma-leak", "dma-double-map", "dma-protected", "dma-descriptor",
          "mmio-unmapped", "mmio-width", "mmio-order", "mmio-doorbell", "mmio-poll-unbounded", "cmd-deadline", "cmd-lost", "cmd-duplicate",
-         "cmd-late", "flush-order")
+         "cmd-late", "flush-order", "wait-unbounded")
 
 DEBIAN_GUEST = ("--kernel", str(DEBIAN / "vmlinuz"), "--initrd", str(DEBIAN / "initrd"))
 TWO_DISKS = ("--disk", "nvme:64M", "--disk", "virtio-blk:64M")

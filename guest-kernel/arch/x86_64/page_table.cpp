@@ -6,6 +6,7 @@
 
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "base/marker.hpp"
 #include "memory/direct_map.hpp"
 
 namespace pv::arch {
@@ -113,6 +114,7 @@ void free_below(PhysicalAddress table, unsigned level, const FunctionRef<void(Ph
             free_below(target(entry), level - 1, give_back);
         }
     }
+    marker::memory_unprotect(table, page_size);
     give_back(table);
 }
 
@@ -161,6 +163,7 @@ Result<> PageTable::map(VirtualAddress address, PhysicalAddress physical, std::u
                 if (!fresh) {
                     return undo(fresh.error());
                 }
+                marker::memory_protect(*fresh, page_size, marker::Protection::table);
                 std::memset(entries(*fresh), 0, page_size);
                 entry = fresh->value() | table_flags;
             } else if (is_leaf(entry, level)) {

@@ -19,6 +19,10 @@ constinit std::atomic<std::uint64_t> live{0};
 constinit std::atomic<std::uint64_t> in_quarantine{0};
 constinit std::atomic<std::uint64_t> abandoned{0};
 
+/// dma-protected: what was declared to be protected while a device writes it; 0: nothing is.
+constinit std::atomic<std::uint64_t> protected_mapping{0};
+constinit std::atomic<std::uint64_t> protected_at{0};
+
 /// Whole pages that `length` bytes at `address` touch: what an IOMMU maps.
 template <class Address>
 constexpr std::size_t pages_of(Address address, std::size_t length) {
@@ -86,6 +90,11 @@ Result<Mapping> Mapping::give(Requester requester, const Pages& pages, PhysicalA
     mapping.direction_ = direction;
     live.fetch_add(1);
     marker::dma_map(requester, mapping.id_, mapping.bus_, physical, length, direction);
+    if (direction == Direction::from_device && misbehave::take(misbehave::Rule::dma_protected)) {
+        protected_mapping = mapping.id_;
+        protected_at = physical.value();
+        marker::memory_protect(physical, length, marker::Protection::private_pages);
+    }
     return mapping;
 }
 
@@ -143,6 +152,10 @@ void Mapping::unmap() {
     }
     if (misbehave::take(misbehave::Rule::dma_double_map)) {
         marker::dma_unmap(requester_, id_, bus_, length_);
+    }
+    if (misbehave::built_in && protected_mapping == id_) {
+        protected_mapping = 0;
+        marker::memory_unprotect(PhysicalAddress{protected_at}, length_);
     }
     live.fetch_sub(1);
     ended_early_ = false;

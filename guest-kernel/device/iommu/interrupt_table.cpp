@@ -18,7 +18,7 @@ constexpr unsigned destination_shift = 12;         // of a message's address (In
 
 Result<std::unique_ptr<InterruptTable>> InterruptTable::create(InvalidationQueue& queue, bool coherent,
                                                                bool extended) {
-    memory::Frames table = PV_TRY(memory::Frames::allocate_zeroed(entries * sizeof(spec::InterruptEntry)));
+    TableFrames table = PV_TRY(TableFrames::allocate(entries * sizeof(spec::InterruptEntry)));
     if (!coherent) {
         arch::write_back(table.bytes().data(), entries * sizeof(spec::InterruptEntry));
     }

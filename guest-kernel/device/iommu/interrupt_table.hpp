@@ -9,8 +9,8 @@
 #include "base/result.hpp"
 #include "device/iommu/invalidation_queue.hpp"
 #include "device/iommu/spec.hpp"
+#include "device/iommu/table_frames.hpp"
 #include "interrupt/vector.hpp"
-#include "memory/frames.hpp"
 #include "task/lock.hpp"
 
 namespace pv::iommu {
@@ -46,7 +46,7 @@ class InterruptTable {
     static constexpr std::size_t entries = 4096;
     static constexpr unsigned size_field = 11;  // 2^(field + 1) entries
 
-    InterruptTable(InvalidationQueue& queue, bool coherent, bool extended, memory::Frames table)
+    InterruptTable(InvalidationQueue& queue, bool coherent, bool extended, TableFrames table)
         : queue_{queue}, coherent_{coherent}, extended_{extended}, table_{std::move(table)} {}
 
     void write(std::size_t index, std::uint64_t low, std::uint64_t high);
@@ -54,7 +54,7 @@ class InterruptTable {
     InvalidationQueue& queue_;
     bool coherent_;
     bool extended_;
-    memory::Frames table_;
+    TableFrames table_;
     task::Guarded<std::unique_ptr<Owner[]>, task::Rank::dma> owners_;
 };
 

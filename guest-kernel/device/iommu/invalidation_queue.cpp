@@ -23,7 +23,7 @@ constexpr unsigned index_shift = 4;  // IQH_REG and IQT_REG count bytes
 }  // namespace
 
 Result<std::unique_ptr<InvalidationQueue>> InvalidationQueue::create(const mmio::Window& registers) {
-    memory::Frames ring = PV_TRY(memory::Frames::allocate_zeroed(page_size));
+    TableFrames ring = PV_TRY(TableFrames::allocate(page_size));
     memory::Frames status = PV_TRY(memory::Frames::allocate_zeroed(page_size));
     std::unique_ptr<InvalidationQueue> queue{
         new (std::nothrow) InvalidationQueue{registers, std::move(ring), std::move(status)}};

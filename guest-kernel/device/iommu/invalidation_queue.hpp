@@ -10,6 +10,7 @@
 #include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "device/iommu/spec.hpp"
+#include "device/iommu/table_frames.hpp"
 #include "device/mmio/window.hpp"
 #include "memory/frames.hpp"
 #include "task/lock.hpp"
@@ -43,7 +44,7 @@ class InvalidationQueue {
         bool failed = false;
     };
 
-    InvalidationQueue(const mmio::Window& registers, memory::Frames ring, memory::Frames status)
+    InvalidationQueue(const mmio::Window& registers, TableFrames ring, memory::Frames status)
         : registers_{registers}, ring_{std::move(ring)}, status_{std::move(status)} {}
 
     [[nodiscard]] std::atomic_ref<std::uint32_t> status() const;
@@ -54,7 +55,7 @@ class InvalidationQueue {
     void give_up(std::string_view what);
 
     mmio::Window registers_;
-    memory::Frames ring_;
+    TableFrames ring_;
     memory::Frames status_;  ///< its first word: the number of the last batch the unit has done
     task::Guarded<State, task::Rank::iommu> state_;
 };

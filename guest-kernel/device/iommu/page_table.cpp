@@ -16,6 +16,7 @@ namespace {
 
 Result<PhysicalAddress> new_table(bool coherent) {
     const PhysicalAddress table = PV_TRY(memory::allocate_frames(0));
+    marker::memory_protect(table, page_size, marker::Protection::table);
     auto* bytes = memory::to_pointer(table);
     std::memset(bytes, 0, page_size);
     if (!coherent) {
@@ -33,6 +34,7 @@ void free_tables(PhysicalAddress table, unsigned level) {
             }
         }
     }
+    marker::memory_unprotect(table, page_size);
     memory::free_frames(table, 0);
 }
 

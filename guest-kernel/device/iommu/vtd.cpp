@@ -34,7 +34,7 @@ constexpr std::uint16_t source_of(marker::Device device) {
 
 }  // namespace
 
-VtdUnit::VtdUnit(mmio::Window registers, memory::Frames root)
+VtdUnit::VtdUnit(mmio::Window registers, TableFrames root)
     : registers_{registers},
       capability_{registers.read(Registers::capability)},
       extended_{registers.read(Registers::extended_capability)},
@@ -45,7 +45,7 @@ Result<std::unique_ptr<VtdUnit>> VtdUnit::create(PhysicalAddress registers, bool
     const mmio::Window window{reinterpret_cast<volatile std::byte*>(base.value()), register_bytes, registers,
                               "VT-d"};
     std::unique_ptr<VtdUnit> unit{new (std::nothrow)
-                                      VtdUnit{window, PV_TRY(memory::Frames::allocate_zeroed(page_size))}};
+                                      VtdUnit{window, PV_TRY(TableFrames::allocate(page_size))}};
     if (unit == nullptr) {
         return fail(Error::out_of_memory);
     }
@@ -164,8 +164,7 @@ Result<spec::ContextEntry*> VtdUnit::context(marker::Device device) {
     const std::uint16_t source = source_of(device);
     const std::size_t bus = source >> 8;
     if (!contexts_[bus].valid()) {
-        contexts_[bus] =
-            PV_TRY(memory::Frames::allocate_zeroed(spec::functions_per_bus * sizeof(spec::ContextEntry)));
+        contexts_[bus] = PV_TRY(TableFrames::allocate(spec::functions_per_bus * sizeof(spec::ContextEntry)));
         if (!extended_.coherent()) {
             arch::write_back(contexts_[bus].bytes().data(), page_size);
         }

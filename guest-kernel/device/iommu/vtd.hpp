@@ -13,10 +13,10 @@
 #include "device/iommu/invalidation_queue.hpp"
 #include "device/iommu/page_table.hpp"
 #include "device/iommu/regs.hpp"
+#include "device/iommu/table_frames.hpp"
 #include "device/iommu/unit.hpp"
 #include "device/mmio/window.hpp"
 #include "interrupt/vector.hpp"
-#include "memory/frames.hpp"
 
 namespace pv::iommu {
 
@@ -49,7 +49,7 @@ class VtdUnit final : public Unit {
     [[nodiscard]] Result<> publish(std::uint16_t domain, std::uint64_t iova, std::size_t pages);
 
   private:
-    VtdUnit(mmio::Window registers, memory::Frames root);
+    VtdUnit(mmio::Window registers, TableFrames root);
 
     [[nodiscard]] Result<> check() const;
     /// Writes `bit` set or cleared, and waits until the status says so. Threads only.
@@ -63,8 +63,8 @@ class VtdUnit final : public Unit {
     mmio::Window registers_;
     Capability capability_;
     ExtendedCapability extended_;
-    memory::Frames root_;
-    std::array<memory::Frames, 256> contexts_;  ///< one table for each bus that has a device
+    TableFrames root_;
+    std::array<TableFrames, 256> contexts_;  ///< one table for each bus that has a device
     std::unique_ptr<InvalidationQueue> queue_;
     std::unique_ptr<InterruptTable> interrupts_;
     interrupt::Vector fault_vector_;

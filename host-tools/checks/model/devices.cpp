@@ -151,6 +151,31 @@ Region Devices::region(std::uint64_t text_id) const {
     return region;
 }
 
+std::optional<RegisterUse> Devices::register_use(const trace::Event& event) const {
+    static_assert(trace::argument(Kind::mmio_read, "region_text") ==
+                  trace::argument(Kind::mmio_write, "region_text"));
+    if (event.kind != Kind::mmio_read && event.kind != Kind::mmio_write) {
+        return std::nullopt;
+    }
+    const Region of = region(trace::get<Kind::mmio_read, "region_text">(event));
+    if (of == Region::other) {
+        return std::nullopt;
+    }
+    const std::uint64_t address = trace::get<Kind::mmio_read, "address">(event);
+    const Bar* bar = find(address);
+    if (bar == nullptr) {
+        return std::nullopt;
+    }
+    const std::uint64_t offset = address - bar->address;
+    return RegisterUse{.region = of,
+                       .bar = bar,
+                       .write = event.kind == Kind::mmio_write,
+                       .offset = offset,
+                       .structure = offset & 0xfff,
+                       .value = trace::get<Kind::mmio_read, "value">(event),
+                       .size = trace::get<Kind::mmio_read, "size">(event)};
+}
+
 std::string Devices::name(Bdf bdf) const {
     if (bdf == no_device) {
         return "a device";

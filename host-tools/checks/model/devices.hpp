@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -35,6 +36,18 @@ struct Bar {
     [[nodiscard]] bool contains(std::uint64_t at) const { return at >= address && at - address < size; }
 };
 
+/// A processor uses a register of a device whose map is known.
+struct RegisterUse {
+    Region region = Region::other;  ///< never other
+    const Bar* bar = nullptr;       ///< never null
+    bool write = false;
+    std::uint64_t offset = 0;  ///< in the BAR
+    std::uint64_t structure =
+        0;  ///< virtio: in its structure: QEMU gives each a page, the common one the first
+    std::uint64_t value = 0;
+    std::uint64_t size = 0;  ///< bytes
+};
+
 struct DeviceState {
     Bdf bdf = no_device;
     std::uint32_t kind = PV_DEVICE_OTHER;  ///< pv_device_kind
@@ -58,6 +71,9 @@ class Devices {
 
     /// Sort of a region by its text; cached.
     [[nodiscard]] Region region(std::uint64_t text_id) const;
+
+    /// `event` as such a use; nothing when it is something else.
+    [[nodiscard]] std::optional<RegisterUse> register_use(const trace::Event& event) const;
 
     /// "disk0", or "00:10.0" for a device the trace does not name; "a device" for no_device.
     [[nodiscard]] std::string name(Bdf bdf) const;

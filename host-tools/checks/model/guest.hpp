@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
+#include "checks/limits.hpp"
 #include "checks/model/types.hpp"
 
 namespace pv::checks {
@@ -16,7 +18,7 @@ class Guest {
         if (event.kind == Kind::marker_hello) {
             hello_ = place_of(event);
             features_ = trace::get<Kind::marker_hello, "features">(event);
-            slack_ = trace::get<Kind::marker_hello, "slack">(event);
+            slack_ = std::min(trace::get<Kind::marker_hello, "slack">(event), longest_deadline);
             goodbye_ = {};
         } else if (event.kind == Kind::marker_goodbye) {
             goodbye_ = place_of(event);
@@ -38,7 +40,7 @@ class Guest {
 
     [[nodiscard]] const Place& goodbye() const { return goodbye_; }
 
-    [[nodiscard]] std::uint64_t slack() const { return slack_; }  ///< nanoseconds
+    [[nodiscard]] std::uint64_t slack() const { return slack_; }  ///< nanoseconds, at most longest_deadline
 
     [[nodiscard]] std::uint64_t status() const { return status_; }
 

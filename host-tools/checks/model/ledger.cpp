@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace pv::checks {
@@ -20,6 +21,20 @@ constexpr std::uint16_t low16(std::uint64_t value) {
 /// NVMe 2.0, figure 95 (generic command status): Command Abort Requested, and aborted by SQ deletion.
 constexpr bool is_abort_status(std::uint64_t status) {
     return (status & 0x7ff) == 0x07 || (status & 0x7ff) == 0x08;
+}
+
+/// Open commands under one id: a driver that keeps its ids apart has one, and whoever reuses it early, two.
+constexpr std::size_t most_of_one_id = 256;
+
+/// A command of which the device's taking it is the first that is seen.
+Command unannounced(const Ledger::Taken& taken) {
+    Command command;
+    command.bdf = taken.bdf;
+    command.queue = taken.queue;
+    command.id = taken.id;
+    command.marker_id = taken.id;
+    command.operation = taken.operation;
+    return command;
 }
 
 }  // namespace
@@ -60,14 +75,30 @@ std::vector<const Command*> Ledger::with_id(Bdf bdf, std::uint32_t queue, std::u
     return commands;
 }
 
-std::vector<const Command*> Ledger::outstanding(Bdf bdf) const {
-    std::vector<const Command*> commands;
-    for (const auto& [serial, command] : commands_) {
-        if (command.bdf == bdf && command.outstanding() && !command.waits_for_event) {
-            commands.push_back(&command);
+void Ledger::count(const Command& command, bool present) {
+    if (!command.outstanding()) {
+        return;
+    }
+    const std::tuple place{command.bdf, command.queue, command.serial};
+    if (present) {
+        live_.insert(place);
+    } else {
+        live_.erase(place);
+    }
+    if (!command.waits_for_event) {
+        std::size_t& owed = owed_[command.bdf];
+        owed += present ? 1 : std::size_t{0} - 1;
+        if (owed == 0) {
+            owed_.erase(command.bdf);
         }
     }
-    return commands;
+}
+
+template <class Change>
+void Ledger::alter(Command& command, Change&& change) {
+    count(command, false);
+    change();
+    count(command, true);
 }
 
 Command& Ledger::add(Command command) {
@@ -77,7 +108,14 @@ Command& Ledger::add(Command command) {
         ++dropped_;
         close(commands_.begin()->first);
     }
-    by_id_[key].push_back(command.serial);
+    std::vector<std::uint64_t>* serials = &by_id_[key];
+    if (serials->size() >= most_of_one_id) {
+        ++dropped_;
+        close(serials->front());
+        serials = &by_id_[key];
+    }
+    serials->push_back(command.serial);
+    count(command, true);
     return commands_.emplace(command.serial, command).first->second;
 }
 
@@ -131,7 +169,7 @@ void Ledger::see(const trace::Event& event) {
             fmt::format("{} on queue {} has waited {:.1f} s", operation_name(command->operation),
                         command->queue, static_cast<double>(at.time - command->submitted.time) / 1e6));
     } else {
-        command->failed = at;
+        alter(*command, [&] { command->failed = at; });
         close_when_done(*command);
     }
 }
@@ -154,7 +192,7 @@ void Ledger::submit(const trace::Event& event) {
         return false;
     });
     const Command& added = add(command);
-    not_taken_[{added.bdf, added.queue}].push_back(added.serial);
+    not_taken_[{added.bdf, added.queue}].insert(added.serial);
     signals_.submitted(added);
 }
 
@@ -162,17 +200,11 @@ std::uint64_t Ledger::take(const Taken& taken, const Place& at) {
     Command* command = oldest({taken.bdf, taken.queue, taken.id},
                               [](const Command& c) { return c.submitted && !c.taken && !c.reset; });
     if (command == nullptr) {
-        Command unannounced;
-        unannounced.bdf = taken.bdf;
-        unannounced.queue = taken.queue;
-        unannounced.id = taken.id;
-        unannounced.marker_id = taken.id;
-        unannounced.operation = taken.operation;
-        command = &add(unannounced);
+        command = &add(unannounced(taken));
     } else {
         not_waiting(*command);
     }
-    command->taken = at;
+    alter(*command, [&] { command->taken = at; });
     command->ambiguous = taken.ambiguous;
     signals_.taken(*command);
     return command->serial;
@@ -181,22 +213,17 @@ std::uint64_t Ledger::take(const Taken& taken, const Place& at) {
 std::uint64_t Ledger::take_next(const Taken& taken, const Place& at) {
     const auto waiting = not_taken_.find({taken.bdf, taken.queue});
     while (waiting != not_taken_.end() && !waiting->second.empty()) {
-        Command* command = open(waiting->second.front());
-        waiting->second.pop_front();
+        Command* command = open(*waiting->second.begin());
+        waiting->second.erase(waiting->second.begin());
         if (command != nullptr && !command->reset) {
-            command->taken = at;
+            alter(*command, [&] { command->taken = at; });
             signals_.taken(*command);
             return command->serial;
         }
     }
-    Command unannounced;
-    unannounced.bdf = taken.bdf;
-    unannounced.queue = taken.queue;
-    unannounced.id = taken.id;
-    unannounced.marker_id = taken.id;
-    unannounced.operation = taken.operation;
-    unannounced.taken = at;
-    const Command& added = add(unannounced);
+    Command command = unannounced(taken);
+    command.taken = at;
+    const Command& added = add(command);
     signals_.taken(added);
     return added.serial;
 }
@@ -211,7 +238,7 @@ void Ledger::describe(std::uint64_t serial, std::uint32_t operation, std::uint64
 
 void Ledger::mark_event_wait(std::uint64_t serial) {
     if (Command* command = open(serial)) {
-        command->waits_for_event = true;
+        alter(*command, [&] { command->waits_for_event = true; });
     }
 }
 
@@ -220,12 +247,15 @@ void Ledger::abort(Bdf bdf, std::uint64_t abort_serial, const Place& at) {
         command->is_abort = true;
     }
     Command* meant = nullptr;
-    for (auto& [serial, command] : commands_) {
-        if (command.bdf != bdf || serial == abort_serial || !command.outstanding() || command.aborted ||
-            command.waits_for_event || command.is_abort || !command.taken) {
+    for (auto at_device = live_.lower_bound({bdf, 0, 0});
+         at_device != live_.end() && std::get<0>(*at_device) == bdf; ++at_device) {
+        Command& command = *open(std::get<2>(*at_device));
+        if (command.serial == abort_serial || command.aborted || command.waits_for_event ||
+            command.is_abort || !command.taken) {
             continue;
         }
-        if (meant == nullptr || (command.timed_out && !meant->timed_out)) {
+        const auto rank = [](const Command& c) { return std::pair(!c.timed_out, c.serial); };
+        if (meant == nullptr || rank(command) < rank(*meant)) {
             meant = &command;
         }
     }
@@ -254,7 +284,7 @@ void Ledger::complete(std::uint64_t serial, std::uint64_t status, const Place& a
     if (command == nullptr || command->completed) {
         return;
     }
-    command->completed = at;
+    alter(*command, [&] { command->completed = at; });
     command->status = status;
     const std::int64_t waited = at.time - command->begun().time;
     if (is_abort_status(status) && command->aborted) {
@@ -274,33 +304,31 @@ void Ledger::complete(std::uint64_t serial, std::uint64_t status, const Place& a
 }
 
 void Ledger::reset(Bdf bdf, const Place& at) {
-    std::vector<std::uint64_t> over;
-    for (auto& [serial, command] : commands_) {
-        if (command.bdf == bdf && command.outstanding()) {
-            command.reset = at;
-            over.push_back(serial);
-        }
-    }
-    for (const std::uint64_t serial : over) {
-        end_transfers(serial);
-        close_when_done(*open(serial));
-    }
-    std::erase_if(not_taken_, [bdf](const auto& waiting) { return waiting.first.bdf == bdf; });
+    reset_range(bdf, 0, std::numeric_limits<std::uint32_t>::max(), at);
+    not_taken_.erase(not_taken_.lower_bound({bdf, 0}),
+                     not_taken_.upper_bound({bdf, std::numeric_limits<std::uint32_t>::max()}));
 }
 
 void Ledger::reset_queue(Bdf bdf, std::uint32_t queue, const Place& at) {
+    reset_range(bdf, queue, queue, at);
+    not_taken_.erase({bdf, queue});
+}
+
+void Ledger::reset_range(Bdf bdf, std::uint32_t first_queue, std::uint32_t last_queue, const Place& at) {
     std::vector<std::uint64_t> over;
-    for (auto& [serial, command] : commands_) {
-        if (command.bdf == bdf && command.queue == queue && command.outstanding()) {
-            command.reset = at;
-            over.push_back(serial);
-        }
+    for (auto live = live_.lower_bound({bdf, first_queue, 0});
+         live != live_.end() && std::get<0>(*live) == bdf && std::get<1>(*live) <= last_queue; ++live) {
+        over.push_back(std::get<2>(*live));
+    }
+    std::ranges::sort(over);
+    for (const std::uint64_t serial : over) {
+        Command& command = *open(serial);
+        alter(command, [&] { command.reset = at; });
     }
     for (const std::uint64_t serial : over) {
         end_transfers(serial);
         close_when_done(*open(serial));
     }
-    not_taken_.erase({bdf, queue});
 }
 
 void Ledger::move(std::uint64_t serial, Bdf bdf) {
@@ -310,13 +338,13 @@ void Ledger::move(std::uint64_t serial, Bdf bdf) {
     }
     const Key old{command->bdf, command->queue, command->id};
     std::erase(by_id_[old], serial);
-    command->bdf = bdf;
+    alter(*command, [&] { command->bdf = bdf; });
     by_id_[{bdf, command->queue, command->id}].push_back(serial);
 }
 
 void Ledger::reopen(std::uint64_t serial) {
     if (Command* command = open(serial)) {
-        command->completed = {};
+        alter(*command, [&] { command->completed = {}; });
         command->status = 0;
         command->ambiguous = true;
     }
@@ -356,7 +384,7 @@ void Ledger::not_waiting(const Command& command) {
     if (waiting == not_taken_.end()) {
         return;
     }
-    std::erase(waiting->second, command.serial);
+    waiting->second.erase(command.serial);
     if (waiting->second.empty()) {
         not_taken_.erase(waiting);  // a guest may name any number of queues
     }
@@ -377,6 +405,7 @@ void Ledger::close(std::uint64_t serial) {
         return;
     }
     Command command = found->second;
+    count(command, false);
     commands_.erase(found);
     const auto serials = by_id_.find({command.bdf, command.queue, command.id});
     if (serials != by_id_.end()) {

@@ -2,10 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -75,7 +78,10 @@ class Ledger {
     [[nodiscard]] std::vector<const Command*> with_id(Bdf bdf, std::uint32_t queue, std::uint16_t id) const;
 
     /// Commands the device still owes (without those that wait for events).
-    [[nodiscard]] std::vector<const Command*> outstanding(Bdf bdf) const;
+    [[nodiscard]] std::size_t outstanding(Bdf bdf) const {
+        const auto count = owed_.find(bdf);
+        return count == owed_.end() ? 0 : count->second;
+    }
 
     /// Calls visit(transfer) for what `bdf` may be using in this range now; false stops.
     template <class Visit>
@@ -85,6 +91,14 @@ class Ledger {
             index->second.overlapping(
                 address, length,
                 [&](std::uint64_t, std::uint64_t, const Transfer* transfer) { return visit(*transfer); });
+        }
+    }
+
+    /// The same for whatever device.
+    template <class Visit>
+    void in_flight_of_any(std::uint64_t address, std::uint64_t length, Visit&& visit) const {
+        for (const auto& [bdf, index] : in_flight_) {
+            in_flight(bdf, address, length, visit);
         }
     }
 
@@ -116,6 +130,12 @@ class Ledger {
     /// The device has it, or never will: take_next does not look for it any more.
     void not_waiting(const Command& command);
     void close_when_done(Command& command);
+    /// Changes a command by change(), and keeps the books on what devices owe.
+    template <class Change>
+    void alter(Command& command, Change&& change);
+    void count(const Command& command, bool present);
+    /// Every command of the device that is outstanding, or of one queue of it, is over.
+    void reset_range(Bdf bdf, std::uint32_t first_queue, std::uint32_t last_queue, const Place& at);
     void close(std::uint64_t serial);
 
     Signals& signals_;
@@ -125,7 +145,9 @@ class Ledger {
     std::uint64_t dropped_ = 0;
     std::map<std::uint64_t, Command> commands_;  ///< open, by serial: oldest first
     std::map<Key, std::vector<std::uint64_t>> by_id_;
-    std::map<Queue, std::deque<std::uint64_t>> not_taken_;               ///< announced, in order
+    std::map<Queue, std::set<std::uint64_t>> not_taken_;            ///< announced, in order
+    std::set<std::tuple<Bdf, std::uint32_t, std::uint64_t>> live_;  ///< outstanding: device, queue, serial
+    std::unordered_map<Bdf, std::size_t> owed_;  ///< as many of them, without those that wait for events
     std::unordered_map<std::uint64_t, std::deque<Transfer>> transfers_;  ///< by owner; addresses are stable
     std::unordered_map<Bdf, IntervalIndex<const Transfer*>> in_flight_;
 };

@@ -83,14 +83,7 @@ Mappings::Change Mappings::unmap(const trace::Event& event) {
 
 void Mappings::remember(Space& space, const MappingPointer& mapping) {
     // The same range again and again (a buffer that is reused) needs to be remembered once.
-    MappingPointer same;
-    space.ended.overlapping(mapping->bus, mapping->length,
-                            [&](std::uint64_t address, std::uint64_t length, const MappingPointer& other) {
-                                if (address == mapping->bus && length == mapping->length) {
-                                    same = other;
-                                }
-                                return same == nullptr;
-                            });
+    const MappingPointer same = space.ended.find(mapping->bus, mapping->length);
     if (same != nullptr) {
         space.ended.erase(same->bus, same->length, same);
     }
@@ -148,8 +141,9 @@ Coverage Mappings::cover(Bdf bdf, std::uint64_t address, std::uint64_t length, b
             }
             return allowed_end < end;
         };
-        if (space != spaces_.end()) {
-            space->second.live.overlapping(at, 1, consider);
+        if (space != spaces_.end() && !space->second.live.overlapping(at, 1, consider)) {
+            ++crowded_;
+            return {};
         }
         if (allowed != nullptr) {
             at = std::min(allowed_end, end);
@@ -167,21 +161,26 @@ Coverage Mappings::cover(Bdf bdf, std::uint64_t address, std::uint64_t length, b
         // Not mapped: up to the next live mapping, or the end.
         std::uint64_t next = end;
         if (space != spaces_.end()) {
-            space->second.live.overlapping(
-                at, end - at, [&](std::uint64_t start, std::uint64_t, const MappingPointer& mapping) {
-                    if (start > at && mapping->mapped.sequence < before) {
-                        next = std::min(next, start);
-                    }
-                    return true;
-                });
-            space->second.ended.overlapping(
-                at, 1, [&](std::uint64_t, std::uint64_t, const MappingPointer& mapping) {
-                    if (coverage.ended == nullptr ||
-                        mapping->unmapped.sequence > coverage.ended->unmapped.sequence) {
-                        coverage.ended = mapping;
-                    }
-                    return true;
-                });
+            const bool all = space->second.live.overlapping(
+                                 at, end - at,
+                                 [&](std::uint64_t start, std::uint64_t, const MappingPointer& mapping) {
+                                     if (start > at && mapping->mapped.sequence < before) {
+                                         next = std::min(next, start);
+                                     }
+                                     return true;
+                                 }) &&
+                             space->second.ended.overlapping(
+                                 at, 1, [&](std::uint64_t, std::uint64_t, const MappingPointer& mapping) {
+                                     if (coverage.ended == nullptr ||
+                                         mapping->unmapped.sequence > coverage.ended->unmapped.sequence) {
+                                         coverage.ended = mapping;
+                                     }
+                                     return true;
+                                 });
+            if (!all) {
+                ++crowded_;
+                return {};
+            }
         }
         for (const auto& [other, memory] : spaces_) {
             if (other != bdf && coverage.of_other == nullptr) {
@@ -225,13 +224,17 @@ bool Mappings::covered_without(Bdf bdf, std::uint64_t address, std::uint64_t len
     std::uint64_t at = address;
     while (at < end) {
         std::uint64_t reached = at;
-        space->second.live.overlapping(
+        const bool all = space->second.live.overlapping(
             at, 1, [&](std::uint64_t start, std::uint64_t size, const MappingPointer& mapping) {
                 if (mapping.get() != except) {
                     reached = std::max(reached, end_of(start, size));
                 }
                 return reached < end;
             });
+        if (!all && reached == at) {
+            ++crowded_;
+            return true;
+        }
         if (reached == at) {
             return false;
         }
@@ -242,13 +245,14 @@ bool Mappings::covered_without(Bdf bdf, std::uint64_t address, std::uint64_t len
 
 MappingPointer Mappings::shared_writable(const Mapping& mapping) const {
     MappingPointer shared;
-    writable_.overlapping(mapping.physical, mapping.length,
-                          [&](std::uint64_t, std::uint64_t, const MappingPointer& other) {
-                              if (other->bdf != mapping.bdf) {
-                                  shared = other;
-                              }
-                              return shared == nullptr;
-                          });
+    const bool all = writable_.overlapping(mapping.physical, mapping.length,
+                                           [&](std::uint64_t, std::uint64_t, const MappingPointer& other) {
+                                               if (other->bdf != mapping.bdf) {
+                                                   shared = other;
+                                               }
+                                               return shared == nullptr;
+                                           });
+    crowded_ += all ? 0 : 1;
     return shared;
 }
 

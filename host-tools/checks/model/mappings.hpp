@@ -82,6 +82,10 @@ class Mappings {
     /// Mappings dropped because there were more than Limits::open_objects.
     [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
 
+    /// Questions that were not answered, because too many mappings overlap at one place: all was taken to be
+    /// well there.
+    [[nodiscard]] std::uint64_t crowded() const { return crowded_; }
+
   private:
     struct Space {
         IntervalIndex<MappingPointer> live;
@@ -99,6 +103,7 @@ class Mappings {
     IntervalIndex<MappingPointer> writable_;  ///< live, by physical address, device-writable
     std::uint64_t total_ = 0;
     std::uint64_t dropped_ = 0;
+    mutable std::uint64_t crowded_ = 0;
 };
 
 }  // namespace pv::checks

@@ -123,19 +123,16 @@ void Nvme::see(const trace::Event& event) {
 }
 
 void Nvme::register_write(const trace::Event& event) {
-    if (devices_.region(trace::get<Kind::mmio_write, "region_text">(event)) != Region::nvme) {
+    const std::optional<RegisterUse> use = devices_.register_use(event);
+    if (!use || use->region != Region::nvme) {
         return;
     }
-    const std::uint64_t address = trace::get<Kind::mmio_write, "address">(event);
-    const Bar* bar = devices_.find(address);
-    if (bar == nullptr) {
-        return;
-    }
+    const Bar* bar = use->bar;
     NvmeController& controller = controllers_[bar->bdf];
     controller.bdf = bar->bdf;
     controller.registers = bar->address;
-    const std::uint64_t offset = address - bar->address;
-    const std::uint64_t value = trace::get<Kind::mmio_write, "value">(event);
+    const std::uint64_t offset = use->offset;
+    const std::uint64_t value = use->value;
     if (offset == register_cc) {
         configure(controller, static_cast<std::uint32_t>(value), place_of(event));
     } else if (offset == register_aqa) {
@@ -147,7 +144,7 @@ void Nvme::register_write(const trace::Event& event) {
         bell.bdf = bar->bdf;
         bell.queue = static_cast<std::uint32_t>(index / 2);
         bell.completion = index % 2 != 0;
-        bell.address = address;
+        bell.address = bar->address + offset;
         bell.value = value & 0xffff;
         last_bell_ = {};
         if (bell.completion) {
@@ -177,7 +174,7 @@ void Nvme::configure(NvmeController& controller, std::uint32_t value, const Plac
         // QEMU drains before the write returns: the commands end while this vCPU is inside it.
         controller.enabled = false;
         controller.resetting = at;
-        controller.cut_off = ledger_.outstanding(controller.bdf).size();
+        controller.cut_off = ledger_.outstanding(controller.bdf);
         some_resetting_ = true;
     }
     controller.shut_down = shut_down;

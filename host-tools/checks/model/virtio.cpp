@@ -16,14 +16,22 @@ namespace {
 // VIRTIO 1.2, section 4.1.4.3: common configuration structure.
 constexpr std::uint64_t common_driver_feature_select = 0x08;
 constexpr std::uint64_t common_driver_feature = 0x0c;
-constexpr std::uint64_t common_device_status = 0x14;
 constexpr std::uint64_t common_queue_select = 0x16;
 constexpr std::uint64_t common_queue_size = 0x18;
-constexpr std::uint64_t legacy_device_status = 0x12;  ///< section 4.1.4.10
 /// VIRTQUEUE_MAX_SIZE: no element has more parts.
 constexpr std::size_t max_element_parts = 1024;
 
 }  // namespace
+
+std::optional<VirtioWrite> virtio_write(const Devices& devices, const trace::Event& event) {
+    const std::optional<RegisterUse> use = devices.register_use(event);
+    if (!use || !use->write ||
+        (use->region != Region::virtio_common && use->region != Region::virtio_legacy)) {
+        return std::nullopt;
+    }
+    const bool legacy = use->region == Region::virtio_legacy;
+    return VirtioWrite{use->bar->bdf, legacy, legacy ? use->offset : use->structure, use->value};
+}
 
 const VirtioDevice* Virtio::find(Bdf bdf) const {
     const auto found = functions_.find(bdf);
@@ -69,31 +77,23 @@ void Virtio::see(const trace::Event& event) {
 }
 
 void Virtio::register_write(const trace::Event& event) {
-    const Region region = devices_.region(trace::get<Kind::mmio_write, "region_text">(event));
-    if (region != Region::virtio_common && region != Region::virtio_legacy) {
+    const std::optional<VirtioWrite> write = virtio_write(devices_, event);
+    if (!write) {
         return;
     }
-    const std::uint64_t address = trace::get<Kind::mmio_write, "address">(event);
-    const Bar* bar = devices_.find(address);
-    if (bar == nullptr) {
-        return;
-    }
-    VirtioDevice& device = functions_[bar->bdf];
-    device.bdf = bar->bdf;
-    // QEMU lays each structure on a page of its own; the common one is first (offset 0 of its BAR page).
-    const std::uint64_t offset =
-        region == Region::virtio_common ? (address - bar->address) & 0xfff : address - bar->address;
-    const std::uint64_t value = trace::get<Kind::mmio_write, "value">(event);
-    if (offset == (region == Region::virtio_common ? common_device_status : legacy_device_status)) {
+    VirtioDevice& device = functions_[write->bdf];
+    device.bdf = write->bdf;
+    const std::uint64_t value = write->value;
+    if (write->to_status()) {
         last_status_write_ = place_of(event);
-        last_status_bdf_ = bar->bdf;
+        last_status_bdf_ = write->bdf;
         last_status_value_ = value & 0xff;
         return;
     }
-    if (region == Region::virtio_legacy) {
+    if (write->legacy) {
         return;
     }
-    switch (offset) {
+    switch (write->offset) {
         case common_driver_feature_select:
             device.feature_page = static_cast<std::uint32_t>(value);
             break;
@@ -135,7 +135,7 @@ void Virtio::set_status(const trace::Event& event) {
     device.bdf = known->second;
     if (value == 0 && device.status != 0) {
         device.resetting = matches ? last_status_write_ : place_of(event);
-        device.cut_off = ledger_.outstanding(known->second).size();
+        device.cut_off = ledger_.outstanding(known->second);
         some_resetting_ = true;
         device.features = 0;
         device.queue_sizes.clear();

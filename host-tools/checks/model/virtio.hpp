@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -24,6 +25,20 @@ struct VirtioDevice {
     Place resetting;          ///< status 0 was written; over when that vCPU, or the device, goes on
     std::size_t cut_off = 0;  ///< requests outstanding then
 };
+
+/// A write to a virtio device's common configuration, or to a transitional one's port window.
+struct VirtioWrite {
+    Bdf bdf = no_device;
+    bool legacy = false;
+    std::uint64_t offset = 0;  ///< in the structure, or the window
+    std::uint64_t value = 0;
+
+    /// It is to the device status (VIRTIO 1.2, sections 4.1.4.3 and 4.1.4.10); `value` is the status then.
+    [[nodiscard]] bool to_status() const { return offset == (legacy ? 0x12 : 0x14); }
+};
+
+/// `event` as such a write; nothing when it is another, or of a device whose BAR is not known.
+[[nodiscard]] std::optional<VirtioWrite> virtio_write(const Devices& devices, const trace::Event& event);
 
 /// QEMU's events name objects. An object's PCI function is learnt from the register write that comes right
 /// before `virtio_set_status`; a queue's device from `virtio_queue_notify`. The DMA accesses of an element

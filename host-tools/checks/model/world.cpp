@@ -4,16 +4,68 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
 namespace pv::checks {
 
 using trace::Kind;
 
+namespace {
+
+/// By marker number: whether its first argument is a device.
+constexpr auto about_device = [] {
+    std::array<bool, 256> about{};
+    for (const trace::KindInfo& info : trace::kinds) {
+        const auto number = static_cast<std::int64_t>(info.kind) - trace::marker_base;
+        if (number >= 0 && number < static_cast<std::int64_t>(about.size())) {
+            about[static_cast<std::size_t>(number)] = info.args[0] == "device";
+        }
+    }
+    return about;
+}();
+
+}  // namespace
+
+bool World::admits(const trace::Event& event) {
+    const auto number = static_cast<std::int64_t>(event.kind) - trace::marker_base;
+    if (number < 0 || number >= static_cast<std::int64_t>(about_device.size()) ||
+        !about_device[static_cast<std::size_t>(number)]) {
+        return true;
+    }
+    const auto bdf = static_cast<Bdf>(event.args[0]);
+    if (marked_.contains(bdf)) {
+        return true;
+    }
+    if (marked_.size() >= most_devices_) {
+        ++refused_;
+        return false;
+    }
+    marked_.insert(bdf);
+    return true;
+}
+
+std::string World::neglected() const {
+    if (refused_ != 0) {
+        return fmt::format("markers named more than {} devices", most_devices_);
+    }
+    if (mappings_.dropped() != 0 || ledger_.dropped() != 0) {
+        return fmt::format("{} mappings and {} commands were more than are followed", mappings_.dropped(),
+                           ledger_.dropped());
+    }
+    if (mappings_.crowded() != 0) {
+        return fmt::format("too many mappings overlapped at one place in {} look-ups", mappings_.crowded());
+    }
+    return {};
+}
+
 void World::see(const trace::Event& event) {
     now_ = place_of(event);
     change_ = {};
-    standstill_.see(event);
     guest_.see(event);
     devices_.see(event);
+    standstill_.see(event);
     nvme_.see(event);
     virtio_.see(event);
     ledger_.see(event);
@@ -52,7 +104,7 @@ void World::mark(const trace::Event& event) {
     if (event.kind == Kind::marker_device_reset) {
         const auto bdf = static_cast<Bdf>(trace::get<Kind::marker_device_reset, "device">(event));
         const std::uint64_t reason = trace::get<Kind::marker_device_reset, "reason">(event);
-        const std::size_t outstanding = ledger_.outstanding(bdf).size();
+        const std::size_t outstanding = ledger_.outstanding(bdf);
         if (reason == 1 || outstanding > 0) {
             signals_.timeline(now_, bdf, "reset",
                               fmt::format("{}, {} command{} outstanding",

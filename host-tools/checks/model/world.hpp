@@ -2,6 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+
 #include "checks/limits.hpp"
 #include "checks/model/context.hpp"
 #include "checks/model/devices.hpp"
@@ -25,10 +30,19 @@ class World {
           mappings_(limits),
           ledger_(signals, limits),
           nvme_(devices_, ledger_, signals),
-          virtio_(devices_, ledger_, signals) {}
+          virtio_(devices_, ledger_, signals),
+          standstill_(devices_),
+          most_devices_(limits.devices) {}
 
     void see(const trace::Event& event);
     void finish();
+
+    /// False for a marker about one device too many (Limits::devices): neither the trackers nor the rules are
+    /// to see it, so that none of them remembers devices without end.
+    [[nodiscard]] bool admits(const trace::Event& event);
+
+    /// What of the guest's markers was not followed because there was too much of it; "" when all was.
+    [[nodiscard]] std::string neglected() const;
 
     [[nodiscard]] const Context& context() const { return context_; }
 
@@ -67,6 +81,9 @@ class World {
     Standstill standstill_;
     Mappings::Change change_;
     Place now_;
+    std::size_t most_devices_;
+    std::unordered_set<Bdf> marked_;  ///< devices that markers named
+    std::uint64_t refused_ = 0;       ///< markers about others
 };
 
 }  // namespace pv::checks

@@ -68,6 +68,19 @@ Draft access_draft(const World& world, const Transfer& transfer, std::uint64_t a
     return draft;
 }
 
+Draft command_draft(const World& world, const Command& command) {
+    Draft draft;
+    draft.at = command.begun();
+    draft.bdf = command.bdf;
+    draft.lines.push_back(fmt::format("device: {}", world.devices().long_name(command.bdf)));
+    draft.lines.push_back(fmt::format("submitted: {}", where(world, command.begun())));
+    draft.events.push_back({command.begun().sequence, "submitted"});
+    if (command.taken && command.submitted) {
+        draft.events.push_back({command.taken.sequence, "taken"});
+    }
+    return draft;
+}
+
 void add_owner(const World& world, Draft& draft, const Mapping& ended) {
     draft.lines.push_back(fmt::format("owner: {}", describe(ended)));
     draft.lines.push_back(fmt::format("mapped: {}", where(world, ended.mapped)));

@@ -30,6 +30,9 @@ class World;
 [[nodiscard]] Draft access_draft(const World& world, const Transfer& transfer, std::uint64_t address,
                                  std::uint64_t length);
 
+/// A draft about a command, where it began: its device, and what is known of its way there.
+[[nodiscard]] Draft command_draft(const World& world, const Command& command);
+
 /// True when the driver gave up on the command that `transfer` belongs to (its deadline passed, or its caller
 /// was told that it failed), and the device has not ended it: what breaks then is cmd-late.
 [[nodiscard]] bool was_given_up(const World& world, const Transfer& transfer);

@@ -10,14 +10,12 @@
 #include "checks/findings.hpp"
 #include "checks/limits.hpp"
 #include "checks/model/world.hpp"
+#include "checks/rules/access.hpp"
 #include "checks/rules/rules.hpp"
 #include "checks/text.hpp"
 
 namespace pv::checks {
 namespace {
-
-constexpr std::uint64_t longest =
-    std::uint64_t{86'400} * 1'000'000'000;  ///< nanoseconds: a day is no deadline
 
 class CmdDeadline final : public Rule {
   public:
@@ -25,15 +23,15 @@ class CmdDeadline final : public Rule {
 
     void on_submit(const Command& command) override {
         ++stated_;
-        if (command.deadline == 0 || command.deadline > longest) {
-            Draft draft = drafted(command);
+        if (command.deadline == 0 || command.deadline > longest_deadline) {
+            Draft draft = command_draft(world(), command);
             draft.title = fmt::format("{}: {} submitted without a deadline",
                                       world().devices().name(command.bdf), describe(command));
             draft.cause = fmt::format("none/{}/{:x}", command.bdf, command.submitted.pc);
             report(std::move(draft));
             return;
         }
-        const std::uint64_t slack = std::min(world().guest().slack(), longest);
+        const std::uint64_t slack = world().guest().slack();
         watch(command, command.submitted.time + static_cast<std::int64_t>((command.deadline + slack) / 1000) +
                            limits().clock_tolerance);
     }
@@ -115,7 +113,7 @@ class CmdDeadline final : public Rule {
             command->reset || command->aborted) {
             return;
         }
-        Draft draft = drafted(*command);
+        Draft draft = command_draft(world(), *command);
         const std::string_view name = "the driver did nothing";
         draft.title = fmt::format("{}: {} still waits after {}, {}", world().devices().name(command->bdf),
                                   describe(*command), duration(due.time - command->begun().time), name);
@@ -129,19 +127,6 @@ class CmdDeadline final : public Rule {
                               duration(limits().command_deadline)));
         draft.cause = fmt::format("late/{}/{}", command->bdf, command->operation);
         report(std::move(draft));
-    }
-
-    Draft drafted(const Command& command) {
-        Draft draft;
-        draft.at = command.begun();
-        draft.bdf = command.bdf;
-        draft.lines.push_back(fmt::format("device: {}", world().devices().long_name(command.bdf)));
-        draft.lines.push_back(fmt::format("submitted: {}", where(world(), command.begun())));
-        draft.events.push_back({command.begun().sequence, "submitted"});
-        if (command.taken && command.submitted) {
-            draft.events.push_back({command.taken.sequence, "taken"});
-        }
-        return draft;
     }
 
     std::int64_t stood_ = 0;  ///< Standstill::total() that was added so far

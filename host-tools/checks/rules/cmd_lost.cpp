@@ -4,6 +4,7 @@
 
 #include "checks/findings.hpp"
 #include "checks/model/world.hpp"
+#include "checks/rules/access.hpp"
 #include "checks/rules/rules.hpp"
 #include "checks/text.hpp"
 
@@ -78,15 +79,7 @@ class CmdLost final : public Rule {
     }
 
     Draft drafted(const Command& command) {
-        Draft draft;
-        draft.at = command.begun();
-        draft.bdf = command.bdf;
-        draft.lines.push_back(fmt::format("device: {}", world().devices().long_name(command.bdf)));
-        draft.lines.push_back(fmt::format("submitted: {}", where(world(), command.begun())));
-        draft.events.push_back({command.begun().sequence, "submitted"});
-        if (command.submitted && command.taken) {
-            draft.events.push_back({command.taken.sequence, "taken"});
-        }
+        Draft draft = command_draft(world(), command);
         if (command.timed_out) {
             draft.lines.push_back(fmt::format("timed out: {}", where(world(), command.timed_out)));
             draft.events.push_back({command.timed_out.sequence, "timed out"});

@@ -20,8 +20,6 @@ namespace {
 
 using trace::Kind;
 
-constexpr std::uint64_t longest =
-    std::uint64_t{86'400} * 1'000'000'000;  ///< nanoseconds: a day is no deadline
 constexpr std::size_t most_queues = 65'536;
 
 std::string_view step_name(std::uint64_t step) {
@@ -199,10 +197,10 @@ class CmdRecovery final : public Rule {
     }
 
     void judge(const Recovery& recovery, Bdf bdf, const Place& at) {
-        if (recovery.step == 0 || recovery.deadline == 0 || recovery.deadline > longest) {
+        if (recovery.step == 0 || recovery.deadline == 0 || recovery.deadline > longest_deadline) {
             return;
         }
-        const std::uint64_t slack = std::min(world().guest().slack(), longest);
+        const std::uint64_t slack = world().guest().slack();
         const std::int64_t stood = world().standstill().total() - recovery.stood;
         const std::int64_t took = at.time - recovery.stepped.time;
         if (took <= static_cast<std::int64_t>((recovery.deadline + slack) / 1000) + stood +

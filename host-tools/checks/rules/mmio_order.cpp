@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 
@@ -34,8 +35,6 @@ constexpr std::uint64_t status_driver_ok = 4;
 constexpr std::uint64_t status_features_ok = 8;
 /// VIRTIO_F_RING_RESET: a queue may be set up again while the device runs (section 2.6.1).
 constexpr std::uint64_t ring_reset = std::uint64_t{1} << 40;
-/// QEMU gives each of a virtio device's structures a page.
-constexpr std::uint64_t virtio_structure = 0xfff;
 
 class MmioOrder final : public Rule {
   public:
@@ -79,29 +78,25 @@ class MmioOrder final : public Rule {
     };
 
     void access(const trace::Event& event) {
-        const Region region = world().devices().region(trace::get<Kind::mmio_read, "region_text">(event));
-        if (region != Region::nvme && region != Region::virtio_common && region != Region::virtio_notify) {
+        const std::optional<RegisterUse> use = world().devices().register_use(event);
+        if (!use || (use->region != Region::nvme && use->region != Region::virtio_common &&
+                     use->region != Region::virtio_notify)) {
             return;
         }
-        const Bar* bar = world().devices().find(event.args[0]);
-        if (bar == nullptr) {
-            return;
-        }
-        const bool write = event.kind == Kind::mmio_write;
+        const auto& [region, bar, write, offset, structure, value, size] = *use;
         writes_ += write ? 1 : 0;
-        const std::uint64_t offset = event.args[0] - bar->address;
         if (region == Region::nvme) {
             State& state = devices_[bar->bdf];
             if (write) {
                 nvme_write(event, *bar, state, offset);
             } else if (offset == nvme_csts) {
-                state.ready = state.ready || (state.enabled == Known::yes && (event.args[1] & 1) != 0);
-                state.stopped = state.stopped || (event.args[1] & 1) == 0;
+                state.ready = state.ready || (state.enabled == Known::yes && (value & 1) != 0);
+                state.stopped = state.stopped || (value & 1) == 0;
             }
         } else if (write && region == Region::virtio_notify) {
             notified(event, bar->bdf, bar);
         } else if (write) {
-            common_write(event, *bar, devices_[bar->bdf], offset & virtio_structure);
+            common_write(event, *bar, devices_[bar->bdf], structure);
         }
     }
 

@@ -89,12 +89,8 @@ class MmioPollUnbounded final : public Rule {
         const std::uint64_t address = event.args[0];
         const Bar* bar = world().devices().find(address);
         Wait* wait = nullptr;
-        if (!waits_.empty()) {
-            for (auto& [id, candidate] : waits_) {
-                if (candidate.address == address) {
-                    wait = &candidate;
-                }
-            }
+        if (const auto id = polled_.find(address); id != polled_.end()) {
+            wait = &waits_.at(id->second);
         }
         if (bar == nullptr && wait == nullptr) {
             return;  // timers, serial ports, firmware's devices: no driver waits for them without end
@@ -146,14 +142,15 @@ class MmioPollUnbounded final : public Rule {
         wait.address = trace::get<Kind::marker_wait_begin, "object">(event);
         wait.deadline = trace::get<Kind::marker_wait_begin, "deadline">(event);
         wait.begun = place_of(event);
-        constexpr std::uint64_t longest =
-            std::uint64_t{86'400} * 1'000'000'000;  // a day is never, for a poll
-        if (wait.deadline <= longest) {
-            const std::uint64_t slack = std::min(world().guest().slack(), longest);
+        if (wait.deadline <= longest_deadline) {
+            const std::uint64_t slack = world().guest().slack();
             wait.due = event.time + static_cast<std::int64_t>((wait.deadline + slack) / 1000) +
                        limits().clock_tolerance;
         }
-        waits_.insert_or_assign(trace::get<Kind::marker_wait_begin, "wait">(event), wait);
+        const std::uint64_t id = trace::get<Kind::marker_wait_begin, "wait">(event);
+        forget(id);
+        waits_.emplace(id, wait);
+        polled_.insert_or_assign(wait.address, id);
     }
 
     void end(const trace::Event& event) {
@@ -163,6 +160,18 @@ class MmioPollUnbounded final : public Rule {
         }
         if (!found->second.reported && event.time > found->second.due) {
             overrun(found->second, place_of(event));
+        }
+        forget(found->first);
+    }
+
+    void forget(std::uint64_t id) {
+        const auto found = waits_.find(id);
+        if (found == waits_.end()) {
+            return;
+        }
+        const auto polled = polled_.find(found->second.address);
+        if (polled != polled_.end() && polled->second == id) {
+            polled_.erase(polled);
         }
         waits_.erase(found);
     }
@@ -209,6 +218,7 @@ class MmioPollUnbounded final : public Rule {
 
     std::unordered_map<std::uint64_t, Loop> loops_;  ///< the running one of each BAR, by its address
     std::unordered_map<std::uint64_t, Wait> waits_;  ///< by the guest's id
+    std::unordered_map<std::uint64_t, std::uint64_t> polled_;  ///< the newest wait for each register
     std::uint64_t reads_ = 0;
     std::uint64_t stated_ = 0;
 };

@@ -62,22 +62,15 @@ class MmioUnmapped final : public Rule {
 
   private:
     void access(const trace::Event& event) {
-        static_assert(trace::argument(Kind::mmio_read, "region_text") ==
-                      trace::argument(Kind::mmio_write, "region_text"));
-        const Region region = world().devices().region(trace::get<Kind::mmio_read, "region_text">(event));
-        if (region == Region::other || region == Region::virtio_legacy) {
-            return;
-        }
-        const std::uint64_t address = event.args[0];
-        const std::uint64_t size = std::clamp<std::uint64_t>(event.args[2], 1, 8);
-        const Bar* bar = world().devices().find(address);
-        if (bar == nullptr) {
+        const std::optional<RegisterUse> use = world().devices().register_use(event);
+        if (!use || use->region == Region::virtio_legacy) {
             return;
         }
         ++accesses_;
-        const std::uint64_t offset = address - bar->address;
+        const std::uint64_t offset = use->offset;
+        const std::uint64_t size = std::clamp<std::uint64_t>(use->size, 1, 8);
         std::string why;
-        if (region == Region::nvme) {
+        if (use->region == Region::nvme) {
             const bool defined =
                 offset >= nvme_doorbells || std::ranges::any_of(nvme_registers, [&](const Range& range) {
                     return offset >= range.begin && offset + size <= range.end;
@@ -85,40 +78,42 @@ class MmioUnmapped final : public Rule {
             if (!defined) {
                 why = "where the controller defines no register";
             }
-        } else if (region == Region::virtio_common) {
-            // QEMU gives each structure a page; the offset in it is the offset in the structure.
-            if ((offset & 0xfff) + size > virtio_common_size) {
+        } else if (use->region == Region::virtio_common) {
+            if (use->structure + size > virtio_common_size) {
                 why = "beyond the common configuration structure";
             }
         }
         if (!why.empty()) {
-            add(event, bar, event.kind == Kind::mmio_write, size, why);
+            add(event, use->bar, use->write, size, why);
         }
     }
 
     void rejected(const trace::Event& event) {
-        const std::uint64_t address = trace::get<Kind::invalid_access, "address">(event);
-        const Bar* bar = world().devices().find(address);
+        const std::uint64_t region_text = trace::get<Kind::invalid_access, "region_text">(event);
+        const std::string name = world().devices().text(region_text);
+        const bool known = world().devices().region(region_text) != Region::other;
         const std::string reason =
             world().devices().text(trace::get<Kind::invalid_access, "reason_text">(event));
-        if (refuses_width(reason) && world().devices().region(trace::get<Kind::invalid_access, "region_text">(
-                                         event)) != Region::other) {
+        if (refuses_width(reason) && known) {
             return;  // mmio-width's
         }
         // Firmware and kernels probe for what may not be there; a marked guest knows what it drives.
-        const bool after_hello = world().guest().has_markers();
-        // What the IOMMU refuses a device, QEMU tells as an access that goes nowhere, and not whose it was. A
-        // device that was cut off goes on trying: from the first refusal on these are iommu-fault's.
-        if (bar == nullptr && (!after_hello || cut_off_)) {
+        if (!known && !world().guest().has_markers()) {
             return;
         }
-        if (bar != nullptr) {
-            ++accesses_;
+        const bool nowhere = name.empty() || name == "(null)";
+        // What the IOMMU refuses a device, QEMU tells as an access that goes nowhere, and not whose it was. A
+        // device that was cut off goes on trying: from the first refusal on these are iommu-fault's.
+        if (nowhere && cut_off_) {
+            return;
         }
-        add(event, bar, trace::get<Kind::invalid_access, "write">(event) != 0,
+        accesses_ += known ? 1 : 0;
+        // The address counts from the region's start, and nothing says which device's region it is.
+        add(event, nullptr, trace::get<Kind::invalid_access, "write">(event) != 0,
             trace::get<Kind::invalid_access, "size">(event),
-            bar == nullptr ? "where no device has registers"
-                           : fmt::format("which the device refused{}{}", reason.empty() ? "" : ": ", reason));
+            nowhere ? "where no device has registers"
+                    : fmt::format("of region {}, which the device refused{}{}", name,
+                                  reason.empty() ? "" : ": ", reason));
     }
 
     void add(const trace::Event& event, const Bar* bar, bool write, std::uint64_t size,

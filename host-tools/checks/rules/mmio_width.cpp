@@ -55,8 +55,6 @@ constexpr std::array virtio_common = {
     Field{0x3c, 2},  // admin_queue_index
     Field{0x3e, 2},  // admin_queue_num
 };
-/// QEMU gives each of a virtio device's structures a page.
-constexpr std::uint64_t virtio_structure = 0xfff;
 constexpr std::uint64_t virtio_common_size = 0x40;
 /// VIRTIO_F_NOTIFICATION_DATA: notifications have 32 bits.
 constexpr std::uint64_t notification_data = std::uint64_t{1} << 38;
@@ -82,27 +80,23 @@ class MmioWidth final : public Rule {
 
   private:
     void access(const trace::Event& event) {
-        static_assert(trace::argument(Kind::mmio_read, "region_text") ==
-                      trace::argument(Kind::mmio_write, "region_text"));
-        const Region region = world().devices().region(trace::get<Kind::mmio_read, "region_text">(event));
-        const Bar* bar = world().devices().find(event.args[0]);
-        if (bar == nullptr || (region != Region::nvme && region != Region::virtio_common &&
-                               region != Region::virtio_notify && region != Region::virtio_isr)) {
+        const std::optional<RegisterUse> use = world().devices().register_use(event);
+        if (!use || (use->region != Region::nvme && use->region != Region::virtio_common &&
+                     use->region != Region::virtio_notify && use->region != Region::virtio_isr)) {
             return;
         }
         ++accesses_;
-        const std::uint64_t size = event.args[2];
-        const std::uint64_t offset = event.args[0] - bar->address;
+        const auto& [region, bar, write, offset, structure, value, size] = *use;
         std::string why;
         switch (region) {
             case Region::nvme:
                 why = nvme(offset, size);
                 break;
             case Region::virtio_common:
-                why = common(offset & virtio_structure, size);
+                why = common(structure, size);
                 break;
             case Region::virtio_notify:
-                why = event.kind == Kind::mmio_write ? notification(bar->bdf, size) : std::string();
+                why = write ? notification(bar->bdf, size) : std::string();
                 break;
             default:
                 // VIRTIO 1.2, section 4.1.4.5: one byte.

@@ -15,6 +15,7 @@ RuleInfo dma_direction_rule();
 RuleInfo dma_descriptor_rule();
 RuleInfo dma_leak_rule();
 RuleInfo dma_double_map_rule();
+RuleInfo dma_protected_rule();
 RuleInfo mmio_unmapped_rule();
 RuleInfo mmio_width_rule();
 RuleInfo mmio_order_rule();
@@ -28,6 +29,7 @@ RuleInfo cmd_recovery_rule();
 RuleInfo flush_order_rule();
 RuleInfo iommu_fault_rule();
 RuleInfo iommu_stale_entry_rule();
+RuleInfo wait_unbounded_rule();
 
 /// True when QEMU refused an access for its width or alignment: mmio-width's, not mmio-unmapped's.
 [[nodiscard]] bool refuses_width(std::string_view reason);

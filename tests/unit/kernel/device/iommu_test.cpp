@@ -2,11 +2,16 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <map>
+
 #include "device/iommu/domain.hpp"
 #include "device/iommu/fault.hpp"
 #include "device/iommu/page_table.hpp"
 #include "device/iommu/regs.hpp"
 #include "device/iommu/spec.hpp"
+#include "device/iommu/table_frames.hpp"
 #include "hosted/control.hpp"
 
 namespace pv::iommu {
@@ -43,6 +48,29 @@ TEST(IommuPageTable, CrossesTablesAndForgets) {
             ASSERT_EQ(table.entry(start + i * page_size), 0U);
         }
     }
+}
+
+TEST(IommuPageTable, SaysThatNoDeviceMayWriteItAsLongAsItLives) {
+    (void)hosted::take_markers();
+    std::map<std::uint64_t, std::uint64_t> live;
+    std::size_t most = 0;
+    {
+        PageTable table = *PageTable::create(3, false);
+        const TableFrames root = *TableFrames::allocate(2 * page_size);
+        ASSERT_TRUE(table.map(base, PhysicalAddress{0x5000}, 1, Direction::to_device));
+    }
+    for (const auto& mark : hosted::take_markers()) {
+        if (mark.number == PV_MARKER_memory_protect) {
+            EXPECT_EQ(mark.args[2], static_cast<std::uint64_t>(PV_PROTECT_TABLE));
+            EXPECT_TRUE(live.emplace(mark.args[0], mark.args[1]).second);
+            most = std::max(most, live.size());
+        } else if (mark.number == PV_MARKER_memory_unprotect) {
+            EXPECT_EQ(live.at(mark.args[0]), mark.args[1]);
+            live.erase(mark.args[0]);
+        }
+    }
+    EXPECT_EQ(most, 4U) << "one of each level, and the other one";
+    EXPECT_TRUE(live.empty());
 }
 
 TEST(IommuPageTable, RefusesWhatIsMappedOrBeyond) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/marker.hpp"
@@ -49,6 +50,16 @@ TEST(WaitQueue, MarksWhatItWaitsFor) {
     EXPECT_EQ(markers[1].number, PV_MARKER_wait_end);
     EXPECT_EQ(markers[1].args[0], markers[0].args[0]);
     EXPECT_EQ(markers[1].args[1], static_cast<std::uint64_t>(PV_WAIT_TIMED_OUT));
+}
+
+TEST(WaitQueue, SaysThatAWaitWithoutADeadlineIsForWork) {
+    hosted::take_markers();
+    WaitQueue queue;
+    bool looked = false;
+    EXPECT_TRUE(queue.wait(Deadline::never("a test"), [&] { return std::exchange(looked, true); }));
+    const auto markers = hosted::take_markers();
+    ASSERT_EQ(markers.size(), 2U);
+    EXPECT_EQ(markers[0].args[1], static_cast<std::uint64_t>(PV_WAIT_IDLE));
 }
 
 struct Tokens {
