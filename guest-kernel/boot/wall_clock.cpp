@@ -4,6 +4,7 @@
 
 #include "arch/x86_64/registers.hpp"
 #include "base/log.hpp"
+#include "base/wall_time.hpp"
 #include "device/rtc/rtc.hpp"
 #include "device/rtc/wall_clock.hpp"
 
@@ -32,6 +33,7 @@ void start_wall_clock(std::uint8_t century_register) {
         return;
     }
     rtc::set_wall_clock(rtc::seconds_since_1970(*time), now());
+    set_wall_time({.seconds = rtc::seconds_since_1970(*time)});
     log::info("wall clock: {:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", time->year, time->month, time->day,
               time->hour, time->minute, time->second);
 }

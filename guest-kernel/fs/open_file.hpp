@@ -62,8 +62,9 @@ class OpenFile : public RefCounted {
     /// Error: enotty (this file has no such request).
     [[nodiscard]] virtual Outcome<std::uint64_t> ioctl(std::uint32_t request, IoctlArgument& argument);
 
-    /// What is ready now, of poll_event. With a watcher: it is put on the file's queue first, so that no
-    /// change after the answer is missed; the caller removes it with PollQueue::remove.
+    /// What is ready now, of poll_event; takes no lock but the queue's. With a watcher: it is put on the
+    /// file's queue first, so that no change after the answer is missed; the caller removes it with
+    /// PollQueue::remove.
     [[nodiscard]] virtual std::uint32_t poll(Watcher* watcher);
 
     /// nullptr: cannot be mapped (enodev).
@@ -77,6 +78,13 @@ class OpenFile : public RefCounted {
 
     /// What /proc/PID/fd/N is called where there is no place: "pipe:[7]". Empty: its location is its name.
     [[nodiscard]] virtual std::string_view label(std::span<char> room) const;
+
+    /// For pipe_of alone, where there is no run-time type information.
+    [[nodiscard]] virtual bool is_pipe() const { return false; }
+
+    /// The same for an epoll instance.
+    [[nodiscard]] virtual bool is_epoll() const { return false; }
+
     /// What fstat(2) tells.
     [[nodiscard]] virtual Attributes attributes();
 
@@ -89,11 +97,17 @@ class OpenFile : public RefCounted {
     /// `append`: at the end, whatever `position` is.
     [[nodiscard]] virtual Outcome<std::size_t> do_write(std::uint64_t& position, bool append, Source& source);
 
+    /// Leaves the epoll instances that watch it.
+    void end_of_life() override;
+
     task::Mutex position_lock_{task::Rank::file_position};
     std::uint64_t position_ = 0;
 
   private:
+    friend class Epoll;
+
     Location location_;
+    std::atomic<bool> in_epoll_{false};
     std::atomic<std::uint32_t> flags_;
     Flow flow_;
 };

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
+
 #include "fs/mounts.hpp"
 #include "fs/types.hpp"
+#include "task/lock.hpp"
 
 namespace pv::fs {
 
@@ -72,6 +75,12 @@ struct NamedPlace {
 /// link there is followed to the place it names (O_CREAT).
 [[nodiscard]] Outcome<NamedPlace> resolve_place(const Caller& caller, std::string_view path,
                                                 ResolveMode mode = {.follow_last = false});
+
+/// How often a directory has moved to another place, in any file system. Each move counts itself under the
+/// lock under which Node::parent looks: whoever saw some links before the move and some after it sees the
+/// count change between two looks around.
+[[nodiscard]] std::uint64_t directory_moves();
+void count_directory_move();
 
 /// The absolute path of `location` below `root` as getcwd and /proc/PID/fd tell it, put at the end of `room`.
 /// "(unreachable)" comes before it when it does not lie below root; " (deleted)" after it when it has no name

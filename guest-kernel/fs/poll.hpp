@@ -47,6 +47,9 @@ class Watcher {
     /// higher rank than Rank::poll, and does not touch the queue.
     virtual void notify(std::uint32_t events) = 0;
 
+    /// Whether it is on a queue: a file that has none cannot be watched.
+    [[nodiscard]] bool is_watching() const { return queue_ != nullptr; }
+
   protected:
     virtual ~Watcher() = default;
 
@@ -59,7 +62,8 @@ class Watcher {
 /// The watchers of one thing. Its owner outlives them: a watcher holds the file whose queue it is on.
 class PollQueue {
   public:
-    PollQueue() = default;
+    explicit PollQueue(task::Rank rank = task::Rank::poll) : lock_(rank) {}
+
     PollQueue(const PollQueue&) = delete;
     PollQueue& operator=(const PollQueue&) = delete;
     ~PollQueue();
@@ -72,7 +76,7 @@ class PollQueue {
     void notify(std::uint32_t events);
 
   private:
-    task::SpinLock lock_{task::Rank::poll};
+    task::SpinLock lock_;
     using Hook =
         boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
     boost::intrusive::list<Watcher, boost::intrusive::member_hook<Watcher, Hook, &Watcher::hook_>,

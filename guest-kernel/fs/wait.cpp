@@ -32,6 +32,10 @@ Outcome<> wait(task::WaitQueue& queue, Deadline deadline, FunctionRef<bool()> pr
     return fail(waited ? Errno::eintr : Errno::etimedout);
 }
 
+Outcome<> wait(task::WaitQueue& queue, FunctionRef<bool()> predicate) {
+    return wait(queue, Deadline::never("a program waits for another; a signal ends it"), predicate);
+}
+
 MutexGuard::MutexGuard(task::Mutex& mutex) : mutex_(mutex) {
     lock();
 }

@@ -21,6 +21,10 @@ void set_interruption_check(InterruptionCheck check);
 /// As WaitQueue::wait. Errors: eintr (a signal came first), etimedout (the deadline passed).
 [[nodiscard]] Outcome<> wait(task::WaitQueue& queue, Deadline deadline, FunctionRef<bool()> predicate);
 
+/// The same without a deadline, for what may last as long as somebody else likes; a signal ends it. Error:
+/// eintr.
+[[nodiscard]] Outcome<> wait(task::WaitQueue& queue, FunctionRef<bool()> predicate);
+
 /// Holds a lock of files for as long as it lives. Such locks are held for one operation, never while a
 /// program is waited for, so taking one has no deadline.
 class MutexGuard {

@@ -17,21 +17,24 @@ enum class Rank : std::uint8_t {
     device_registry = 6,  ///< lists of devices
     block_device = 8,     ///< a block device as a whole: recovery, shutdown
     controller = 10,      ///< a controller's admin work
-    sleeping_leaf = 13,   ///< tests; taken last of the sleeping ones
+    sleeping_leaf = 12,   ///< tests; taken last of the sleeping ones
 
     // spinning (SpinLock), interrupts off while held
-    context = 16,        ///< where a process stands: root and current directory
-    descriptors = 17,    ///< a process's table of descriptors
-    mounts = 18,         ///< which file systems are where
-    file_tree = 19,      ///< names of one file system
-    file_pages = 21,     ///< pages of one file
+    context = 14,        ///< where a process stands: root and current directory
+    descriptors = 15,    ///< a process's table of descriptors
+    mounts = 16,         ///< which file systems are where
+    file_tree = 17,      ///< names of one file system
+    file_pages = 18,     ///< pages of one file
+    terminal = 19,       ///< what was typed on one terminal
     queue = 20,          ///< a submission queue or virtqueue: slots, rings
     dma = 24,            ///< mappings of devices and the quarantine
     iommu = 26,          ///< an IOMMU's queue of commands
     interrupt = 28,      ///< the table of interrupt vectors
+    epoll_list = 29,     ///< which epoll instances there are
     poll = 30,           ///< who watches the readiness of one file
-    epoll = 31,          ///< what one epoll instance found ready
-    wait_queue = 32,     ///< the waiters of one wait queue
+    epoll = 31,          ///< what one epoll instance watches, and what of it is ready
+    epoll_poll = 32,     ///< who watches one epoll instance
+    wait_queue = 33,     ///< the waiters of one wait queue
     thread = 34,         ///< a thread's end and its joiner
     scheduler = 36,      ///< a CPU's run queues and timers
     kernel_space = 38,   ///< which kernel addresses are given out
@@ -40,6 +43,7 @@ enum class Rank : std::uint8_t {
     shootdown = 45,      ///< whose turn it is to ask all CPUs to forget translations
     frame_stock = 47,    ///< the frames one CPU has at hand
     frames = 48,         ///< the buddy allocator
+    terminal_list = 50,  ///< which terminals there are
     leaf = 52,           ///< guards a few words, takes nothing inside
     console = 60,        ///< the serial port: anything may log
 };
@@ -68,8 +72,14 @@ constexpr std::string_view to_string(Rank rank) {
             return "mounts";
         case Rank::file_tree:
             return "file tree";
+        case Rank::terminal:
+            return "terminal";
         case Rank::file_pages:
             return "file pages";
+        case Rank::epoll_list:
+            return "epoll list";
+        case Rank::epoll_poll:
+            return "epoll's poll";
         case Rank::poll:
             return "poll";
         case Rank::epoll:
@@ -100,6 +110,8 @@ constexpr std::string_view to_string(Rank rank) {
             return "frame stock";
         case Rank::frames:
             return "frames";
+        case Rank::terminal_list:
+            return "terminal list";
         case Rank::leaf:
             return "leaf";
         case Rank::console:

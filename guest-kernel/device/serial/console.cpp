@@ -39,6 +39,12 @@ std::optional<char> read_console() {
     return port.with([](auto& uart) { return uart.read(); });
 }
 
+std::size_t write_console(std::string_view text) {
+    // A FIFO's worth at a time: interrupts are off meanwhile.
+    return port.with(
+        [&](auto& uart) { return uart.write(text.substr(0, fifo_depth), Deadline::after(patience)); });
+}
+
 std::uint64_t dropped_characters() {
     return port.with([](auto& uart) { return uart.dropped(); });
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 namespace pv::device::serial {
 
@@ -12,6 +13,10 @@ void start_console();
 
 /// The next character somebody typed, nullopt when there is none. Any context; never waits.
 [[nodiscard]] std::optional<char> read_console();
+
+/// Writes what the port takes of `text`, as it is, among whole lines of the log; returns how much. Any
+/// context.
+[[nodiscard]] std::size_t write_console(std::string_view text);
 
 /// Characters the port did not take in time, since boot.
 [[nodiscard]] std::uint64_t dropped_characters();

@@ -61,6 +61,20 @@ class Uart {
         }
     }
 
+    /// Writes as much of `text` as the port takes until `deadline`, as it is; returns how much. Nothing is
+    /// dropped: the caller has the rest. While the port takes nothing, only the first call waits.
+    [[nodiscard]] std::size_t write(std::string_view text, Deadline deadline) {
+        if (dropped_ > 0 && !report_dropped(deadline)) {
+            return 0;
+        }
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            if (!put(text[i], deadline)) {
+                return i;
+            }
+        }
+        return text.size();
+    }
+
     /// The next character that came in, nullopt when there is none. Never waits.
     [[nodiscard]] std::optional<char> read() {
         if ((ports_.read(Register::line_status) & status_data_ready) == 0) {

@@ -1,0 +1,99 @@
+// Calls on what was resolved: permissions, owners, times, sizes.
+// SPDX-License-Identifier: MIT
+#include "fs/operations.hpp"
+
+namespace pv::fs {
+namespace {
+
+Outcome<> may_own(const Caller& caller, const Location& location, const Attributes& attributes) {
+    if (location.mount && location.mount->flags().read_only) {
+        return fail(Errno::erofs);
+    }
+    if (!caller.who.privileged && caller.who.user != attributes.user) {
+        return fail(Errno::eperm);
+    }
+    return {};
+}
+
+}  // namespace
+
+Outcome<> check_access(const Caller& caller, const Location& location, unsigned wanted) {
+    const Attributes attributes = location.node->attributes();
+    const MountFlags mount = location.mount ? location.mount->flags() : MountFlags{};
+    const bool is_special = attributes.type != NodeType::regular && attributes.type != NodeType::directory &&
+                            attributes.type != NodeType::symbolic_link;
+    if ((wanted & bits(Access::write)) != 0 && mount.read_only && !is_special) {
+        return fail(Errno::erofs);
+    }
+    if ((wanted & bits(Access::execute)) != 0 && mount.no_execute && attributes.type == NodeType::regular) {
+        return fail(Errno::eacces);
+    }
+    if (!may(caller.who, attributes, wanted)) {
+        return fail(Errno::eacces);
+    }
+    return {};
+}
+
+Outcome<> change_mode(const Caller& caller, const Location& location, Mode mode) {
+    const Attributes attributes = location.node->attributes();
+    if (attributes.type == NodeType::symbolic_link) {
+        return fail(Errno::eopnotsupp);
+    }
+    PV_TRY(may_own(caller, location, attributes));
+    mode &= mode_mask;
+    if (!caller.who.privileged && !caller.who.is_in(attributes.group)) {
+        mode = static_cast<Mode>(mode & ~set_group_id);
+    }
+    return location.node->change({.mode = mode});
+}
+
+Outcome<> change_owner(const Caller& caller, const Location& location, std::optional<UserId> user,
+                       std::optional<GroupId> group) {
+    const Attributes attributes = location.node->attributes();
+    if (location.mount && location.mount->flags().read_only) {
+        return fail(Errno::erofs);
+    }
+    if (!caller.who.privileged) {
+        // An owner may give his file to a group he is in, and to nobody else.
+        if (caller.who.user != attributes.user || (user && *user != attributes.user) ||
+            (group && *group != attributes.group && !caller.who.is_in(*group))) {
+            return fail(Errno::eperm);
+        }
+    }
+    AttributeChange change{.user = user, .group = group};
+    if (attributes.type == NodeType::regular && (attributes.mode & 0111) != 0) {
+        const Mode lost = set_user_id | ((attributes.mode & 010) != 0 ? set_group_id : Mode{0});
+        change.mode = static_cast<Mode>(attributes.mode & ~lost);
+    }
+    return location.node->change(change);
+}
+
+Outcome<> change_times(const Caller& caller, const Location& location, std::optional<Timestamp> accessed,
+                       std::optional<Timestamp> modified, bool to_now) {
+    const Attributes attributes = location.node->attributes();
+    if (location.mount && location.mount->flags().read_only) {
+        return fail(Errno::erofs);
+    }
+    if (!caller.who.privileged && caller.who.user != attributes.user) {
+        if (!to_now) {
+            return fail(Errno::eperm);
+        }
+        if (!may(caller.who, attributes, bits(Access::write))) {
+            return fail(Errno::eacces);
+        }
+    }
+    return location.node->change({.accessed = accessed, .modified = modified});
+}
+
+Outcome<> truncate(const Caller& caller, const Location& location, std::uint64_t size) {
+    if (location.node->is_directory()) {
+        return fail(Errno::eisdir);
+    }
+    if (location.node->type() != NodeType::regular) {
+        return fail(Errno::einval);
+    }
+    PV_TRY(check_access(caller, location, bits(Access::write)));
+    return location.node->truncate(size);
+}
+
+}  // namespace pv::fs

@@ -1,0 +1,251 @@
+// epoll instances: entries, the list of what is ready, and files that go.
+// SPDX-License-Identifier: MIT
+#include "fs/epoll.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "fs/wait.hpp"
+
+namespace pv::fs {
+namespace {
+
+/// All instances: a file that ends looks for those that watch it.
+constinit task::Guarded<Epoll*, task::Rank::epoll_list> instances{nullptr};
+
+}  // namespace
+
+void Epoll::Item::notify(std::uint32_t events) {
+    {
+        const task::SpinGuard guard(epoll->lock_);
+        if (is_gone || (events & (event.events | poll_event::always)) == 0 ||
+            (event.events & ~(epoll_flag::edge | epoll_flag::one_shot)) == 0) {
+            return;
+        }
+        epoll->make_ready(*this);
+    }
+    epoll->tell();
+}
+
+Epoll::Epoll() : OpenFile({}, open_flag::read_write, Flow::stream) {
+    instances.with([&](Epoll*& first) {
+        next_ = first;
+        first = this;
+    });
+}
+
+Epoll::~Epoll() {
+    // With the list's lock held no file that is watched comes to its end.
+    instances.with([&](Epoll*& first) {
+        Epoll** link = &first;
+        while (*link != this) {
+            link = &(*link)->next_;
+        }
+        *link = next_;
+        while (!items_.empty()) {
+            Item* item = &*items_.begin();
+            {
+                const task::SpinGuard guard(lock_);
+                take_out(*item);
+            }
+            PollQueue::remove(*item);
+            delete item;
+        }
+    });
+}
+
+Outcome<Ref<Epoll>> Epoll::create() {
+    auto epoll = Ref<Epoll>::adopt(new (std::nothrow) Epoll);
+    if (!epoll) {
+        return fail(Errno::enomem);
+    }
+    return epoll;
+}
+
+void Epoll::tell() {
+    waiters_.wake_one();
+    poll_queue_.notify(poll_event::readable);
+}
+
+void Epoll::make_ready(Item& item) {
+    if (!item.is_ready) {
+        item.is_ready = true;
+        ready_.push_back(item);
+        ready_count_.store(ready_.size(), std::memory_order_release);
+    }
+}
+
+void Epoll::take_out(Item& item) {
+    item.is_gone = true;
+    items_.erase(items_.iterator_to(item));
+    if (item.is_ready) {
+        item.is_ready = false;
+        ready_.erase(ready_.iterator_to(item));
+        ready_count_.store(ready_.size(), std::memory_order_release);
+    }
+}
+
+Outcome<> Epoll::add(OpenFile& file, int descriptor, const EpollEvent& event) {
+    if (file.is_epoll()) {
+        return fail(Errno::einval);
+    }
+    std::unique_ptr<Item> owner(new (std::nothrow) Item);
+    if (owner == nullptr) {
+        return fail(Errno::enomem);
+    }
+    Item& item = *owner;
+    item.epoll = this;
+    item.file = &file;
+    item.key = {&file, descriptor};
+    item.event = event;
+    // Asked first: a file that cannot be watched gets no entry. Told meanwhile, it is on the ready list
+    // without being an entry, so it counts as gone until it is one.
+    item.is_gone = true;
+    (void)file.poll(&item);
+    if (!item.is_watching()) {
+        return fail(Errno::eperm);
+    }
+    file.in_epoll_.store(true, std::memory_order_release);
+    bool is_new = false;
+    {
+        const task::SpinGuard guard(lock_);
+        is_new = items_.insert(item).second;
+        item.is_gone = !is_new;
+        // From here on another thread may remove it: it is not touched after the lock.
+        if (is_new && (file.poll(nullptr) & (event.events | poll_event::always)) != 0) {
+            make_ready(item);
+        }
+    }
+    if (!is_new) {
+        PollQueue::remove(item);
+        return fail(Errno::eexist);
+    }
+    (void)owner.release();
+    if (ready_count_.load(std::memory_order_acquire) != 0) {
+        tell();
+    }
+    return {};
+}
+
+Outcome<> Epoll::modify(OpenFile& file, int descriptor, const EpollEvent& event) {
+    {
+        const task::SpinGuard guard(lock_);
+        const auto found = items_.find(Key{&file, descriptor});
+        if (found == items_.end()) {
+            return fail(Errno::enoent);
+        }
+        found->event = event;
+        if ((file.poll(nullptr) & (event.events | poll_event::always)) == 0) {
+            return {};
+        }
+        make_ready(*found);
+    }
+    tell();
+    return {};
+}
+
+Outcome<> Epoll::remove(OpenFile& file, int descriptor) {
+    Item* item = nullptr;
+    {
+        const task::SpinGuard guard(lock_);
+        const auto found = items_.find(Key{&file, descriptor});
+        if (found == items_.end()) {
+            return fail(Errno::enoent);
+        }
+        item = &*found;
+        take_out(*item);
+    }
+    PollQueue::remove(*item);
+    delete item;
+    return {};
+}
+
+void Epoll::forget(OpenFile& file) {
+    instances.with([&](Epoll* first) {
+        for (Epoll* epoll = first; epoll != nullptr; epoll = epoll->next_) {
+            while (true) {
+                Item* item = nullptr;
+                {
+                    const task::SpinGuard guard(epoll->lock_);
+                    const auto found = epoll->items_.lower_bound(Key{&file, -1});
+                    if (found == epoll->items_.end() || found->file != &file) {
+                        break;
+                    }
+                    item = &*found;
+                    epoll->take_out(*item);
+                }
+                PollQueue::remove(*item);
+                delete item;
+            }
+        }
+    });
+}
+
+std::size_t Epoll::harvest(std::span<EpollEvent> room) {
+    std::size_t found = 0;
+    // Each is looked at once: what stays ready goes to the end of the list.
+    for (std::size_t left = ready_.size(); left != 0 && found < room.size(); --left) {
+        Item& item = ready_.front();
+        ready_.pop_front();
+        item.is_ready = false;
+        // The file is there: it leaves the set, under our lock, before it goes.
+        const std::uint32_t ready = item.file->poll(nullptr) & (item.event.events | poll_event::always);
+        if (ready == 0) {
+            continue;
+        }
+        room[found++] = {ready, item.event.data};
+        if ((item.event.events & epoll_flag::one_shot) != 0) {
+            item.event.events &= epoll_flag::edge | epoll_flag::one_shot;
+        } else if ((item.event.events & epoll_flag::edge) == 0) {
+            item.is_ready = true;
+            ready_.push_back(item);
+        }
+    }
+    ready_count_.store(ready_.size(), std::memory_order_release);
+    return found;
+}
+
+Outcome<std::size_t> Epoll::wait_for(std::span<EpollEvent> room, Deadline deadline) {
+    while (true) {
+        std::size_t found = 0;
+        bool more = false;
+        {
+            const task::SpinGuard guard(lock_);
+            found = harvest(room);
+            more = !ready_.empty();
+        }
+        if (found != 0) {
+            if (more) {
+                waiters_.wake_one();  // there is something for another thread as well
+            }
+            return found;
+        }
+        if (deadline.expired()) {
+            return std::size_t{0};
+        }
+        const Outcome<> waited =
+            wait(waiters_, deadline, [&] { return ready_count_.load(std::memory_order_acquire) != 0; });
+        if (!waited && waited.error() == Errno::eintr) {
+            return fail(Errno::eintr);
+        }
+    }
+}
+
+std::uint32_t Epoll::poll(Watcher* watcher) {
+    if (watcher != nullptr) {
+        poll_queue_.add(*watcher);
+    }
+    return ready_count_.load(std::memory_order_acquire) != 0 ? poll_event::readable : 0;
+}
+
+std::string_view Epoll::label(std::span<char> room) const {
+    constexpr std::string_view text = "anon_inode:[eventpoll]";
+    if (room.size() < text.size()) {
+        return {};
+    }
+    std::ranges::copy(text, room.begin());
+    return {room.data(), text.size()};
+}
+
+}  // namespace pv::fs

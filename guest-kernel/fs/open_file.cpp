@@ -1,0 +1,190 @@
+// Open file descriptions, and the plain one of regular files and directories.
+// SPDX-License-Identifier: MIT
+#include "fs/open_file.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <new>
+
+#include "fs/epoll.hpp"
+#include "fs/wait.hpp"
+
+namespace pv::fs {
+namespace {
+
+class PlainFile final : public OpenFile {
+  public:
+    PlainFile(Location location, std::uint32_t flags)
+        : OpenFile(std::move(location), flags, Flow::seekable) {}
+
+    Outcome<> list(FunctionRef<bool(const DirectoryEntry&)> each) override {
+        const MutexGuard guard(position_lock_);
+        std::uint64_t next = position_;
+        const Outcome<> listed = node()->list(position_, [&](const DirectoryEntry& entry) {
+            if (!each(entry)) {
+                return false;
+            }
+            next = entry.next;
+            return true;
+        });
+        position_ = next;
+        return listed;
+    }
+
+    Outcome<> sync() override { return {}; }
+};
+
+}  // namespace
+
+void OpenFile::end_of_life() {
+    if (in_epoll_.load(std::memory_order_acquire)) {
+        Epoll::forget(*this);
+    }
+    delete this;
+}
+
+void OpenFile::set_status_flags(std::uint32_t wanted) {
+    std::uint32_t before = flags();
+    while (!flags_.compare_exchange_weak(
+        before, (before & ~open_flag::status_mask) | (wanted & open_flag::status_mask))) {
+    }
+}
+
+Outcome<std::size_t> OpenFile::read(Target& target) {
+    if (!is_readable(flags())) {
+        return fail(Errno::ebadf);
+    }
+    if (flow_ == Flow::stream) {
+        std::uint64_t nowhere = 0;
+        return do_read(nowhere, target);
+    }
+    const MutexGuard guard(position_lock_);
+    return do_read(position_, target);
+}
+
+Outcome<std::size_t> OpenFile::write(Source& source) {
+    if (!is_writable(flags())) {
+        return fail(Errno::ebadf);
+    }
+    const bool append = (flags() & open_flag::append) != 0;
+    if (flow_ == Flow::stream) {
+        std::uint64_t nowhere = 0;
+        return do_write(nowhere, append, source);
+    }
+    const MutexGuard guard(position_lock_);
+    return do_write(position_, append, source);
+}
+
+Outcome<std::size_t> OpenFile::read_at(std::uint64_t offset, Target& target) {
+    if (flow_ == Flow::stream) {
+        return fail(Errno::espipe);
+    }
+    if (!is_readable(flags())) {
+        return fail(Errno::ebadf);
+    }
+    return do_read(offset, target);
+}
+
+Outcome<std::size_t> OpenFile::write_at(std::uint64_t offset, Source& source) {
+    if (flow_ == Flow::stream) {
+        return fail(Errno::espipe);
+    }
+    if (!is_writable(flags())) {
+        return fail(Errno::ebadf);
+    }
+    return do_write(offset, (flags() & open_flag::append) != 0, source);
+}
+
+Outcome<std::uint64_t> OpenFile::seek(std::int64_t offset, Whence whence) {
+    if (flow_ == Flow::stream) {
+        return fail(Errno::espipe);
+    }
+    const MutexGuard guard(position_lock_);
+    std::int64_t base = 0;
+    switch (whence) {
+        case Whence::set:
+            break;
+        case Whence::current:
+            base = static_cast<std::int64_t>(position_);
+            break;
+        case Whence::end:
+            base = static_cast<std::int64_t>(attributes().size);
+            break;
+        case Whence::data:
+        case Whence::hole:
+            if (offset < 0) {
+                return fail(Errno::enxio);
+            }
+            position_ = PV_TRY(node()->seek_data(static_cast<std::uint64_t>(offset), whence == Whence::hole));
+            return position_;
+        default:
+            return fail(Errno::einval);
+    }
+    std::int64_t result = 0;
+    if (__builtin_add_overflow(base, offset, &result)) {
+        return fail(Errno::eoverflow);
+    }
+    if (result < 0) {
+        return fail(Errno::einval);
+    }
+    position_ = static_cast<std::uint64_t>(result);
+    return position_;
+}
+
+Outcome<> OpenFile::list(FunctionRef<bool(const DirectoryEntry&)>) {
+    return fail(Errno::enotdir);
+}
+
+Outcome<std::uint64_t> OpenFile::ioctl(std::uint32_t, IoctlArgument&) {
+    return fail(Errno::enotty);
+}
+
+std::uint32_t OpenFile::poll(Watcher*) {
+    return poll_event::readable | poll_event::writable;
+}
+
+Mappable* OpenFile::mappable() {
+    return node() == nullptr ? nullptr : node()->mappable();
+}
+
+Outcome<> OpenFile::truncate(std::uint64_t size) {
+    if (!is_writable(flags()) || node() == nullptr || node()->type() != NodeType::regular) {
+        return fail(Errno::einval);
+    }
+    return node()->truncate(size);
+}
+
+Outcome<> OpenFile::sync() {
+    return fail(Errno::einval);
+}
+
+std::string_view OpenFile::label(std::span<char>) const {
+    return {};
+}
+
+Attributes OpenFile::attributes() {
+    return node() == nullptr ? Attributes{} : node()->attributes();
+}
+
+Outcome<std::size_t> OpenFile::do_read(std::uint64_t& position, Target& target) {
+    const std::size_t count = PV_TRY(node()->read_at(position, target));
+    position += count;
+    return count;
+}
+
+Outcome<std::size_t> OpenFile::do_write(std::uint64_t& position, bool append, Source& source) {
+    return node()->write_at(position, append, source, position);
+}
+
+Outcome<Ref<OpenFile>> open_plain(const Location& here, std::uint32_t flags) {
+    if (here.node->is_directory() && is_writable(flags)) {
+        return fail(Errno::eisdir);
+    }
+    auto* file = new (std::nothrow) PlainFile(here, flags);
+    if (file == nullptr) {
+        return fail(Errno::enomem);
+    }
+    return Ref<OpenFile>::adopt(file);
+}
+
+}  // namespace pv::fs

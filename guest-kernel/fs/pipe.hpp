@@ -1,0 +1,89 @@
+// Pipes and fifos: bytes in order from writers to readers, through a bounded buffer.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+
+#include "fs/open_file.hpp"
+#include "task/wait_queue.hpp"
+
+namespace pv::fs {
+
+/// Writes of at most this many bytes are not torn (PIPE_BUF).
+inline constexpr std::size_t pipe_atomic_max = 4096;
+
+/// The buffer between the ends. Its memory comes page by page as it fills.
+class Pipe final : public RefCounted {
+  public:
+    static constexpr std::size_t capacity_default = 65536;
+    static constexpr std::size_t capacity_max = 1'048'576;
+
+    /// Error: enomem. `number` is its inode number.
+    [[nodiscard]] static Outcome<Ref<Pipe>> create();
+
+    /// As OpenFile::read and write. Errors: eagain, eintr, efault, epipe (nobody reads; the caller's SIGPIPE
+    /// is linux/'s).
+    [[nodiscard]] Outcome<std::size_t> read(Target& target, bool nonblocking);
+    [[nodiscard]] Outcome<std::size_t> write(Source& source, bool nonblocking);
+
+    /// `flags` as open's. A fifo's open waits here for the other side. Errors: enxio, eintr.
+    [[nodiscard]] Outcome<> join(std::uint32_t flags, bool wait_for_other);
+    void leave(std::uint32_t flags);
+
+    [[nodiscard]] std::uint32_t readiness(std::uint32_t flags) const;
+
+    [[nodiscard]] PollQueue& poll_queue() { return poll_queue_; }
+
+    [[nodiscard]] std::size_t filled() const { return filled_.load(std::memory_order_acquire); }
+
+    [[nodiscard]] std::size_t capacity() const { return capacity_.load(std::memory_order_relaxed); }
+
+    /// F_SETPIPE_SZ: rounded up to a power of two of pages. Errors: ebusy (holds more), einval, enomem.
+    [[nodiscard]] Outcome<std::size_t> set_capacity(std::size_t bytes);
+
+    [[nodiscard]] std::uint64_t number() const { return number_; }
+
+    [[nodiscard]] Timestamp born() const { return born_; }
+
+  private:
+    Pipe() = default;
+    ~Pipe() override;
+
+    [[nodiscard]] std::byte* page_for(std::size_t position);
+    Outcome<std::size_t> fill(Source& source, std::size_t count);
+
+    [[nodiscard]] std::size_t room() const { return capacity() - filled(); }
+
+    task::Mutex lock_{task::Rank::file};
+    // Guarded by lock_; the atomics are read without it by those who wait.
+    std::unique_ptr<std::byte*[]> pages_;  ///< a ring of capacity / 4096
+    std::size_t begin_ = 0;                ///< where the next byte is read
+    std::atomic<std::size_t> filled_{0};
+    std::atomic<std::size_t> capacity_{0};
+    std::atomic<std::uint32_t> readers_{0};
+    std::atomic<std::uint32_t> writers_{0};
+    std::atomic<std::uint32_t> readers_ever_{0};  ///< a fifo's open looks whether the other side came
+    std::atomic<std::uint32_t> writers_ever_{0};
+    task::WaitQueue read_queue_;
+    task::WaitQueue write_queue_;
+    task::WaitQueue open_queue_;
+    PollQueue poll_queue_;
+    std::uint64_t number_ = 0;
+    Timestamp born_ = wall_time();
+};
+
+struct PipeEnds {
+    Ref<OpenFile> read;
+    Ref<OpenFile> write;
+};
+
+/// pipe2(2); `flags`: nonblock, direct is refused (einval). Error: enomem.
+[[nodiscard]] Outcome<PipeEnds> create_pipe(std::uint32_t flags);
+/// What open(2) of a fifo gives. Errors: enxio (writes only, nonblocking, nobody reads), eintr, enomem.
+[[nodiscard]] Outcome<Ref<OpenFile>> open_fifo(const Location& here, std::uint32_t flags, Ref<Pipe> pipe);
+/// The pipe behind an open file; nullptr: it is none.
+[[nodiscard]] Pipe* pipe_of(OpenFile& file);
+
+}  // namespace pv::fs

@@ -1,0 +1,128 @@
+// Terminals: a line discipline with a screen and a keyboard at one side and programs at the other.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+
+#include "fs/line_discipline.hpp"
+#include "fs/open_file.hpp"
+#include "fs/poll.hpp"
+#include "task/wait_queue.hpp"
+
+namespace pv::fs {
+
+/// What terminals ask of processes. task/ implements it and sets it once, before there is a process; until
+/// then nobody has a session and signals go nowhere.
+class JobControl {
+  public:
+    /// Of the running thread's process; 0: none.
+    [[nodiscard]] virtual int session() = 0;
+    [[nodiscard]] virtual int group() = 0;
+    /// Whether the running process leads its session.
+    [[nodiscard]] virtual bool leads_session() = 0;
+    /// The session a group belongs to; 0: there is no such group.
+    [[nodiscard]] virtual int session_of_group(int group) = 0;
+    /// Any context that may take spinlocks of higher rank than Rank::terminal.
+    virtual void signal_group(int group, int number) = 0;
+    /// The running process, in the background, wants `number` (SIGTTIN, SIGTTOU) not to be needed. Sends it
+    /// to its group and returns eintr (the call is made again when it continues); eio where that would be for
+    /// ever (ignored or blocked, orphaned group); nothing for SIGTTOU that is ignored or blocked: go on.
+    [[nodiscard]] virtual Outcome<> stop_background(int number) = 0;
+
+  protected:
+    ~JobControl() = default;
+};
+
+void set_job_control(JobControl& control);
+[[nodiscard]] JobControl& current_job_control();
+
+/// As struct winsize.
+struct WindowSize {
+    std::uint16_t rows = 24;
+    std::uint16_t columns = 80;
+    std::uint16_t width = 0;   ///< pixels, or 0
+    std::uint16_t height = 0;  ///< pixels, or 0
+};
+
+/// The screen of a terminal.
+class Screen {
+  public:
+    /// Takes what it can and returns how much; 0: none now. Any context; never waits longer than a slow line
+    /// takes.
+    virtual std::size_t write(std::span<const char> text) = 0;
+
+  protected:
+    ~Screen() = default;
+};
+
+/// A terminal. The screen outlives it.
+class Terminal final : public RefCounted, private TerminalEffects {
+  public:
+    Terminal(Screen& screen, DeviceNumber number);
+
+    /// What was typed. Any context but NMI.
+    void type(std::span<const char> text);
+    /// The line is gone: readers get an end of file, the session SIGHUP.
+    void hang_up();
+    /// Writers may go on: the screen has room again.
+    void room_again();
+
+    [[nodiscard]] DeviceNumber number() const { return number_; }
+
+    /// Makes it the controlling terminal of the running session's leader where it has none and this one is
+    /// nobody's (open without O_NOCTTY).
+    void adopt_session();
+
+    /// The session it controls; 0: none.
+    [[nodiscard]] int session() const { return session_.load(std::memory_order_acquire); }
+
+    /// A session's leader has ended: SIGHUP and SIGCONT to the foreground, and nobody's from now on.
+    void leave_session(int session);
+
+    /// The same as OpenFile's, for the file below.
+    Outcome<std::size_t> read(Target& target, bool nonblocking);
+    Outcome<std::size_t> write(Source& source, bool nonblocking);
+    Outcome<std::uint64_t> ioctl(std::uint32_t request, IoctlArgument& argument);
+    [[nodiscard]] std::uint32_t readiness();
+
+    [[nodiscard]] PollQueue& poll_queue() { return poll_queue_; }
+
+  protected:
+    ~Terminal() override;
+
+  private:
+    friend Ref<Terminal> controlling_terminal();
+
+    void echo(std::span<const char> text) override;
+    void signal(int number) override;
+
+    Outcome<> foreground_only(int number);
+    Outcome<> wait_for_input(bool nonblocking);
+    Outcome<> put_on_screen(std::span<const char> text, bool nonblocking, bool& shown);
+    Outcome<std::uint64_t> set_settings(std::uint32_t request, IoctlArgument& argument);
+    Outcome<std::uint64_t> job_ioctl(std::uint32_t request, IoctlArgument& argument);
+    void wake();
+
+    Screen& screen_;
+    const DeviceNumber number_;
+    task::Guarded<LineDiscipline, task::Rank::terminal> line_;
+    std::atomic<bool> readable_{false};
+    std::atomic<bool> hung_up_{false};
+    std::atomic<bool> stopped_{false};
+    std::atomic<std::uint32_t> rooms_{0};  ///< how often the screen said it has room again
+    std::atomic<int> session_{0};
+    std::atomic<int> foreground_{0};
+    std::atomic<WindowSize> window_{};
+    task::WaitQueue readers_;
+    task::WaitQueue writers_;
+    PollQueue poll_queue_;
+    Terminal* next_ = nullptr;  ///< in the list of all
+};
+
+/// The running process's controlling terminal; empty: none.
+[[nodiscard]] Ref<Terminal> controlling_terminal();
+/// A terminal that may become one.
+[[nodiscard]] Outcome<Ref<OpenFile>> open_terminal(const Location& here, std::uint32_t flags,
+                                                   Ref<Terminal> terminal);
+
+}  // namespace pv::fs
