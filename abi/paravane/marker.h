@@ -38,8 +38,7 @@ enum pv_marker_feature {
     PV_FEATURE_QUEUES = 1 << 2,     /* every queue_* and doorbell */
     PV_FEATURE_WAITS = 1 << 3,      /* every wait_begin and wait_end */
     PV_FEATURE_DURABILITY = 1 << 4, /* every durable_begin and durable_end */
-    PV_FEATURE_PROTECTION =
-        1 << 5, /* every memory_protect and memory_unprotect: code and page tables at least */
+    PV_FEATURE_PROTECTION = 1 << 5, /* every memory_protect and memory_unprotect: code, tables at least */
 };
 
 enum pv_dma_direction {
@@ -87,7 +86,7 @@ enum pv_wait_kind {
     PV_WAIT_REGISTER = 1, /* polls a device register; object = its physical address */
     PV_WAIT_QUEUE = 2,    /* a thread sleeps on a wait queue; object = the queue's virtual address */
     PV_WAIT_MEMORY = 3,   /* polls a word of memory that a device writes; object = its physical address */
-    PV_WAIT_IDLE = 4, /* a thread sleeps until there is work, which needs no deadline; object as QUEUE's */
+    PV_WAIT_IDLE = 4,     /* a thread sleeps until there is work, without a deadline; object as QUEUE's */
 };
 
 enum pv_wait_result {
