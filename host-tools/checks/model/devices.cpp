@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
 #include <iterator>
 
 namespace pv::checks {
@@ -67,7 +68,11 @@ void Devices::add(const Bar& bar) {
     while (next != bars_.end() && next->first < bar.address + bar.size) {
         next = bars_.erase(next);
     }
-    bars_.emplace(bar.address, bar);
+    // A guest may name any number of register windows; a machine has few.
+    constexpr std::size_t most = 65'536;
+    if (bars_.size() < most) {
+        bars_.emplace(bar.address, bar);
+    }
 }
 
 void Devices::see(const trace::Event& event) {

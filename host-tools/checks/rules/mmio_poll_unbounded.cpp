@@ -115,6 +115,10 @@ class MmioPollUnbounded final : public Rule {
             Region::virtio_isr) {
             return;
         }
+        constexpr std::size_t most = 65'536;
+        if (loops_.size() >= most && !loops_.contains(bar->address)) {
+            return;
+        }
         Loop& loop = loops_[bar->address];
         if (loop.reads == 0 || loop.address != address || loop.value != event.args[1] ||
             event.time - loop.last.time > limits().poll_gap) {

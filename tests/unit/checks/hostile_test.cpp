@@ -47,6 +47,8 @@ class HostileMarkers : public ::testing::Test {
         return {};
     }
 
+    [[nodiscard]] const World& world() const { return analysis_.world(); }
+
   private:
     static std::vector<const RuleInfo*> every_rule() {
         std::vector<const RuleInfo*> selected;
@@ -100,6 +102,16 @@ TEST_F(HostileMarkers, DevicesWithoutEndAreNotFollowedAndNotPassed) {
     const store::RuleResult flush = result("flush-order");
     EXPECT_EQ(flush.outcome, store::Outcome::not_observed);
     EXPECT_NE(flush.note.find("more than 1024 devices"), std::string::npos) << flush.note;
+}
+
+TEST_F(HostileMarkers, RegisterWindowsWithoutEndAreNotFollowed) {
+    constexpr std::uint64_t many = 100'000;
+    for (std::uint64_t window = 1; window <= many; ++window) {
+        mark(Kind::marker_device, {1, PV_DEVICE_NVME, window << 16, 0x4000});
+        mark(Kind::mmio_read, {window << 16, 0, 4, 0, 0});
+    }
+    EXPECT_NE(world().devices().find(std::uint64_t{1} << 16), nullptr);
+    EXPECT_EQ(world().devices().find(many << 16), nullptr);
 }
 
 TEST_F(HostileMarkers, ResetsAmongManyCommandsEndFast) {
