@@ -94,6 +94,12 @@ bool has_dot_dot(std::string_view path) {
     return false;
 }
 
+/// A directory whose time is set at the end: what comes into it later changes it.
+struct Dated {
+    Ref<Node> node;
+    Timestamp time;
+};
+
 /// A file that more names may follow for.
 struct Linked {
     std::uint32_t number;
@@ -123,6 +129,9 @@ class Unpacker {
             }
             PV_TRY(entry());
             any = true;
+        }
+        for (const Dated& dated : directories_) {
+            PV_TRY(dated.node->change({.accessed = dated.time, .modified = dated.time}));
         }
         return any ? Outcome<>() : stop("there is no archive", Errno::einval);
     }
@@ -275,8 +284,11 @@ class Unpacker {
         return finish(*node, header);
     }
 
-    static Outcome<> finish(Node& node, const Header& header) {
+    Outcome<> finish(Node& node, const Header& header) {
         const Timestamp time{.seconds = header.modified};
+        if (node.is_directory()) {
+            PV_TRY(as_outcome(directories_.push_back({Ref<Node>(node), time})));
+        }
         AttributeChange change{
             .user = header.user, .group = header.group, .accessed = time, .modified = time};
         if (!node.is_symbolic_link()) {
@@ -291,6 +303,7 @@ class Unpacker {
     const Caller caller_{kernel_credentials, root_, root_};
     std::size_t at_ = 0;
     Vector<Linked> linked_;
+    Vector<Dated> directories_;
 };
 
 }  // namespace

@@ -75,6 +75,7 @@ TEST(Newc, MakesEveryTypeOfFile) {
     EXPECT_EQ(tree.get("/in/usr/bin/sh"), "newer");
     EXPECT_EQ(tree.find("/in/bin/sh")->node->attributes().mode, 0711);
     EXPECT_EQ(tree.find("/in/one")->node->attributes().modified.seconds, 1000);
+    EXPECT_EQ(tree.find("/in/usr/bin")->node->attributes().modified.seconds, 1000);
     EXPECT_EQ(tree.find("/in/dev/console")->node->attributes().special, (DeviceNumber{5, 1}));
     EXPECT_EQ(tree.find("/in/run")->node->type(), NodeType::fifo);
     EXPECT_EQ(tree.get("/in/one"), "contents");
