@@ -26,6 +26,7 @@ if(SUBCOMMAND)
   string(APPEND page ".BR paravane (1)\n")
 else()
   string(APPEND page ".BR paravane\\-check (1),\n.BR paravane\\-run (1),\n.BR paravane\\-record (1),\n.BR paravane\\-analyze (1),\n"
-    ".BR paravane\\-query (1),\n.BR paravane\\-report (1),\n.BR paravane\\-domain\\-xml (1),\n.BR paravane\\-doctor (1)\n")
+    ".BR paravane\\-query (1),\n.BR paravane\\-report (1),\n.BR paravane\\-image\\-build (1),\n.BR paravane\\-image\\-list (1),\n.BR paravane\\-image\\-show (1),\n"
+    ".BR paravane\\-domain\\-xml (1),\n.BR paravane\\-doctor (1)\n")
 endif()
 file(WRITE "${PAGE}" "${page}")

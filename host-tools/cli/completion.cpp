@@ -72,6 +72,14 @@ _paravane() {
       fi
       mapfile -t COMPREPLY < <(compgen -P "$word" -W "$_paravane_rules" -- "${current##*,}")
       ;;
+    RECIPE)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(
+        compgen -W "$("${COMP_WORDS[0]}" image list 2>/dev/null | cut -d' ' -f1)" -- "$current"
+        compgen -f -X '!*.toml' -- "$current"
+        compgen -d -- "$current"
+      )
+      ;;
     *'|'*) mapfile -t COMPREPLY < <(compgen -W "${kind//|/ }" -- "$current") ;;
   esac
 }
@@ -134,6 +142,9 @@ struct Tables {
             // The first one decides; a question in SQL is not completed.
             if (option.get_name() == "TRACE") {
                 line(values, path + " ", "FILE");
+            }
+            if (option.get_name() == "RECIPE" || option.get_name() == "IMAGE") {
+                line(values, path + " ", "RECIPE");
             }
             return;
         }

@@ -7,6 +7,8 @@
 #include <memory>
 
 #include "cli/guest_options.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/recipe_guest.hpp"
 #include "cli/subcommand.hpp"
 #include "domain/installation.hpp"
 #include "domain/xml.hpp"
@@ -28,7 +30,8 @@ constexpr std::array statuses = {
 };
 
 Result<ExitStatus> print_xml(const GuestOptions& options) {
-    Guest guest = PV_TRY(understand(options));
+    catch_interrupts();
+    Guest guest = PV_TRY(understand(options, start_unattended(), false));
     guest.spec.name = "paravane-guest";
     const fs::path folder = "/tmp/pv-XXXXXX";
     for (std::size_t i = 0; i < guest.spec.disks.size(); ++i) {

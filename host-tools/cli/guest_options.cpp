@@ -11,6 +11,7 @@
 
 #include "base/size.hpp"
 #include "cli/plan_run.hpp"
+#include "cli/recipe_guest.hpp"
 #include "domain/installation.hpp"
 
 namespace pv::cli {
@@ -78,6 +79,29 @@ Result<> check_fault_disks(const Guest& guest) {
     return {};
 }
 
+Result<> use_recipe(Guest& guest, const GuestOptions& options, bool ours, const images::Start& start,
+                    bool quiet) {
+    if (!options.initrd.empty()) {
+        return fail(ExitStatus::usage, "--initrd and a recipe are two initial file systems",
+                    "leave one of them out; a recipe's [files] may bring files of your own");
+    }
+    const images::Recipe recipe = PV_TRY(read_named_recipe(options.recipe));
+    const images::BuildOptions how = PV_TRY(build_options());
+    const images::Built built = PV_TRY(build_image(recipe, how, quiet));
+    guest.is_recipe = true;
+    guest.start = start;
+    guest.start.command = options.command;
+    guest.spec.initrd = built.image;
+    guest.spec.command_line = recipe_command_line(ours);
+    if (options.append) {
+        guest.spec.command_line += (guest.spec.command_line.empty() ? "" : " ") + *options.append;
+    }
+    if (options.memory.empty() && recipe.memory) {
+        guest.spec.memory = *recipe.memory;
+    }
+    return {};
+}
+
 /// A value's error with the option it was given to.
 template <class T>
 Result<T> of_option(std::string_view option, Result<T> value) {
@@ -91,6 +115,14 @@ Result<T> of_option(std::string_view option, Result<T> value) {
 
 void add_guest_options(CLI::App& app, GuestOptions& options) {
     const std::string group = "Guest";
+    app.add_option(
+           "RECIPE", options.recipe,
+           "A recipe to boot: minimal, shell, sql, python (`paravane image list`), or the path of one's own "
+           "(default: no recipe)")
+        ->type_name("");
+    app.add_option("COMMAND", options.command,
+                   "After --: what to start instead of the recipe's command, with its arguments")
+        ->type_name("");
     app.add_option("--kernel", options.kernel,
                    "Linux bzImage or ELF64 with a PVH note; a bare name may be one of paravane's own kernels "
                    "(default: paravane's kernel, running `exercise`)")
@@ -100,9 +132,8 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
         ->type_name("FILE")
         ->group(group);
     app.add_option("--append", options.append, "Kernel command line")->type_name("TEXT")->group(group);
-    app.add_option("--memory", options.memory, "Memory: 512M, 2G")
+    app.add_option("--memory", options.memory, "Memory: 512M, 2G (default: 512M, or what the recipe says)")
         ->type_name("SIZE")
-        ->capture_default_str()
         ->group(group);
     app.add_option("--smp", options.cpus, "Processors")->type_name("N")->capture_default_str()->group(group);
     app.add_option(
@@ -181,14 +212,19 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
                 "write a whole number with ms, s, m or h, at most a week: 90s");
 }
 
-Result<Guest> understand(const GuestOptions& options) {
+Result<Guest> understand(const GuestOptions& options, const images::Start& start, bool quiet) {
     Guest guest;
     domain::GuestSpec& spec = guest.spec;
     const Kernel kernel = PV_TRY(find_kernel(options.kernel));
     spec.kernel = kernel.path;
     spec.initrd = options.initrd;
     spec.command_line = options.append.value_or(options.kernel.empty() ? default_command_line : "");
-    spec.memory = PV_TRY(of_option("--memory", parse_size(options.memory)));
+    if (!options.memory.empty()) {
+        spec.memory = PV_TRY(of_option("--memory", parse_size(options.memory)));
+    }
+    if (!options.recipe.empty()) {
+        PV_TRY(use_recipe(guest, options, kernel.ours, start, quiet));
+    }
     spec.cpus = options.cpus;
     if (options.accelerator == "kvm") {
         spec.accelerator = domain::Accelerator::kvm;
@@ -198,7 +234,7 @@ Result<Guest> understand(const GuestOptions& options) {
     }
     spec.iommu = PV_TRY(domain::parse_iommu(options.iommu));
     std::vector<std::string> disks = options.disks;
-    if (disks.empty() && kernel.ours) {
+    if (disks.empty() && kernel.ours && !guest.is_recipe) {
         disks.assign(default_disks.begin(), default_disks.end());
     }
     for (const std::string& disk : disks) {
@@ -270,6 +306,12 @@ std::string reproduce(std::string_view subcommand, const GuestOptions& options) 
     }
     if (!options.timeout.empty()) {
         add("--timeout", options.timeout);
+    }
+    if (!options.recipe.empty()) {
+        command += " " + quoted(options.recipe);
+    }
+    for (std::size_t i = 0; i < options.command.size(); ++i) {
+        command += (i == 0 ? " -- " : " ") + quoted(options.command[i]);
     }
     return command;
 }

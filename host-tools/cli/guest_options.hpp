@@ -12,6 +12,7 @@
 #include "domain/guest.hpp"
 #include "faults/plan.hpp"
 #include "faults/plan_file.hpp"
+#include "images/start.hpp"
 
 namespace CLI {
 class App;
@@ -21,10 +22,12 @@ namespace pv::cli {
 
 /// As typed.
 struct GuestOptions {
+    std::string recipe;                ///< empty: none
+    std::vector<std::string> command;  ///< instead of the recipe's; empty: the recipe's
     std::string kernel;
     std::string initrd;
     std::optional<std::string> append;
-    std::string memory = "512M";
+    std::string memory;  ///< empty: 512M, or what the recipe says
     unsigned cpus = 1;
     std::vector<std::string> disks;
     std::vector<std::string> networks;
@@ -40,6 +43,8 @@ struct GuestOptions {
 /// As understood.
 struct Guest {
     domain::GuestSpec spec;                          ///< without a name
+    bool is_recipe = false;                          ///< spec.initrd is a recipe's image
+    images::Start start;                             ///< what a recipe's /init is told
     std::vector<faults::Fault> faults;               ///< of --fault
     faults::Plan plan;                               ///< of --fault-plan; empty without one
     std::filesystem::path symbols;                   ///< empty: none to read
@@ -52,7 +57,9 @@ void add_guest_options(CLI::App& app, GuestOptions& options);
 
 /// Understands and validates the options (domain::validate included). GUEST defaults to our kernel with the
 /// workload `exercise`; our kernels get an NVMe and a virtio-blk disk of 64 MiB when no disk is named.
-Result<Guest> understand(const GuestOptions& options);
+/// A recipe's image is built, or found, with a line about it on a terminal unless `quiet`; `start` is then
+/// told to its /init.
+Result<Guest> understand(const GuestOptions& options, const images::Start& start, bool quiet);
 
 /// A span of time as people write it: 90s, 2m, 500ms, 1h. Errors: usage.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);

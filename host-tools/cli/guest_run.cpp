@@ -17,6 +17,7 @@
 
 #include "base/size.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/typing.hpp"
 #include "domain/installation.hpp"
 #include "domain/probe.hpp"
 
@@ -28,7 +29,6 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t reserved_up_to = std::uint64_t{1} << 30;
-constexpr char leave_key = 0x1d;  // Ctrl-]
 
 std::chrono::milliseconds since(Clock::time_point start) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
@@ -124,6 +124,10 @@ Result<std::unique_ptr<GuestRun>> GuestRun::prepare(const Guest& guest) {
     run->wiring_.console = run->folder() / "console";
     run->wiring_.monitor = run->folder() / "qmp";
     PV_TRY(run->make_images(guest));
+    if (guest.is_recipe) {
+        run->spec_.initrd = run->folder() / "initrd";
+        PV_TRY(images::copy_with_start(guest.spec.initrd, run->spec_.initrd, guest.start));
+    }
     return run;
 }
 
@@ -250,7 +254,7 @@ Result<> GuestRun::start(domain::Console::OnOutput on_output, const OnFault& on_
 
 RunReport GuestRun::wait(const WaitOptions& options) {
     RunReport report;
-    int input = options.input;
+    Typing typing(*console_, options);
     while (!machine_->ended()) {
         const auto elapsed = since(started_);
         if (interrupt_count() > 0) {
@@ -273,24 +277,21 @@ RunReport GuestRun::wait(const WaitOptions& options) {
         if (options.limit.has_value()) {
             wait = std::min(wait, std::max(*options.limit - elapsed, 1ms));
         }
+        const int input = typing.input();
+        if (typing.waits()) {
+            wait = std::min(wait, 20ms);
+        }
         std::array<pollfd, 3> entries = {pollfd{.fd = machine_->ended_fd(), .events = POLLIN, .revents = 0},
                                          pollfd{.fd = interrupt_fd(), .events = POLLIN, .revents = 0},
                                          pollfd{.fd = input, .events = POLLIN, .revents = 0}};
         ::poll(entries.data(), entries.size(), static_cast<int>(wait.count()));
         if (entries[2].revents != 0) {
-            std::array<char, 512> buffer{};
-            const ssize_t got = ::read(input, buffer.data(), buffer.size());
-            if (got <= 0) {
-                input = -1;  // end of a pipe: the guest goes on without
-                continue;
-            }
-            const std::string_view typed(buffer.data(), static_cast<std::size_t>(got));
-            const std::size_t leave = ::isatty(input) == 1 ? typed.find(leave_key) : std::string_view::npos;
-            console_->type(typed.substr(0, leave));
-            if (leave != std::string_view::npos) {
-                report.left = true;
-                break;
-            }
+            typing.take();
+        }
+        typing.pass_on();
+        if (typing.left()) {
+            report.left = true;
+            break;
         }
     }
     if (!machine_->ended() && options.ending) {

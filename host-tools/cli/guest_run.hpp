@@ -57,6 +57,8 @@ struct WaitOptions {
         {};                             ///< four times a second, with the time since start
     std::function<void()> ending = {};  ///< called once, just before a guest that still runs is ended
     int input = -1;                     ///< a terminal or pipe whose bytes are typed at the guest; -1: none
+    std::function<bool()> ready = {};   ///< false: input stays where it is, for now. Empty: always
+    std::string end_of_input = {};      ///< typed at the end of an input that is a pipe
 };
 
 /// Members end in reverse order: guest, disk servers, console, connection, folder.

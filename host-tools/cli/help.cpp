@@ -105,7 +105,9 @@ CommandLine make_command_line() {
             name.erase(0, space + 1);
             auto [where, fresh] = groups.try_emplace(group, nullptr);
             if (fresh) {
-                where->second = root.add_subcommand(group, fmt::format("About the guest's {}", group));
+                where->second =
+                    root.add_subcommand(group, group == "image" ? "Images made from recipes"
+                                                                : fmt::format("About the guest's {}", group));
                 where->second->require_subcommand(1);
             }
             parent = where->second;

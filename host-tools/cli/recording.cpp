@@ -16,6 +16,7 @@
 #include "capture/trace_events.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/plan_run.hpp"
+#include "cli/recipe_guest.hpp"
 #include "domain/installation.hpp"
 #include "domain/kernel_file.hpp"
 #include "domain/symbols.hpp"
@@ -136,7 +137,7 @@ void add_record_options(CLI::App& app, RecordOptions& options) {
 
 Result<Recording> record(const RecordOptions& options, std::string_view subcommand, Progress& progress) {
     catch_interrupts();
-    const Guest guest = PV_TRY(understand(options.guest));
+    const Guest guest = PV_TRY(understand(options.guest, start_unattended(), options.quiet));
     const std::unique_ptr<GuestRun> run = PV_TRY(GuestRun::prepare(guest));
     store::Writer writer = PV_TRY(store::Writer::create(options.output, store::Overwrite::yes));
     PV_TRY(describe(writer, guest, run->spec(), reproduce(subcommand, options.guest)));

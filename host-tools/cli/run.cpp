@@ -9,9 +9,11 @@
 #include <memory>
 
 #include "base/terminal.hpp"
+#include "cli/command_view.hpp"
 #include "cli/console_view.hpp"
 #include "cli/guest_run.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/recipe_guest.hpp"
 #include "cli/subcommand.hpp"
 
 namespace pv::cli {
@@ -22,9 +24,15 @@ struct Options {
     std::string keep;
     bool raw = false;
     bool quiet = false;
+    bool boot = false;
 };
 
 constexpr std::array examples = {
+    Example{"paravane run shell", "a shell on paravane's kernel, from Debian's own packages"},
+    Example{"paravane run sql -- sqlite3 /tmp/x.db", "one program, with its exit status"},
+    Example{"echo 'select 6*7;' | paravane run sql",
+            "input from a pipe, and nothing but the program's output"},
+    Example{"paravane run shell --kernel vmlinuz", "the same on a Linux kernel"},
     Example{"paravane run", "paravane's own kernel with its workload, and two empty disks of 64 MiB"},
     Example{"paravane run --kernel vmlinuz --initrd initrd --append 'console=ttyS0' --raw",
             "a Linux kernel with a shell on its serial console"},
@@ -35,6 +43,8 @@ constexpr std::array statuses = {
     StatusMeaning{ExitStatus::pass,
                   "the guest powered off (with status 0, if it says one), or you left with Ctrl-]"},
     StatusMeaning{ExitStatus::fail, "the guest powered off with another status"},
+    StatusMeaning{ExitStatus::pass,
+                  "with a RECIPE: the command's own status, 128 + signal, 126 or 127 as in a shell"},
     StatusMeaning{ExitStatus::usage, "wrong arguments, or an input that cannot be used"},
     StatusMeaning{ExitStatus::incomplete, "the guest reset, crashed, or ran out of time"},
     StatusMeaning{ExitStatus::unavailable, "this machine cannot do it; the hint says what to install"},
@@ -44,12 +54,16 @@ constexpr std::array statuses = {
 // The user's terminal, each key passed on at once while the guest runs.
 class RawTerminal {
   public:
-    RawTerminal() {
+    /// `whole`: the guest's programs draw on it themselves.
+    explicit RawTerminal(bool whole) {
         if (::isatty(STDIN_FILENO) == 1 && ::tcgetattr(STDIN_FILENO, &before_) == 0) {
             termios raw = before_;
             // Ctrl-C goes to the guest; Ctrl-] is ours. Output keeps its line-feed translation.
             raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG | IEXTEN);
             raw.c_iflag &= ~static_cast<tcflag_t>(ICRNL | INLCR | IXON);
+            if (whole) {
+                ::cfmakeraw(&raw);
+            }
             active_ = ::tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
         }
     }
@@ -81,6 +95,9 @@ Result<ExitStatus> judge(const RunReport& report, const Options& options) {
     if (report.left || report.succeeded()) {
         return ExitStatus::pass;
     }
+    if (!options.guest.recipe.empty() && report.said_status()) {
+        return static_cast<ExitStatus>(*report.said_status() & 0xff);
+    }
     if (report.ending == domain::Ending::powered_off) {
         return ExitStatus::fail;
     }
@@ -91,20 +108,38 @@ Result<ExitStatus> judge(const RunReport& report, const Options& options) {
 
 Result<ExitStatus> run(const Options& options) {
     catch_interrupts();
-    const Guest guest = PV_TRY(understand(options.guest));
+    const Guest guest = PV_TRY(understand(options.guest, start_at_terminal(), options.quiet));
     const std::unique_ptr<GuestRun> run = PV_TRY(GuestRun::prepare(guest));
-    ConsoleView view(options.raw || !is_terminal(STDOUT_FILENO));
+    ConsoleView view(options.raw || guest.is_recipe || !is_terminal(STDOUT_FILENO));
+    const bool only_command = guest.is_recipe && !options.boot;
+    CommandView command([&view, only_command](std::string_view bytes) {
+        if (only_command) {
+            view.show(bytes);
+        }
+    });
     RunReport report;
     {
-        const RawTerminal terminal;
-        if (terminal.active() && !options.quiet) {
+        if (::isatty(STDIN_FILENO) == 1 && !options.quiet) {
             fmt::print(stderr, "paravane: starting the guest; Ctrl-] leaves it\n");
         }
-        PV_TRY(run->start([&view](std::string_view bytes) { view.show(bytes); }, {}));
+        const RawTerminal terminal(guest.is_recipe && ::isatty(STDOUT_FILENO) == 1);
+        PV_TRY(run->start(
+            [&](std::string_view bytes) {
+                command.show(bytes);
+                if (!only_command) {
+                    view.show(bytes);
+                }
+            },
+            {}));
         WaitOptions wait;
         wait.limit = guest.limit;
         wait.input = STDIN_FILENO;
+        if (guest.is_recipe) {
+            wait.ready = [&command] { return command.started(); };
+            wait.end_of_input = images::end_of_input;
+        }
         report = run->wait(wait);
+        command.finish();
         view.finish();
     }
     if (!options.keep.empty()) {
@@ -120,6 +155,7 @@ Action define(CLI::App& app) {
         ->type_name("DIR");
     app.add_flag("--raw", options->raw,
                  "Give the terminal what the guest prints unchanged, escape sequences too");
+    app.add_flag("--boot", options->boot, "Of a recipe, show what kernel and /init print as well");
     app.add_flag("-q,--quiet", options->quiet, "Print nothing but the guest's console");
     return [options] { return run(*options); };
 }
@@ -136,9 +172,15 @@ const Subcommand& run_subcommand() {
             "input and output. The run ends with the guest, with Ctrl-] on a terminal, or after --timeout. "
             "Nothing "
             "stays behind.\n\n"
+            "With a RECIPE, the guest is an image of Debian's packages (paravane image, docs/images.md), "
+            "built "
+            "when it is not there yet, and one command runs in it: its output is all that is printed, its "
+            "exit "
+            "status is the run's. Where standard input is a pipe, the command reads a pipe.\n\n"
             "On a terminal, what the guest prints is made harmless first: control characters and escape "
             "sequences "
-            "are shown, not obeyed, unless --raw is given.",
+            "are shown, not obeyed, unless --raw is given. A recipe's programs have the terminal to "
+            "themselves.",
         .examples = examples,
         .statuses = statuses,
         .define = define,

@@ -47,6 +47,9 @@ const Subcommand& record_subcommand();
 const Subcommand& analyze_subcommand();
 const Subcommand& query_subcommand();
 const Subcommand& report_subcommand();
+const Subcommand& image_build_subcommand();
+const Subcommand& image_list_subcommand();
+const Subcommand& image_show_subcommand();
 const Subcommand& domain_xml_subcommand();
 const Subcommand& doctor_subcommand();
 

@@ -143,12 +143,13 @@ Console::~Console() {
     state_->close_file();
 }
 
-void Console::type(std::string_view bytes) {
+std::size_t Console::type(std::string_view bytes) {
     const std::lock_guard guard(state_->lock);
-    if (state_->guest) {
-        [[maybe_unused]] const ssize_t sent =
-            ::send(state_->guest.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!state_->guest || bytes.empty()) {
+        return 0;
     }
+    const ssize_t sent = ::send(state_->guest.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent > 0 ? static_cast<std::size_t>(sent) : 0;
 }
 
 void Console::finish(std::chrono::milliseconds limit) {

@@ -33,8 +33,9 @@ class Console {
     /// Ends the thread; what was read is in the file.
     ~Console();
 
-    /// Gives the guest input. Dropped when no guest is connected, or it does not read.
-    void type(std::string_view bytes);
+    /// Gives the guest input; returns how many of the bytes it took: fewer than all when no guest is
+    /// connected yet, or it does not read. Never waits.
+    std::size_t type(std::string_view bytes);
 
     /// Waits for the guest's end to close, at most `limit`, then finishes the file.
     void finish(std::chrono::milliseconds limit);

@@ -96,8 +96,9 @@ HOST = {
     "checks": {"base", "store"},
     "report": {"base", "store"},
     "faults": {"base"},
+    "images": {"base"},
     "domain": {"base", "faults"},
-    "cli": {"base", "store", "capture", "checks", "report", "faults", "domain"},
+    "cli": {"base", "store", "capture", "checks", "report", "faults", "images", "domain"},
 }
 
 
