@@ -9,7 +9,7 @@ target_compile_definitions(pv_kernel_flags INTERFACE PV_HOSTED=0 PV_VERSION="${P
   _GLIBCXX_ASSERTIONS=1 BOOST_NO_EXCEPTIONS BOOST_NO_RTTI)
 target_compile_options(pv_kernel_flags INTERFACE
   -O2 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none
-  -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-shrink-wrap
+  -Ulinux -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-shrink-wrap
   -fno-optimize-sibling-calls -fno-strict-aliasing
   -fno-delete-null-pointer-checks -fno-builtin -fno-tree-loop-distribute-patterns -U_FORTIFY_SOURCE
   -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
@@ -27,7 +27,7 @@ target_include_directories(pv_embed_symbols PRIVATE ${PV_KERNEL_DIR})
 target_link_libraries(pv_embed_symbols PRIVATE pv_warnings ${PV_LIBELF})
 set_target_properties(pv_embed_symbols PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tools")
 
-add_library(pv_kernel_core OBJECT ${PV_KERNEL_COMMON} ${PV_KERNEL_MACHINE})
+add_library(pv_kernel_core OBJECT ${PV_KERNEL_COMMON} ${PV_KERNEL_MACHINE} ${PV_KERNEL_PROGRAMS})
 target_link_libraries(pv_kernel_core PRIVATE pv_kernel_flags)
 add_library(pv_kernel_lwip OBJECT ${PV_LWIP_SOURCES})
 target_link_libraries(pv_kernel_lwip PRIVATE pv_kernel_flags pv_lwip_headers)

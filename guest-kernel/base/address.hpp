@@ -52,6 +52,8 @@ class Address {
 using PhysicalAddress = Address<struct PhysicalTag>;
 /// What the CPU uses under the kernel's page tables.
 using VirtualAddress = Address<struct VirtualTag>;
+/// What a program uses, under its own page tables: never followed but through linux/'s UserPointer.
+using UserAddress = Address<struct UserTag>;
 /// What a device uses: a physical address only where no IOMMU translates. Only dma::Mapping makes these.
 using BusAddress = Address<struct BusTag>;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/page_table.hpp"
@@ -33,6 +34,7 @@ constexpr std::uint64_t direct_map_limit = 64ULL
 struct Zone {
     Zone* next;
     std::uint64_t metadata_frames;
+    std::atomic<std::uint32_t>* further_owners;  ///< one a frame of the run
     Buddy buddy;
 };
 
@@ -43,6 +45,7 @@ struct Zones {
 // Set once at boot, then only read.
 constinit std::span<const Range> ram_ranges;
 constinit PhysicalAddress startup_page_at;
+constinit Range module_bytes;  ///< the initramfs, as the loader placed it
 constinit task::Guarded<Zones, task::Rank::frames> zones;
 
 Range image() {
@@ -74,21 +77,25 @@ Range room_for_boot(std::span<const memory::MapEntry> map, std::span<const Range
         if (entry.type != memory::map_type_ram || entry.address >= boot_window_end) {
             continue;
         }
-        Range piece{std::max(entry.address, first_mebibyte),
-                    std::min(entry.address + std::min(entry.size, boot_window_end), boot_window_end)};
-        // Above everything taken that overlaps it: what lies between two of them is not worth a search.
-        for (bool moved = true; moved;) {
-            moved = false;
+        const Range piece{std::max(entry.address, first_mebibyte),
+                          std::min(entry.address + std::min(entry.size, boot_window_end), boot_window_end)};
+        // It may begin where the piece does, or behind something taken, and ends before the next such thing.
+        const auto consider = [&](std::uint64_t begin) {
+            Range gap{align_up(begin, page_size), align_down(piece.end, page_size)};
             for (const Range& used : taken) {
-                if (piece.begin < piece.end && used.overlaps(piece)) {
-                    piece.begin = used.end;
-                    moved = true;
+                if (used.begin < used.end && used.end > gap.begin && used.begin < gap.end) {
+                    gap.end = used.begin <= gap.begin ? gap.begin : align_down(used.begin, page_size);
                 }
             }
-        }
-        piece = {align_up(piece.begin, page_size), align_down(piece.end, page_size)};
-        if (piece.begin < piece.end && piece.size() > best.size()) {
-            best = piece;
+            if (gap.begin < gap.end && gap.size() > best.size()) {
+                best = gap;
+            }
+        };
+        consider(piece.begin);
+        for (const Range& used : taken) {
+            if (used.end > piece.begin && used.end < piece.end) {
+                consider(used.end);
+            }
         }
     }
     return best;
@@ -127,7 +134,7 @@ class FinalTables {
         map_direct({std::min(ram.end, fixed.end), ram.end}, arch::Access::read_write);
     }
 
-    void use() { arch::write_cr3(table_.root().value()); }
+    void use() { arch::use_kernel_page_table(table_); }
 
   private:
     void map(std::uint64_t at, std::uint64_t physical, std::uint64_t size, arch::Access access) {
@@ -187,18 +194,52 @@ void without(Range range, Range hole, F&& visit) {
 // Puts a run of free RAM under management. Its first frames hold its books.
 void add_zone(Zones& list, Range range) {
     const std::uint64_t frames = range.size() / page_size;
-    const std::uint64_t books = align_up(sizeof(Zone) + frames, page_size) / page_size;
+    const std::uint64_t counts_at = align_up(sizeof(Zone) + frames, sizeof(std::uint64_t));
+    const std::uint64_t books =
+        align_up(counts_at + frames * sizeof(std::atomic<std::uint32_t>), page_size) / page_size;
     if (books >= frames) {
         return;  // a sliver whose books would fill it
     }
     std::byte* at = to_pointer(PhysicalAddress(range.begin));
     auto* states = reinterpret_cast<std::uint8_t*>(at + sizeof(Zone));
     std::memset(states, 0, frames);
+    auto* counts = reinterpret_cast<std::atomic<std::uint32_t>*>(at + counts_at);
+    std::uninitialized_value_construct_n(counts, frames);
     const std::uint64_t first = range.begin / page_size;
     auto* zone = ::new (static_cast<void*>(at))
-        Zone{list.first, books, {first, {states, static_cast<std::size_t>(frames)}, memory::direct_map_base}};
+        Zone{list.first,
+             books,
+             counts,
+             {first, {states, static_cast<std::size_t>(frames)}, memory::direct_map_base}};
     zone->buddy.add(first + books, frames - books);
     list.first = zone;
+}
+
+// One of the entries of the PVH start info's module list (xen/include/public/arch-x86/hvm/start_info.h).
+struct ModuleEntry {
+    std::uint64_t address;
+    std::uint64_t size;
+    std::uint64_t command_line;
+    std::uint64_t reserved;
+};
+
+static_assert(sizeof(ModuleEntry) == 32);
+
+// The whole pages of the first module, if it lies where the boot window shows it.
+Range find_module(const StartInfo& info) {
+    if (info.module_count == 0 || info.modules == 0 || info.modules >= boot_window_end) {
+        return {};
+    }
+    const auto& entry = *to_pointer<const ModuleEntry>(PhysicalAddress(info.modules));
+    if (entry.size == 0 || entry.address == 0 || entry.address > direct_map_limit ||
+        entry.size > direct_map_limit) {
+        return {};
+    }
+    return {entry.address, entry.address + entry.size};
+}
+
+Range whole_pages(Range range) {
+    return {align_down(range.begin, page_size), align_up(range.end, page_size)};
 }
 
 }  // namespace
@@ -211,7 +252,9 @@ void start_memory(const StartInfo& info) {
                         info.memory_map_entries);
     // The boot window leaves out the image by whole 2 MiB pages.
     const Range image_pages{align_down(image().begin, boot_page), align_up(image().end, boot_page)};
-    const Range taken[] = {image_pages, {info.memory_map, info.memory_map + map.size_bytes()}};
+    module_bytes = find_module(info);
+    const Range module = whole_pages(module_bytes);
+    const Range taken[] = {image_pages, {info.memory_map, info.memory_map + map.size_bytes()}, module};
     BootAllocator boot{room_for_boot(map, taken)};
     boot.next = boot.free.begin;
 
@@ -219,6 +262,11 @@ void start_memory(const StartInfo& info) {
     auto* ranges = to_pointer<Range>(PhysicalAddress(boot.take(ranges_max * sizeof(Range))));
     const std::span<Range> usable = memory::usable_ram(map, direct_map_limit, {ranges, ranges_max});
     ram_ranges = usable;
+    if (std::none_of(usable.begin(), usable.end(), [](const Range& r) {
+            return r.begin <= module_bytes.begin && module_bytes.end <= r.end;
+        })) {
+        module_bytes = {};  // not where there is RAM: nothing to read there
+    }
 
     FinalTables tables(boot);
     tables.map_image();
@@ -238,7 +286,9 @@ void start_memory(const StartInfo& info) {
                 continue;
             }
             without(range, image(), [&](Range rest) {
-                without(rest, boot_used, [&](Range piece) { add_zone(list, piece); });
+                without(rest, boot_used, [&](Range free) {
+                    without(free, module, [&](Range piece) { add_zone(list, piece); });
+                });
             });
         }
     });
@@ -319,6 +369,31 @@ Buddy* buddy_of(PhysicalAddress frame) {
 }
 
 }  // namespace
+
+std::atomic<std::uint32_t>& further_owners(PhysicalAddress frame) {
+    const std::uint64_t number = frame.value() / page_size;
+    for (const Zone* zone = zones.unguarded().first; zone != nullptr; zone = zone->next) {
+        if (zone->buddy.contains(number)) {
+            return zone->further_owners[number - zone->buddy.first()];
+        }
+    }
+    panic("{} is no frame under management", frame);
+}
+
+std::span<const std::byte> initramfs() {
+    if (module_bytes.begin == module_bytes.end) {
+        return {};
+    }
+    return {to_pointer<const std::byte>(PhysicalAddress(module_bytes.begin)),
+            static_cast<std::size_t>(module_bytes.size())};
+}
+
+void release_initramfs() {
+    const Range pages = whole_pages(std::exchange(module_bytes, Range{}));
+    if (pages.begin < pages.end) {
+        zones.with([&](Zones& list) { add_zone(list, pages); });
+    }
+}
 
 void free_common(PhysicalAddress address, unsigned order) {
     zones.with([&](Zones& list) { free_one(list, address, order); });

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -35,6 +36,16 @@ void free_common(std::span<const PhysicalAddress> frames);
 
 /// The common allocator's figures: frames in stock count as given out.
 [[nodiscard]] memory::FrameStatistics common_statistics();
+
+/// How many owners a frame has beyond its first one (memory/frame_owners.hpp). Panics for an address that is
+/// no frame under management.
+[[nodiscard]] std::atomic<std::uint32_t>& further_owners(PhysicalAddress frame);
+
+/// The first module the loader brought, an initramfs: nothing else is put there until it is released. Empty
+/// when there is none.
+[[nodiscard]] std::span<const std::byte> initramfs();
+/// Gives the module's memory to the frame allocator. Once, when nobody reads it any more.
+void release_initramfs();
 
 /// RAM as the loader's map told it.
 [[nodiscard]] std::span<const memory::Range> ram();

@@ -25,6 +25,7 @@
 #include "boot/wall_clock.hpp"
 #include "boot/workload.hpp"
 #include "device/serial/console.hpp"
+#include "linux/start.hpp"
 #include "memory/device_map.hpp"
 #include "memory/direct_map.hpp"
 #include "memory/frames.hpp"
@@ -178,7 +179,12 @@ void start_interrupts() {
 
 void main_thread(void*) {
     const std::uint32_t status = run_tests_if_asked().value_or(no_tests_asked);
-    arch::power_off(status == no_tests_asked ? workload() : status);
+    if (status != no_tests_asked) {
+        arch::power_off(status);
+    }
+    // A first program, where the loader brought one; the exercise otherwise, and where it is asked for.
+    const auto first = option("exercise") ? std::nullopt : linux::run_first_program();
+    arch::power_off(first ? *first : workload());
 }
 
 }  // namespace

@@ -52,6 +52,8 @@ class Buddy {
 
     [[nodiscard]] std::uint64_t managed_count() const { return managed_; }
 
+    [[nodiscard]] std::uint64_t first() const { return first_; }
+
     [[nodiscard]] std::uint64_t end() const { return first_ + states_.size(); }
 
     /// The order of the largest free block, nothing when none is free.

@@ -13,6 +13,10 @@
 #include "task/thread.hpp"
 #include "task/wait_queue.hpp"
 
+namespace pv::arch {
+struct UserState;
+}
+
 namespace pv::task {
 
 class Scheduler;
@@ -39,6 +43,7 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
 
     std::array<char, name_max + 1> name{};
     arch::Stack stack;
+    arch::UserState* user = nullptr;  ///< of a program's thread; changed by the thread itself only
     void (*function)(void*) = nullptr;
     void* argument = nullptr;
     std::uint64_t sleeping_ranks = 0;  ///< by the thread itself only

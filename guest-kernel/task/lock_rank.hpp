@@ -17,6 +17,7 @@ enum class Rank : std::uint8_t {
     device_registry = 6,  ///< lists of devices
     block_device = 8,     ///< a block device as a whole: recovery, shutdown
     controller = 10,      ///< a controller's admin work
+    user_space = 11,      ///< a program's address space: page faults take it, with files' locks held too
     sleeping_leaf = 12,   ///< tests; taken last of the sleeping ones
 
     // spinning (SpinLock), interrupts off while held
@@ -29,6 +30,7 @@ enum class Rank : std::uint8_t {
     queue = 20,          ///< a submission queue or virtqueue: slots, rings
     dma = 24,            ///< mappings of devices and the quarantine
     iommu = 26,          ///< an IOMMU's queue of commands
+    process = 27,        ///< the tree of processes, their signals
     interrupt = 28,      ///< the table of interrupt vectors
     epoll_list = 29,     ///< which epoll instances there are
     poll = 30,           ///< who watches the readiness of one file
@@ -58,6 +60,8 @@ constexpr std::string_view to_string(Rank rank) {
             return "block device";
         case Rank::controller:
             return "controller";
+        case Rank::user_space:
+            return "user space";
         case Rank::sleeping_leaf:
             return "sleeping leaf";
         case Rank::file_position:
@@ -94,6 +98,8 @@ constexpr std::string_view to_string(Rank rank) {
             return "interrupt";
         case Rank::wait_queue:
             return "wait queue";
+        case Rank::process:
+            return "process";
         case Rank::thread:
             return "thread";
         case Rank::scheduler:

@@ -49,6 +49,8 @@ class Scheduler {
     static void add(ControlBlock& thread);
     static void park(Deadline deadline);
     static void unpark(ControlBlock& thread);
+    /// Interrupts the CPU the thread runs on, if it is another one: it passes through the kernel.
+    static void kick(ControlBlock& thread);
     static void yield();
     [[noreturn]] static void end_current();
     /// What a new thread does first: the switch to it was made with the lock held.

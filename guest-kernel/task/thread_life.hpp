@@ -13,4 +13,7 @@ void set_name(ControlBlock& block, std::string_view name);
 /// The stack of an ended thread, and its block unless its handle is still held. Any context.
 void bury(ControlBlock& block);
 
+/// Ends the running thread, wherever it is: nothing on its stack is destroyed.
+[[noreturn]] void end_thread();
+
 }  // namespace pv::task

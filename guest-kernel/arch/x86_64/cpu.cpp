@@ -5,6 +5,7 @@
 #include "arch/processor.hpp"
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "arch/x86_64/user_mode.hpp"
 #include "base/panic.hpp"
 
 namespace pv::arch {
@@ -73,7 +74,9 @@ Protections enable_protections() {
         cr4 |= cr4_global_pages;
     }
     write_cr4(cr4);
+    this_cpu().smap = on.smap ? 1 : 0;
     write_cr0(read_cr0() | cr0_write_protect);
+    start_user_mode();
     on.write_protect = (read_cr0() & cr0_write_protect) != 0;
     on.no_execute = (read_msr(Msr::efer) & efer_nx) != 0;
     return on;

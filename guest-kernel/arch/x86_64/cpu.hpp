@@ -20,6 +20,15 @@ struct ControlBlock;
 
 namespace pv::arch {
 
+class UserTables;
+
+/// What of a program this CPU holds.
+struct UserCpu {
+    UserTables* tables = nullptr;  ///< loaded, with a reference of its own; nullptr: the kernel's
+    std::uint64_t vector_owner =
+        0;  ///< the thread whose vector registers these are (UserState::id); 0: nobody's
+};
+
 /// Registers to go back to when the function under probe faults; laid out for switch.S.
 struct ProbeState {
     std::uint64_t rbx, rbp, r12, r13, r14, r15, rsp, resume;
@@ -41,6 +50,9 @@ struct StopReport {
 struct alignas(64) Cpu {
     Cpu* self = nullptr;                    // first: read through %gs:0
     task::ControlBlock* running = nullptr;  // second: read through %gs:8
+    std::uint64_t user_stack = 0;           // third: the program's %rsp while SYSCALL changes stacks
+    std::uint64_t kernel_stack = 0;         // fourth: the running thread's, for SYSCALL
+    std::uint64_t smap = 0;                 // fifth: whether CLAC exists
     std::uint32_t index = 0;
     std::uint32_t apic_id = 0;
     std::uint64_t spinning_ranks = 0;
@@ -59,6 +71,7 @@ struct alignas(64) Cpu {
     tlb::Mailbox tlb;
     task::Scheduler* scheduler = nullptr;
     ProbeState* probe = nullptr;
+    UserCpu user;
     std::array<std::uint64_t, ist_count> ist_guards{};  // lowest address of each guard page
     memory::Heap::CpuStock heap_stock;
     memory::FrameStock frame_stock;
@@ -66,6 +79,8 @@ struct alignas(64) Cpu {
 };
 
 static_assert(offsetof(Cpu, self) == 0 && offsetof(Cpu, running) == 8);
+static_assert(offsetof(Cpu, user_stack) == 16 && offsetof(Cpu, kernel_stack) == 24 &&
+              offsetof(Cpu, smap) == 32);  // trap.S, user_mode.S
 
 /// The processor this runs on. The thread may move right after unless interrupts are off.
 [[nodiscard]] inline Cpu& this_cpu() {

@@ -10,7 +10,11 @@ namespace pv::arch {
 
 inline constexpr std::uint16_t kernel_code_selector = 0x08;
 inline constexpr std::uint16_t kernel_data_selector = 0x10;
-inline constexpr std::uint16_t task_selector = 0x28;
+/// Linux's numbers for user mode, which debuggers look at; in the order that SYSRET asks for.
+inline constexpr std::uint16_t user_base_selector = 0x23;
+inline constexpr std::uint16_t user_data_selector = 0x2b;
+inline constexpr std::uint16_t user_code_selector = 0x33;
+inline constexpr std::uint16_t task_selector = 0x40;
 
 /// Interrupt stack table slots: these must work whatever the current stack is like.
 enum class Ist : std::uint8_t { none = 0, double_fault = 1, nmi = 2, machine_check = 3 };
@@ -41,13 +45,15 @@ struct Gate {
 static_assert(sizeof(Gate) == 16);
 
 struct DescriptorTables {
-    std::array<std::uint64_t, 7> gdt{};
+    std::array<std::uint64_t, 10> gdt{};
     TaskState task;
     alignas(16) std::array<Gate, 256> idt{};
 
     /// Fills all three and loads them.
     void load();
     void set_ist(Ist slot, std::uint64_t stack_top);
+    /// Where exceptions and interrupts of user mode begin.
+    void set_kernel_stack(std::uint64_t stack_top);
 };
 
 }  // namespace pv::arch

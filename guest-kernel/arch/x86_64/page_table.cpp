@@ -120,8 +120,19 @@ void free_below(PhysicalAddress table, unsigned level, const FunctionRef<void(Ph
 
 }  // namespace
 
+namespace {
+
+constinit PageTable kernel_table{PhysicalAddress(0)};
+
+}  // namespace
+
 PageTable kernel_page_table() {
-    return PageTable(PhysicalAddress(read_cr3() & address_mask));
+    return kernel_table;
+}
+
+void use_kernel_page_table(PageTable table) {
+    kernel_table = table;
+    write_cr3(table.root().value());
 }
 
 Result<> PageTable::map(VirtualAddress address, PhysicalAddress physical, std::uint64_t length, Access access,

@@ -61,7 +61,10 @@ class PageTable {
     PhysicalAddress root_;
 };
 
-/// The tables the kernel runs on: what CR3 holds, which every CPU shares.
+/// The kernel's own tables. Those of processes share its upper half, entry by entry of the top level.
 [[nodiscard]] PageTable kernel_page_table();
+
+/// Makes `table` the kernel's own, and loads it. Once, at boot.
+void use_kernel_page_table(PageTable table);
 
 }  // namespace pv::arch

@@ -12,6 +12,9 @@ enum class Msr : std::uint32_t {
     tsc_deadline = 0x6e0,
     x2apic_base = 0x800,  ///< + register offset / 16
     efer = 0xc000'0080,
+    star = 0xc000'0081,   ///< selectors of SYSCALL and SYSRET
+    lstar = 0xc000'0082,  ///< where SYSCALL goes
+    fmask = 0xc000'0084,  ///< flags that SYSCALL clears
     fs_base = 0xc000'0100,
     gs_base = 0xc000'0101,
     kernel_gs_base = 0xc000'0102,
@@ -43,9 +46,13 @@ inline Cpuid cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
 
 inline constexpr std::uint64_t cr0_write_protect = 1ULL << 16;
 inline constexpr std::uint64_t cr4_global_pages = 1ULL << 7;
+inline constexpr std::uint64_t cr4_fxsr = 1ULL << 9;
+inline constexpr std::uint64_t cr4_simd_exceptions = 1ULL << 10;
+inline constexpr std::uint64_t cr4_xsave = 1ULL << 18;
 inline constexpr std::uint64_t cr4_umip = 1ULL << 11;
 inline constexpr std::uint64_t cr4_smep = 1ULL << 20;
 inline constexpr std::uint64_t cr4_smap = 1ULL << 21;
+inline constexpr std::uint64_t efer_syscall = 1ULL << 0;
 inline constexpr std::uint64_t efer_nx = 1ULL << 11;
 
 #define PV_CONTROL_REGISTER(number)                                           \

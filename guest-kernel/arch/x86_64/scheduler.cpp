@@ -9,6 +9,7 @@
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/local_apic.hpp"
 #include "arch/x86_64/trap.hpp"
+#include "arch/x86_64/user_mode.hpp"
 #include "arch/x86_64/watchdog.hpp"
 #include "base/panic.hpp"
 #include "task/park.hpp"
@@ -263,6 +264,9 @@ void Scheduler::switch_away() {
     offer();
     if (&next != &previous) {
         ++switches_;
+        if (previous.user != nullptr || next.user != nullptr) {
+            arch::switch_user(cpu_, previous.user, next.user, next.stack.top);
+        }
         pv_switch(&previous.saved_rsp, next.saved_rsp);
     }
 }
@@ -335,6 +339,15 @@ void Scheduler::unpark(ControlBlock& thread) {
         scheduler.make_ready(thread);
     } else {
         thread.permit = true;
+    }
+    scheduler.lock_.unlock(were_on);
+}
+
+void Scheduler::kick(ControlBlock& thread) {
+    bool were_on = false;
+    Scheduler& scheduler = lock_of(thread, were_on);
+    if (thread.state == State::running && &scheduler.cpu_ != &arch::this_cpu()) {
+        arch::LocalApic::interrupt(scheduler.cpu_.apic_id, arch::vector_reschedule);
     }
     scheduler.lock_.unlock(were_on);
 }

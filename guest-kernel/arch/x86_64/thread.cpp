@@ -52,6 +52,11 @@ extern "C" [[noreturn]] void pv_thread_main() {
     ControlBlock& self = current();
     Scheduler::enter_thread();
     self.function(self.argument);
+    end_thread();
+}
+
+void end_thread() {
+    ControlBlock& self = current();
     if (self.sleeping_ranks != 0) {
         panic("thread \"{}\" ended with a lock held", std::string_view(self.name.data()));
     }

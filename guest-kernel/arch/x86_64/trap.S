@@ -11,22 +11,15 @@
     pushq $0
     .endif
     pushq $\number
+    // On stacks of their own, at any moment: also where %gs is still or again the program's.
+    .if (\number == 2) || (\number == 8) || (\number == 18)
+    jmp trap_anywhere
+    .else
     jmp trap_common
+    .endif
     .endm
 
-    .balign 16
-    .globl pv_trap_stubs
-    .type pv_trap_stubs, @function
-pv_trap_stubs:
-    .set vector, 0
-    .rept 256
-    pv_stub %vector
-    .set vector, vector + 1
-    .endr
-    .size pv_trap_stubs, . - pv_trap_stubs
-
-    .type trap_common, @function
-trap_common:
+    .macro pv_save_registers
     pushq %rax
     pushq %rbx
     pushq %rcx
@@ -42,16 +35,9 @@ trap_common:
     pushq %r13
     pushq %r14
     pushq %r15
-    cld
-    movq %rsp, %rdi
-    // A frame for the back trace: return address = where it was interrupted.
-    pushq 136(%rsp)
-    pushq %rbp
-    movq %rsp, %rbp
-    subq $8, %rsp
-    andq $-16, %rsp
-    call pv_trap
-    leaq 16(%rbp), %rsp
+    .endm
+
+    .macro pv_restore_registers
     popq %r15
     popq %r14
     popq %r13
@@ -67,6 +53,76 @@ trap_common:
     popq %rcx
     popq %rbx
     popq %rax
+    .endm
+
+    // The whole frame lies at %rsp; %rdi = it. Leaves %rbp on a frame for the back trace.
+    .macro pv_call_trap
+    cmpb $0, %gs:32
+    je .Lno_smap\@
+    clac
+.Lno_smap\@:
+    cld
+    movq %rsp, %rdi
+    // Return address = where it was interrupted; a program's %rbp leads nowhere.
+    testb $3, 144(%rsp)
+    jz .Lkernel\@
+    xorl %ebp, %ebp
+.Lkernel\@:
+    pushq 136(%rsp)
+    pushq %rbp
+    movq %rsp, %rbp
+    subq $8, %rsp
+    andq $-16, %rsp
+    call pv_trap
+    leaq 16(%rbp), %rsp
+    .endm
+
+    .balign 16
+    .globl pv_trap_stubs
+    .type pv_trap_stubs, @function
+pv_trap_stubs:
+    .set vector, 0
+    .rept 256
+    pv_stub %vector
+    .set vector, vector + 1
+    .endr
+    .size pv_trap_stubs, . - pv_trap_stubs
+
+    .type trap_common, @function
+trap_common:
+    testb $3, 24(%rsp)
+    jz 1f
+    swapgs
+1:  pv_save_registers
+    pv_call_trap
+    .globl pv_leave_trap
+pv_leave_trap:
+    pv_restore_registers
+    addq $16, %rsp
+    testb $3, 8(%rsp)
+    jz 2f
+    swapgs
+2:  iretq
+    .size trap_common, . - trap_common
+
+    .type trap_anywhere, @function
+trap_anywhere:
+    pv_save_registers
+    // %ebx: whether %gs had to be changed. The kernel's base lies in the upper half, a program's never does.
+    xorl %ebx, %ebx
+    movl $0xc0000101, %ecx
+    rdmsr
+    testl %edx, %edx
+    js 3f
+    swapgs
+    movl $1, %ebx
+3:  pv_call_trap
+    testl %ebx, %ebx
+    jz 4f
+    swapgs
+4:  pv_restore_registers
     addq $16, %rsp
     iretq
-    .size trap_common, . - trap_common
+    .size trap_anywhere, . - trap_anywhere
+
+    .section .note.GNU-stack, "", @progbits

@@ -11,8 +11,10 @@
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/stop.hpp"
 #include "arch/x86_64/tlb.hpp"
+#include "arch/x86_64/user_mode.hpp"
 #include "interrupt/delivery.hpp"
 #include "task/scheduler.hpp"
+#include "task/user_trap.hpp"
 
 extern "C" std::uint64_t pv_probe_call(pv::arch::ProbeState* state, void (*function)(void*), void* argument);
 
@@ -54,11 +56,41 @@ constexpr std::array<std::string_view, 32> names{"divide error",
 
 constexpr std::uint64_t first_interrupt = 32;
 
+bool is_of_the_machine(std::uint64_t vector) {
+    return vector == vector_double_fault || vector == vector_nmi || vector == vector_machine_check;
+}
+
+// A copy from or to a program's memory faulted: its page is brought in, or the copy ends there.
+bool mend_user_access(TrapFrame& frame, std::uint64_t address) {
+    const std::uint64_t resume = user_access_resume(frame.rip);
+    if (resume == 0 || (frame.vector != vector_page_fault && frame.vector != vector_general_protection)) {
+        return false;
+    }
+    bool mended = false;
+    if (frame.vector == vector_page_fault && (frame.rflags & flag_interrupts) != 0 &&
+        this_cpu().spinning_ranks == 0) {
+        restore_interrupts(true);
+        mended = task::resolve_page_fault(address, frame.error_code);
+        disable_interrupts();
+    }
+    if (!mended) {
+        frame.rip = resume;
+    }
+    return true;
+}
+
 void handle_exception(TrapFrame& frame) {
     Cpu& cpu = this_cpu();
     const std::uint64_t address = frame.vector == vector_page_fault ? read_cr2() : 0;
-    if (cpu.probe != nullptr && frame.vector != vector_double_fault && frame.vector != vector_nmi &&
-        frame.vector != vector_machine_check) {
+    if (is_from_user(frame) && !is_of_the_machine(frame.vector)) {
+        restore_interrupts(true);
+        task::handle_exception(frame, address);
+        return;
+    }
+    if (mend_user_access(frame, address)) {
+        return;
+    }
+    if (cpu.probe != nullptr && !is_of_the_machine(frame.vector)) {
         ProbeState& state = *cpu.probe;
         cpu.probe = nullptr;
         state.error_code = frame.error_code;
@@ -102,6 +134,9 @@ extern "C" void pv_trap(TrapFrame* frame) {
     }
     if (frame->vector < first_interrupt) {
         handle_exception(*frame);
+        if (is_from_user(*frame)) {
+            task::before_user_mode();
+        }
         return;
     }
     Cpu& cpu = this_cpu();
@@ -128,6 +163,9 @@ extern "C" void pv_trap(TrapFrame* frame) {
     }
     --cpu.interrupt_depth;
     task::Scheduler::preempt_if_needed(frame->vector == vector_reschedule);
+    if (is_from_user(*frame)) {
+        task::before_user_mode();
+    }
 }
 
 }  // namespace pv::arch

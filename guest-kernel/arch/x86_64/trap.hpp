@@ -10,6 +10,8 @@ namespace pv::arch {
 
 inline constexpr std::uint8_t vector_debug = 1;
 inline constexpr std::uint8_t vector_nmi = 2;
+inline constexpr std::uint8_t vector_breakpoint = 3;
+inline constexpr std::uint8_t vector_overflow = 4;
 inline constexpr std::uint8_t vector_invalid_opcode = 6;
 inline constexpr std::uint8_t vector_double_fault = 8;
 inline constexpr std::uint8_t vector_general_protection = 13;
@@ -40,6 +42,7 @@ struct Fault {
 /// Page-fault error code bits (Intel SDM vol. 3, 4.7).
 inline constexpr std::uint64_t fault_present = 1;
 inline constexpr std::uint64_t fault_write = 2;
+inline constexpr std::uint64_t fault_user = 4;
 inline constexpr std::uint64_t fault_fetch = 16;
 
 /// Calls `function(argument)` with interrupts off and reports the exception it ends with, if any. The

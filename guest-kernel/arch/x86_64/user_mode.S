@@ -1,0 +1,198 @@
+// SYSCALL's entry, the way into user mode, and the copies to and from it.
+// SPDX-License-Identifier: MIT
+
+#define USER_DATA 0x2b
+#define USER_CODE 0x33
+#define SYSTEM_CALL 0x100
+
+    .section .text
+
+    // Interrupts, traps, direction and AC are off (FMASK). A watchpoint at this place would need debug registers,
+    // which programs cannot set.
+    .globl pv_system_call_entry
+    .type pv_system_call_entry, @function
+pv_system_call_entry:
+    swapgs
+    movq %rsp, %gs:16
+    movq %gs:24, %rsp
+    pushq $USER_DATA
+    pushq %gs:16
+    pushq %r11
+    pushq $USER_CODE
+    pushq %rcx
+    pushq %rax
+    pushq $SYSTEM_CALL
+    pushq %rax
+    pushq %rbx
+    pushq %rcx
+    pushq %rdx
+    pushq %rsi
+    pushq %rdi
+    pushq %rbp
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    sti
+    movq %rsp, %rdi
+    xorl %ebp, %ebp
+    call pv_system_call
+    // Interrupts are off; %al: whether all registers must be as in the frame.
+    testb %al, %al
+    jnz pv_leave_trap
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rbp
+    popq %rdi
+    popq %rsi
+    popq %rdx
+    popq %rcx
+    popq %rbx
+    popq %rax
+    addq $16, %rsp
+    popq %rcx
+    addq $8, %rsp
+    popq %r11
+    popq %rsp
+    swapgs
+    sysretq
+    .size pv_system_call_entry, . - pv_system_call_entry
+
+    // void pv_enter_user(TrapFrame* to, const TrapFrame* from): interrupts are off; `to` is the top of the stack,
+    // where nothing is needed any more
+    .globl pv_enter_user
+    .type pv_enter_user, @function
+pv_enter_user:
+    // From the last word on: `from` lies lower on the same stack, and may overlap.
+    movq %rdi, %rax
+    movl $22, %ecx
+    leaq 21 * 8(%rdi), %rdi
+    leaq 21 * 8(%rsi), %rsi
+    std
+    rep movsq
+    cld
+    movq %rax, %rsp
+    jmp pv_leave_trap
+    .size pv_enter_user, . - pv_enter_user
+
+    // std::size_t pv_copy_user(void* to, const void* from, std::size_t length): bytes left
+    .globl pv_copy_user
+    .type pv_copy_user, @function
+pv_copy_user:
+    movq %rdx, %rcx
+    cmpb $0, %gs:32
+    je 1f
+    stac
+1:  cmpq $8, %rcx
+    jb 2f
+    shrq $3, %rcx
+    andl $7, %edx
+pv_copy_user_words:
+    rep movsq
+    movl %edx, %ecx
+2:
+pv_copy_user_bytes:
+    rep movsb
+pv_copy_user_end:
+    cmpb $0, %gs:32
+    je 3f
+    clac
+3:  movq %rcx, %rax
+    ret
+    // A fault among words: what is left of them, and the bytes after them.
+pv_copy_user_words_fault:
+    leaq (%rdx, %rcx, 8), %rcx
+    jmp pv_copy_user_end
+    .size pv_copy_user, . - pv_copy_user
+
+    // std::size_t pv_zero_user(void* to, std::size_t length): bytes left
+    .globl pv_zero_user
+    .type pv_zero_user, @function
+pv_zero_user:
+    movq %rsi, %rcx
+    xorl %eax, %eax
+    cmpb $0, %gs:32
+    je 1f
+    stac
+1:
+pv_zero_user_bytes:
+    rep stosb
+pv_zero_user_end:
+    cmpb $0, %gs:32
+    je 2f
+    clac
+2:  movq %rcx, %rax
+    ret
+    .size pv_zero_user, . - pv_zero_user
+
+    // bool pv_exchange_user(std::uint32_t* at, std::uint32_t* expected, std::uint32_t desired)
+    .globl pv_exchange_user
+    .type pv_exchange_user, @function
+pv_exchange_user:
+    movl (%rsi), %eax
+    cmpb $0, %gs:32
+    je 1f
+    stac
+1:
+pv_exchange_user_word:
+    lock cmpxchgl %edx, (%rdi)
+    movl $1, %edi
+pv_exchange_user_end:
+    cmpb $0, %gs:32
+    je 2f
+    clac
+2:  movl %eax, (%rsi)
+    movl %edi, %eax
+    ret
+pv_exchange_user_fault:
+    xorl %edi, %edi
+    jmp pv_exchange_user_end
+    .size pv_exchange_user, . - pv_exchange_user
+
+    // bool pv_load_user(const std::uint32_t* at, std::uint32_t* value): one load, never torn
+    .globl pv_load_user
+    .type pv_load_user, @function
+pv_load_user:
+    cmpb $0, %gs:32
+    je 1f
+    stac
+1:
+pv_load_user_word:
+    movl (%rdi), %ecx
+    movl $1, %eax
+pv_load_user_end:
+    cmpb $0, %gs:32
+    je 2f
+    clac
+2:  movl %ecx, (%rsi)
+    ret
+pv_load_user_fault:
+    xorl %eax, %eax
+    xorl %ecx, %ecx
+    jmp pv_load_user_end
+    .size pv_load_user, . - pv_load_user
+
+    // Instructions that may fault, and where they go on then.
+    .section .rodata
+    .balign 8
+    .globl pv_user_access_begin
+pv_user_access_begin:
+    .quad pv_copy_user_words, pv_copy_user_words_fault
+    .quad pv_copy_user_bytes, pv_copy_user_end
+    .quad pv_zero_user_bytes, pv_zero_user_end
+    .quad pv_exchange_user_word, pv_exchange_user_fault
+    .quad pv_load_user_word, pv_load_user_fault
+    .globl pv_user_access_end
+pv_user_access_end:
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,249 @@
+// The page tables of one address space of a program.
+// SPDX-License-Identifier: MIT
+#include "arch/x86_64/user_tables.hpp"
+
+#include <cstring>
+#include <new>
+
+#include "arch/x86_64/page_table.hpp"
+#include "base/marker.hpp"
+#include "base/panic.hpp"
+#include "memory/direct_map.hpp"
+#include "memory/frames.hpp"
+
+namespace pv::arch {
+namespace {
+
+constexpr std::uint64_t present = 1ULL << 0;
+constexpr std::uint64_t writable = 1ULL << 1;
+constexpr std::uint64_t user = 1ULL << 2;
+constexpr std::uint64_t accessed = 1ULL << 5;
+constexpr std::uint64_t dirty = 1ULL << 6;
+/// Not present any more, but not given back yet: some processor may remember it. A bit that processors
+/// ignore.
+constexpr std::uint64_t leaving = 1ULL << 10;
+/// A page that is kept out of everybody's reach. The same.
+constexpr std::uint64_t hidden = 1ULL << 11;
+constexpr std::uint64_t held = present | hidden;
+constexpr std::uint64_t no_execute = 1ULL << 63;
+constexpr std::uint64_t address_mask = 0x000f'ffff'ffff'f000;
+
+constexpr unsigned entries_count = 512;
+constexpr unsigned top_level = 3;
+
+constexpr unsigned shift_of(unsigned level) {
+    return page_shift + 9 * level;
+}
+
+constexpr std::uint64_t size_of(unsigned level) {
+    return 1ULL << shift_of(level);
+}
+
+std::uint64_t* entries(PhysicalAddress table) {
+    return memory::to_pointer<std::uint64_t>(table);
+}
+
+constexpr unsigned index_of(std::uint64_t address, unsigned level) {
+    return address >> shift_of(level) & (entries_count - 1);
+}
+
+PhysicalAddress target(std::uint64_t entry) {
+    return PhysicalAddress(entry & address_mask);
+}
+
+std::uint64_t encode(UserPage page) {
+    // Accessed and dirty beforehand: nobody asks them, and the processor need not write them.
+    return page.frame.value() | (page.reachable ? present : hidden) | user | accessed | dirty |
+           (page.writable ? writable : 0) | (page.executable ? 0 : no_execute);
+}
+
+UserPage decode(std::uint64_t entry) {
+    return {target(entry), (entry & writable) != 0, (entry & no_execute) == 0, (entry & present) != 0};
+}
+
+// Tables are no device's business: said by markers for as long as a frame is one.
+Result<PhysicalAddress> allocate_table() {
+    const PhysicalAddress frame = PV_TRY(memory::allocate_frames(0));
+    marker::memory_protect(frame, page_size, marker::Protection::table);
+    std::memset(entries(frame), 0, page_size);
+    return frame;
+}
+
+void free_table(PhysicalAddress frame) {
+    marker::memory_unprotect(frame, page_size);
+    memory::free_frames(frame, 0);
+}
+
+// A walker on another processor sees an entry whole or not at all.
+void store(std::uint64_t& entry, std::uint64_t value) {
+    std::atomic_ref(entry).store(value, std::memory_order_release);
+}
+
+// Calls f(index, first address, entry) for the entries of a table that overlap [begin, end).
+template <class F>
+void for_entries(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
+                 std::uint64_t end, F&& f) {
+    const std::uint64_t size = size_of(level);
+    unsigned i = begin > base ? static_cast<unsigned>((begin - base) / size) : 0;
+    for (; i < entries_count && base + i * size < end; ++i) {
+        f(base + i * size, entries(table)[i]);
+    }
+}
+
+}  // namespace
+
+Result<Ref<UserTables>> UserTables::create() {
+    const PhysicalAddress root = PV_TRY(allocate_table());
+    std::uint64_t* top = entries(root);
+    // The kernel's half: its entries of the top level are all there before the first program is.
+    std::memcpy(top + entries_count / 2, entries(kernel_page_table().root()) + entries_count / 2,
+                page_size / 2);
+    auto* tables = new (std::nothrow) UserTables(root);
+    if (tables == nullptr) {
+        free_table(root);
+        return fail(Error::out_of_memory);
+    }
+    return Ref<UserTables>::adopt(tables);
+}
+
+UserTables::~UserTables() {
+    PV_ASSERT(users().none() && (has_lost_frames_ || (pages() == 0 && tables() == 1)));
+    free_table(root_);
+}
+
+std::optional<UserPage> UserTables::lookup(UserAddress address) const {
+    PhysicalAddress table = root_;
+    for (unsigned level = top_level;; --level) {
+        const std::uint64_t entry = entries(table)[index_of(address.value(), level)];
+        if ((entry & held) == 0) {
+            return std::nullopt;
+        }
+        if (level == 0) {
+            return decode(entry);
+        }
+        table = target(entry);
+    }
+}
+
+Result<> UserTables::set(UserAddress address, UserPage page) {
+    PV_ASSERT(address < user_end);
+    PhysicalAddress table = root_;
+    for (unsigned level = top_level; level > 0; --level) {
+        std::uint64_t& entry = entries(table)[index_of(address.value(), level)];
+        if ((entry & present) == 0) {
+            const PhysicalAddress fresh = PV_TRY(allocate_table());
+            store(entry, fresh.value() | present | writable | user | accessed);
+            tables_.fetch_add(1, std::memory_order_relaxed);
+        }
+        table = target(entry);
+    }
+    std::uint64_t& entry = entries(table)[index_of(address.value(), 0)];
+    if ((entry & held) == 0) {
+        pages_.fetch_add(1, std::memory_order_relaxed);
+    }
+    store(entry, encode(page));
+    return {};
+}
+
+// First half of a removal: nothing of it is present any more. True when something was.
+bool UserTables::mark(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
+                      std::uint64_t end, std::uint64_t floor, std::uint64_t ceiling) {
+    bool any = false;
+    for_entries(table, level, base, begin, end, [&](std::uint64_t at, std::uint64_t& entry) {
+        if ((entry & held) == 0) {
+            return;
+        }
+        if (level == 0) {
+            store(entry, (entry & ~held) | leaving);
+            any = true;
+            return;
+        }
+        any |= mark(target(entry), level - 1, at, begin, end, floor, ceiling);
+        if (at >= floor && at + size_of(level) <= ceiling) {
+            store(entry, (entry & ~present) | leaving);
+            any = true;
+        }
+    });
+    return any;
+}
+
+// Second half, when no processor remembers: frames and tables go back.
+void UserTables::sweep(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
+                       std::uint64_t end, const FunctionRef<void(PhysicalAddress)>& give_back) {
+    for_entries(table, level, base, begin, end, [&](std::uint64_t at, std::uint64_t& entry) {
+        if (level > 0 && (entry & (present | leaving)) != 0) {
+            sweep(target(entry), level - 1, at, begin, end, give_back);
+        }
+        if ((entry & leaving) == 0) {
+            return;
+        }
+        const PhysicalAddress frame = target(entry);
+        store(entry, 0);
+        if (level > 0) {
+            tables_.fetch_sub(1, std::memory_order_relaxed);
+            free_table(frame);
+        } else {
+            pages_.fetch_sub(1, std::memory_order_relaxed);
+            give_back(frame);
+        }
+    });
+}
+
+Result<> UserTables::remove(UserAddress begin, UserAddress end, UserAddress floor, UserAddress ceiling,
+                            FunctionRef<void(PhysicalAddress)> give_back) {
+    if (!mark(root_, top_level, 0, begin.value(), end.value(), floor.value(), ceiling.value())) {
+        return {};
+    }
+    if (const Result<> flushed = flush(begin, end); !flushed) {
+        has_lost_frames_ = true;
+        return flushed;
+    }
+    sweep(root_, top_level, 0, begin.value(), end.value(), give_back);
+    return {};
+}
+
+void UserTables::change(UserAddress begin, UserAddress end,
+                        FunctionRef<std::optional<UserPage>(UserAddress, UserPage)> change) {
+    const auto walk = [&](const auto& self, PhysicalAddress table, unsigned level,
+                          std::uint64_t base) -> void {
+        for_entries(table, level, base, begin.value(), end.value(),
+                    [&](std::uint64_t at, std::uint64_t& entry) {
+                        if ((entry & held) == 0) {
+                            return;
+                        }
+                        if (level > 0) {
+                            self(self, target(entry), level - 1, at);
+                        } else if (const auto page = change(UserAddress(at), decode(entry))) {
+                            store(entry, encode(*page));
+                        }
+                    });
+    };
+    walk(walk, root_, top_level, 0);
+}
+
+tlb::CpuSet UserTables::users() const {
+    tlb::CpuSet set;
+    for (unsigned i = 0; i < cpu_count(); ++i) {
+        if ((users_[i / 64].load(std::memory_order_relaxed) >> (i % 64) & 1) != 0) {
+            set.set(i);
+        }
+    }
+    return set;
+}
+
+// RULE: this side changes the tables, then reads who has them loaded; a processor enlists, then loads. With a
+// full fence between the two on both sides, it is asked or finds the new entries.
+Result<> UserTables::flush(UserAddress begin, UserAddress end) const {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return tlb::flush(VirtualAddress(begin.value()), end - begin, users());
+}
+
+void UserTables::enter(unsigned cpu) {
+    users_[cpu / 64].fetch_or(1ULL << (cpu % 64), std::memory_order_seq_cst);
+}
+
+void UserTables::leave(unsigned cpu) {
+    users_[cpu / 64].fetch_and(~(1ULL << (cpu % 64)), std::memory_order_seq_cst);
+}
+
+}  // namespace pv::arch

@@ -1,0 +1,90 @@
+// The page tables of one address space of a program: the lower half is its own, the upper half the kernel's.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "arch/x86_64/tlb.hpp"
+#include "base/address.hpp"
+#include "base/function_ref.hpp"
+#include "base/ref.hpp"
+#include "base/result.hpp"
+
+/// Intel SDM vol. 3 chapter 4.5 (four-level paging), 4.10 (what processors remember).
+namespace pv::arch {
+
+/// Addresses of programs end here: one page below the middle of the address space, so that no instruction's
+/// successor is a non-canonical address.
+inline constexpr UserAddress user_end{0x0000'7fff'ffff'f000};
+
+struct UserPage {
+    PhysicalAddress frame{};
+    bool writable = false;
+    bool executable = false;
+    bool reachable = true;  ///< otherwise kept, and present for nobody: PROT_NONE
+};
+
+/// Changed by one thread at a time (the address space's lock); read by the processors that have it loaded.
+/// Whoever is an owner of the object keeps the tables' root; the pages go when the address space says so. A
+/// processor that has the tables loaded is an owner too, also while it runs something else.
+class UserTables final : public RefCounted {
+  public:
+    /// Error: out_of_memory.
+    static Result<Ref<UserTables>> create();
+
+    /// Of the top level, for CR3.
+    [[nodiscard]] PhysicalAddress root() const { return root_; }
+
+    [[nodiscard]] std::optional<UserPage> lookup(UserAddress address) const;
+
+    /// Maps one page, where none is or in place of one: then the caller flushes. It becomes the owner of the
+    /// frame's owner's part. Error: out_of_memory, for a table.
+    Result<> set(UserAddress address, UserPage page);
+
+    /// Takes the pages of [begin, end) out, makes all processors that may know them forget them, and only
+    /// then calls `give_back` for each frame. Tables are given back where [floor, ceiling) has no other page:
+    /// the range between the neighbours that stay. Error: timed_out, when a processor did not answer: the
+    /// frames are then lost for good.
+    Result<> remove(UserAddress begin, UserAddress end, UserAddress floor, UserAddress ceiling,
+                    FunctionRef<void(PhysicalAddress)> give_back);
+
+    /// Calls `change` for each page of [begin, end); what it returns replaces the page, nothing leaves it as
+    /// it is. Flushes nothing.
+    void change(UserAddress begin, UserAddress end,
+                FunctionRef<std::optional<UserPage>(UserAddress, UserPage)> change);
+
+    /// Makes all processors that may have it loaded forget [begin, end). Error: timed_out.
+    Result<> flush(UserAddress begin, UserAddress end) const;
+
+    /// Pages mapped.
+    [[nodiscard]] std::uint64_t pages() const { return pages_.load(std::memory_order_relaxed); }
+
+    /// Frames that hold tables.
+    [[nodiscard]] std::uint64_t tables() const { return tables_.load(std::memory_order_relaxed); }
+
+    /// The processor `cpu` is about to load it, or has loaded another one since. Any context.
+    void enter(unsigned cpu);
+    void leave(unsigned cpu);
+
+  private:
+    explicit UserTables(PhysicalAddress root) : root_(root) {}
+
+    ~UserTables() override;
+
+    bool mark(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
+              std::uint64_t end, std::uint64_t floor, std::uint64_t ceiling);
+    void sweep(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
+               std::uint64_t end, const FunctionRef<void(PhysicalAddress)>& give_back);
+    [[nodiscard]] tlb::CpuSet users() const;
+
+    PhysicalAddress root_;
+    bool has_lost_frames_ = false;  ///< a processor did not answer
+    std::atomic<std::uint64_t> pages_{0};
+    std::atomic<std::uint64_t> tables_{1};
+    std::array<std::atomic<std::uint64_t>, cpus_max / 64> users_{};  ///< processors, as bits
+};
+
+}  // namespace pv::arch

@@ -1,0 +1,340 @@
+// Calls on descriptors: reading, writing, seeking, duplicating, waiting for readiness.
+// SPDX-License-Identifier: MIT
+#include <asm/ioctls.h>
+#include <asm/unistd.h>
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "fs/pipe.hpp"
+#include "linux/descriptors.hpp"
+#include "linux/table.hpp"
+#include "linux/time_values.hpp"
+
+namespace pv::linux {
+namespace {
+
+/// As Linux's MAX_RW_COUNT: one call moves no more.
+constexpr std::uint64_t count_max = 0x7fff'f000;
+constexpr std::uint64_t vectors_max = 1024;
+
+Value read(Call& call, int descriptor, UserAddress to, std::uint64_t length) {
+    const auto file = PV_TRY(get(call, descriptor));
+    UserTarget target(to, std::min(length, count_max));
+    return file->read(target);
+}
+
+Value write(Call& call, int descriptor, UserAddress from, std::uint64_t length) {
+    const auto file = PV_TRY(get(call, descriptor));
+    UserSource source(from, std::min(length, count_max));
+    return pipe_broken(call, file->write(source));
+}
+
+Value pread(Call& call, int descriptor, UserAddress to, std::uint64_t length, std::int64_t offset) {
+    const auto file = PV_TRY(get(call, descriptor));
+    if (offset < 0) {
+        return fail(Errno::einval);
+    }
+    UserTarget target(to, std::min(length, count_max));
+    return file->read_at(static_cast<std::uint64_t>(offset), target);
+}
+
+Value pwrite(Call& call, int descriptor, UserAddress from, std::uint64_t length, std::int64_t offset) {
+    const auto file = PV_TRY(get(call, descriptor));
+    if (offset < 0) {
+        return fail(Errno::einval);
+    }
+    UserSource source(from, std::min(length, count_max));
+    return file->write_at(static_cast<std::uint64_t>(offset), source);
+}
+
+struct Piece {
+    std::uint64_t address;
+    std::uint64_t length;
+};
+
+// Calls f(Piece) for each until one is not moved whole.
+template <class F>
+Value for_pieces(UserPointer<const Piece> pieces, std::uint64_t count, F&& f) {
+    if (count > vectors_max) {
+        return fail(Errno::einval);
+    }
+    std::uint64_t moved = 0;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        Piece piece = PV_TRY((pieces + i).read());
+        if (static_cast<std::int64_t>(piece.length) < 0) {
+            return fail(Errno::einval);
+        }
+        piece.length = std::min(piece.length, count_max - moved);
+        if (piece.length == 0) {
+            continue;
+        }
+        const Value result = f(piece, moved);
+        if (!result) {
+            return moved != 0 ? Value(moved) : result;
+        }
+        moved += *result;
+        if (*result < piece.length) {
+            break;
+        }
+    }
+    return moved;
+}
+
+Value readv(Call& call, int descriptor, UserPointer<const Piece> pieces, std::uint64_t count) {
+    const auto file = PV_TRY(get(call, descriptor));
+    return for_pieces(pieces, count, [&](const Piece& piece, std::uint64_t) -> Value {
+        UserTarget target(UserAddress(piece.address), piece.length);
+        return file->read(target);
+    });
+}
+
+Value writev(Call& call, int descriptor, UserPointer<const Piece> pieces, std::uint64_t count) {
+    const auto file = PV_TRY(get(call, descriptor));
+    return pipe_broken(call, for_pieces(pieces, count, [&](const Piece& piece, std::uint64_t) -> Value {
+                           UserSource source(UserAddress(piece.address), piece.length);
+                           return file->write(source);
+                       }));
+}
+
+Value preadv(Call& call, int descriptor, UserPointer<const Piece> pieces, std::uint64_t count,
+             std::int64_t offset) {
+    const auto file = PV_TRY(get(call, descriptor));
+    if (offset < 0) {
+        return fail(Errno::einval);
+    }
+    return for_pieces(pieces, count, [&](const Piece& piece, std::uint64_t moved) -> Value {
+        UserTarget target(UserAddress(piece.address), piece.length);
+        return file->read_at(static_cast<std::uint64_t>(offset) + moved, target);
+    });
+}
+
+Value pwritev(Call& call, int descriptor, UserPointer<const Piece> pieces, std::uint64_t count,
+              std::int64_t offset) {
+    const auto file = PV_TRY(get(call, descriptor));
+    if (offset < 0) {
+        return fail(Errno::einval);
+    }
+    return for_pieces(pieces, count, [&](const Piece& piece, std::uint64_t moved) -> Value {
+        UserSource source(UserAddress(piece.address), piece.length);
+        return file->write_at(static_cast<std::uint64_t>(offset) + moved, source);
+    });
+}
+
+Value lseek(Call& call, int descriptor, std::int64_t offset, std::uint32_t whence) {
+    const auto file = PV_TRY(get(call, descriptor));
+    if (whence > static_cast<std::uint32_t>(fs::Whence::hole)) {
+        return fail(Errno::einval);
+    }
+    return file->seek(offset, static_cast<fs::Whence>(whence));
+}
+
+Value close(Call& call, int descriptor) {
+    return done(call.process().descriptors->close(descriptor));
+}
+
+Value close_range(Call& call, std::uint32_t first, std::uint32_t last, std::uint32_t flags) {
+    constexpr std::uint32_t unshare = 2;
+    constexpr std::uint32_t on_exec = 4;
+    if ((flags & ~(unshare | on_exec)) != 0 || first > last) {
+        return fail(Errno::einval);
+    }
+    if ((flags & on_exec) != 0) {
+        call.process().descriptors->mark_range(first, last);
+    } else {
+        call.process().descriptors->close_range(first, last);
+    }
+    return 0;
+}
+
+Value dup(Call& call, int descriptor) {
+    return as_value(add(call, PV_TRY(get(call, descriptor)), false));
+}
+
+Value dup3(Call& call, int old, int fresh, int flags) {
+    if ((flags & ~O_CLOEXEC) != 0 || old == fresh) {
+        return fail(Errno::einval);
+    }
+    const auto file = PV_TRY(get(call, old));
+    PV_TRY(call.process().descriptors->set(fresh, file, (flags & O_CLOEXEC) != 0, limit(call)));
+    return static_cast<std::uint64_t>(fresh);
+}
+
+Value dup2(Call& call, int old, int fresh) {
+    if (old == fresh) {
+        PV_TRY(get(call, old));
+        return static_cast<std::uint64_t>(fresh);
+    }
+    return dup3(call, old, fresh, 0);
+}
+
+Value fcntl(Call& call, int descriptor, int command, std::uint64_t argument) {
+    const auto file = PV_TRY(get(call, descriptor));
+    switch (command) {
+        case F_DUPFD:
+        case F_DUPFD_CLOEXEC:
+            if (argument >= limit(call)) {
+                return fail(Errno::einval);
+            }
+            return as_value(call.process().descriptors->add(file, command == F_DUPFD_CLOEXEC, limit(call),
+                                                            static_cast<unsigned>(argument)));
+        case F_GETFD:
+            return PV_TRY(call.process().descriptors->closes_on_exec(descriptor)) ? FD_CLOEXEC : 0;
+        case F_SETFD:
+            return done(
+                call.process().descriptors->set_close_on_exec(descriptor, (argument & FD_CLOEXEC) != 0));
+        case F_GETFL:
+            return file->flags();
+        case F_SETFL:
+            file->set_status_flags(static_cast<std::uint32_t>(argument));
+            return 0;
+        default:
+            return fail(Errno::einval);
+    }
+}
+
+/// ioctl's argument in a program's memory.
+class UserIoctlArgument final : public fs::IoctlArgument {
+  public:
+    explicit UserIoctlArgument(std::uint64_t value) : value_(value) {}
+
+    [[nodiscard]] std::uint64_t value() const override { return value_; }
+
+    [[nodiscard]] Outcome<> read(std::span<std::byte> to) override {
+        return copy_in(to, UserAddress(value_));
+    }
+
+    [[nodiscard]] Outcome<> write(std::span<const std::byte> from) override {
+        return copy_out(UserAddress(value_), from);
+    }
+
+  private:
+    std::uint64_t value_;
+};
+
+Value ioctl(Call& call, int descriptor, std::uint32_t request, std::uint64_t argument) {
+    const auto file = PV_TRY(get(call, descriptor));
+    UserIoctlArgument user(argument);
+    switch (request) {
+        case FIOCLEX:
+        case FIONCLEX:
+            return done(call.process().descriptors->set_close_on_exec(descriptor, request == FIOCLEX));
+        case FIONBIO: {
+            const int on = PV_TRY(UserPointer<const int>(argument).read());
+            const std::uint32_t flags = file->flags() & ~fs::open_flag::nonblock;
+            file->set_status_flags(on != 0 ? flags | fs::open_flag::nonblock : flags);
+            return 0;
+        }
+        default:
+            return file->ioctl(request, user);
+    }
+}
+
+Value pipe2(Call& call, UserPointer<std::array<int, 2>> ends, std::uint32_t flags) {
+    if ((flags & ~std::uint32_t{O_CLOEXEC | O_NONBLOCK | O_DIRECT}) != 0) {
+        return fail(Errno::einval);
+    }
+    auto [reader, writer] = PV_TRY(fs::create_pipe(flags & ~std::uint32_t{O_CLOEXEC}));
+    const bool on_exec = (flags & O_CLOEXEC) != 0;
+    const int first = PV_TRY(add(call, std::move(reader), on_exec));
+    const auto second = add(call, std::move(writer), on_exec);
+    if (!second) {
+        static_cast<void>(call.process().descriptors->close(first));
+        return fail(second.error());
+    }
+    const Outcome<> told = ends.write({first, *second});
+    if (!told) {
+        static_cast<void>(call.process().descriptors->close(first));
+        static_cast<void>(call.process().descriptors->close(*second));
+    }
+    return done(told);
+}
+
+Value pipe(Call& call, UserPointer<std::array<int, 2>> ends) {
+    return pipe2(call, ends, 0);
+}
+
+Value fsync(Call& call, int descriptor) {
+    return done(PV_TRY(get(call, descriptor))->sync());
+}
+
+Value ftruncate(Call& call, int descriptor, std::int64_t size) {
+    const auto file = PV_TRY(get(call, descriptor));
+    if (size < 0) {
+        return fail(Errno::einval);
+    }
+    return done(file->truncate(static_cast<std::uint64_t>(size)));
+}
+
+Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, std::uint64_t count) {
+    const auto from = PV_TRY(get(call, in));
+    const auto to = PV_TRY(get(call, out));
+    std::uint64_t position = 0;
+    if (!offset.is_null()) {
+        position = PV_TRY(offset.read());
+    }
+    std::array<std::byte, 1024> room{};
+    const std::span<std::byte> piece(room);
+    std::uint64_t moved = 0;
+    count = std::min(count, count_max);
+    Outcome<> failure;
+    while (moved < count) {
+        fs::SpanTarget target(piece.first(std::min<std::uint64_t>(piece.size(), count - moved)));
+        const auto got = offset.is_null() ? from->read(target) : from->read_at(position, target);
+        if (!got || *got == 0) {
+            failure = got ? Outcome<>{} : fail(got.error());
+            break;
+        }
+        fs::SpanSource source(piece.first(*got));
+        const auto put = to->write(source);
+        if (!put) {
+            failure = fail(put.error());
+            break;
+        }
+        moved += *put;
+        position += *put;
+        if (*put < *got) {
+            break;
+        }
+    }
+    if (moved == 0 && !failure) {
+        return pipe_broken(call, fail(failure.error()));
+    }
+    if (!offset.is_null()) {
+        PV_TRY(offset.write(position));
+    }
+    return moved;
+}
+
+constexpr Entry entries[] = {
+    {__NR_read, "read", handler_of<read>},
+    {__NR_write, "write", handler_of<write>},
+    {__NR_pread64, "pread64", handler_of<pread>},
+    {__NR_pwrite64, "pwrite64", handler_of<pwrite>},
+    {__NR_readv, "readv", handler_of<readv>, Support::partial, "each piece is read by itself"},
+    {__NR_writev, "writev", handler_of<writev>, Support::partial,
+     "each piece is written by itself: to a pipe, not as one"},
+    {__NR_preadv, "preadv", handler_of<preadv>},
+    {__NR_pwritev, "pwritev", handler_of<pwritev>},
+    {__NR_lseek, "lseek", handler_of<lseek>},
+    {__NR_close, "close", handler_of<close>},
+    {__NR_close_range, "close_range", handler_of<close_range>, Support::partial,
+     "CLOSE_RANGE_UNSHARE shares on"},
+    {__NR_dup, "dup", handler_of<dup>},
+    {__NR_dup2, "dup2", handler_of<dup2>},
+    {__NR_dup3, "dup3", handler_of<dup3>},
+    {__NR_fcntl, "fcntl", handler_of<fcntl>, Support::partial, "descriptors and flags only; no locks"},
+    {__NR_ioctl, "ioctl", handler_of<ioctl>},
+    {__NR_pipe, "pipe", handler_of<pipe>},
+    {__NR_pipe2, "pipe2", handler_of<pipe2>},
+    {__NR_fsync, "fsync", handler_of<fsync>},
+    {__NR_fdatasync, "fdatasync", handler_of<fsync>},
+    {__NR_ftruncate, "ftruncate", handler_of<ftruncate>},
+    {__NR_sendfile, "sendfile", handler_of<sendfile>},
+};
+
+}  // namespace
+
+constinit const std::span<const Entry> file_calls = entries;
+
+}  // namespace pv::linux

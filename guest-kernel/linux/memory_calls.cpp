@@ -1,0 +1,166 @@
+// Calls on memory: mmap and its kin.
+// SPDX-License-Identifier: MIT
+#include <asm/mman.h>
+#include <asm/unistd.h>
+#include <linux/mman.h>
+
+#include <new>
+
+#include "base/log.hpp"
+#include "linux/file_source.hpp"
+#include "linux/table.hpp"
+
+namespace pv::linux {
+namespace {
+
+using memory::Rights;
+
+constexpr std::uint32_t protection_mask = PROT_READ | PROT_WRITE | PROT_EXEC;
+
+// Write and execute together is refused for all; the program is told of once on the console.
+Outcome<Rights> rights_of(const Call& call, std::uint32_t protection) {
+    if ((protection & ~(protection_mask | PROT_SEM | PROT_GROWSDOWN | PROT_GROWSUP)) != 0) {
+        return fail(Errno::einval);
+    }
+    const Rights rights{(protection & PROT_READ) != 0, (protection & PROT_WRITE) != 0,
+                        (protection & PROT_EXEC) != 0};
+    if (rights.write && rights.execute) {
+        log::warning("{}[{}]: memory that is writable and executable is refused",
+                     std::string_view(call.thread.name.data()), call.process().id);
+        return fail(Errno::eacces);
+    }
+    return rights;
+}
+
+Value mmap(Call& call, std::uint64_t address, std::uint64_t length, std::uint32_t protection,
+           std::uint32_t flags, int descriptor, std::uint64_t offset) {
+    if (length == 0 || offset % page_size != 0) {
+        return fail(Errno::einval);
+    }
+    memory::MapRequest request;
+    request.contents.rights = PV_TRY(rights_of(call, protection));
+    const std::uint32_t type = flags & MAP_TYPE;
+    if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE) {
+        return fail(Errno::einval);
+    }
+    if (length > arch::user_end.value()) {
+        return fail(Errno::enomem);
+    }
+    request.length = align_up(length, page_size);
+    request.fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0;
+    request.replace = (flags & MAP_FIXED_NOREPLACE) == 0;
+    request.hint = UserAddress(address);
+    request.contents.shared = type != MAP_PRIVATE;
+    request.contents.grows_down = (flags & MAP_GROWSDOWN) != 0;
+    if ((flags & MAP_ANONYMOUS) != 0) {
+        if (request.contents.shared) {
+            request.contents.source = PV_TRY(SharedMemory::create(request.length));
+        }
+    } else {
+        const Ref<fs::OpenFile> file = PV_TRY(call.process().descriptors->get(descriptor));
+        if (!fs::is_readable(file->flags())) {
+            return fail(Errno::eacces);
+        }
+        if (offset + request.length < offset) {
+            return fail(Errno::eoverflow);
+        }
+        request.contents.source = PV_TRY(FileSource::create(file));
+        request.contents.offset = offset / page_size;
+        request.contents.rights_max.write = !request.contents.shared || fs::is_writable(file->flags());
+    }
+    const UserAddress at = PV_TRY(call.process().space->map(request));
+    if ((flags & MAP_POPULATE) != 0) {
+        for (std::uint64_t i = 0; i < request.length; i += page_size) {
+            if (call.process().space->resolve(at + i, request.contents.rights.write
+                                                          ? memory::UserAccess::write
+                                                          : memory::UserAccess::read) !=
+                memory::Resolution::resolved) {
+                break;
+            }
+        }
+    }
+    return at.value();
+}
+
+Value munmap(Call& call, UserAddress address, std::uint64_t length) {
+    return done(call.process().space->unmap(address, length));
+}
+
+Value mprotect(Call& call, UserAddress address, std::uint64_t length, std::uint32_t protection) {
+    return done(call.process().space->protect(address, length, PV_TRY(rights_of(call, protection))));
+}
+
+Value brk(Call& call, UserAddress end) {
+    return call.process().space->set_break(end).value();
+}
+
+Value mremap(Call& call, UserAddress old, std::uint64_t old_length, std::uint64_t new_length,
+             std::uint32_t flags, UserAddress target) {
+    if ((flags & ~std::uint32_t{MREMAP_MAYMOVE | MREMAP_FIXED}) != 0 ||
+        ((flags & MREMAP_FIXED) != 0 && (flags & MREMAP_MAYMOVE) == 0)) {
+        return fail(Errno::einval);
+    }
+    const UserAddress to =
+        PV_TRY(call.process().space->remap(old, old_length, new_length, (flags & MREMAP_MAYMOVE) != 0,
+                                           (flags & MREMAP_FIXED) != 0 ? target : UserAddress{}));
+    return to.value();
+}
+
+Value madvise(Call& call, UserAddress address, std::uint64_t length, int advice) {
+    if (!address.is_aligned(page_size) || align_up(length, page_size) < length) {
+        return fail(Errno::einval);
+    }
+    switch (advice) {
+        case MADV_DONTNEED:
+            return length == 0 ? 0 : done(call.process().space->discard(address, length));
+        case MADV_NORMAL:
+        case MADV_RANDOM:
+        case MADV_SEQUENTIAL:
+        case MADV_WILLNEED:
+        case MADV_FREE:
+        case MADV_HUGEPAGE:
+        case MADV_NOHUGEPAGE:
+        case MADV_DONTFORK:
+        case MADV_DOFORK:
+        case MADV_DONTDUMP:
+        case MADV_DODUMP:
+        case MADV_COLD:
+        case MADV_PAGEOUT:
+            return 0;
+        default:
+            return fail(Errno::einval);
+    }
+}
+
+Value msync(Call&, UserAddress address, std::uint64_t, int flags) {
+    if (!address.is_aligned(page_size) || (flags & ~(MS_ASYNC | MS_SYNC | MS_INVALIDATE)) != 0 ||
+        (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC)) {
+        return fail(Errno::einval);
+    }
+    return 0;
+}
+
+Value mlock(Call&, UserAddress, std::uint64_t) {
+    return 0;
+}
+
+constexpr Entry entries[] = {
+    {__NR_mmap, "mmap", handler_of<mmap>, Support::partial,
+     "no huge pages; write and execute together is refused (EACCES)"},
+    {__NR_munmap, "munmap", handler_of<munmap>},
+    {__NR_mprotect, "mprotect", handler_of<mprotect>, Support::partial,
+     "write and execute together is refused (EACCES)"},
+    {__NR_brk, "brk", handler_of<brk>},
+    {__NR_mremap, "mremap", handler_of<mremap>, Support::partial, "no MREMAP_DONTUNMAP"},
+    {__NR_madvise, "madvise", handler_of<madvise>, Support::partial,
+     "MADV_DONTNEED drops pages; other advice changes nothing"},
+    {__NR_msync, "msync", handler_of<msync>, Support::partial, "nothing to write back: files live in memory"},
+    {__NR_mlock, "mlock", handler_of<mlock>, Support::partial, "nothing is ever swapped out: no more to do"},
+    {__NR_munlock, "munlock", handler_of<mlock>, Support::partial, "as mlock"},
+};
+
+}  // namespace
+
+constinit const std::span<const Entry> memory_calls = entries;
+
+}  // namespace pv::linux

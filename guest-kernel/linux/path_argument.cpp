@@ -1,0 +1,31 @@
+// A path as a program gives it.
+// SPDX-License-Identifier: MIT
+#include "linux/path_argument.hpp"
+
+#include <new>
+
+namespace pv::linux {
+
+Outcome<> PathArgument::read(Call& call, int directory, UserString path, bool may_be_empty) {
+    resolver_.emplace(call.process());
+    text_.reset(new (std::nothrow) char[fs::path_max]);
+    if (text_ == nullptr) {
+        return fail(Errno::enomem);
+    }
+    if (!(may_be_empty && path.address.value() == 0)) {
+        length_ = PV_TRY(path.read({text_.get(), fs::path_max}));
+    }
+    if (length_ == 0 && !may_be_empty) {
+        return fail(Errno::enoent);
+    }
+    if (directory != AT_FDCWD && (length_ == 0 || text_[0] != '/')) {
+        const Ref<fs::OpenFile> file = PV_TRY(call.process().descriptors->get(directory));
+        if (length_ != 0 && (file->node() == nullptr || !file->node()->is_directory())) {
+            return fail(Errno::enotdir);
+        }
+        resolver_->start = file->location();
+    }
+    return {};
+}
+
+}  // namespace pv::linux

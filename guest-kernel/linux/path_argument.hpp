@@ -1,0 +1,35 @@
+// A path as a program gives it: copied once, with where it begins.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <fcntl.h>
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "fs/open_file.hpp"
+#include "fs/path.hpp"
+#include "linux/call.hpp"
+#include "linux/exec.hpp"
+
+namespace pv::linux {
+
+/// The path of a call.
+class PathArgument {
+  public:
+    /// Error: efault, enametoolong, enoent (empty, and `may_be_empty` is not set), ebadf, enotdir
+    /// (`directory`), enomem.
+    Outcome<> read(Call& call, int directory, UserString path, bool may_be_empty = false);
+
+    [[nodiscard]] std::string_view text() const { return {text_.get(), length_}; }
+
+    [[nodiscard]] fs::Caller caller() const { return resolver_->caller(); }
+
+  private:
+    std::optional<Resolver> resolver_;
+    std::size_t length_ = 0;
+    std::unique_ptr<char[]> text_;  ///< fs::path_max bytes
+};
+
+}  // namespace pv::linux

@@ -1,0 +1,133 @@
+// The first program.
+// SPDX-License-Identifier: MIT
+#include "linux/start.hpp"
+
+#include <sys/resource.h>
+
+#include "arch/processor.hpp"
+#include "base/log.hpp"
+#include "boot/memory.hpp"
+#include "boot/options.hpp"
+#include "boot/terminal.hpp"
+#include "fs/dev.hpp"
+#include "fs/newc.hpp"
+#include "fs/operations.hpp"
+#include "fs/tmpfs.hpp"
+#include "fs/wait.hpp"
+#include "linux/exec.hpp"
+#include "linux/job_control.hpp"
+#include "linux/table.hpp"
+#include "random/pool.hpp"
+
+namespace pv::linux {
+namespace {
+
+constexpr std::uint32_t not_started = 127;
+
+// /dev, with the console as a terminal.
+Outcome<> make_devices(const fs::Location& root) {
+    const Ref<fs::Terminal> terminal = PV_TRY(as_outcome(boot::start_terminal()));
+    PV_TRY(fs::start_devices(terminal));
+    const fs::Caller kernel{fs::kernel_credentials, root, root};
+    const Outcome<> made = fs::make_directory(kernel, "/dev", 0755);
+    if (!made && made.error() != Errno::eexist) {
+        return made;
+    }
+    const fs::Location dev = PV_TRY(fs::resolve(kernel, "/dev", {.want_directory = true}));
+    return fs::populate_dev(dev);
+}
+
+Outcome<Ref<fs::Context>> make_root() {
+    auto root = PV_TRY(fs::create_tmpfs({.root_mode = 0755}));
+    auto mount = PV_TRY(fs::Mount::create(root, "tmpfs", "rootfs", {}));
+    const fs::Location location{mount, root};
+    fs::UnpackReport report;
+    const std::span<const std::byte> archive = boot::initramfs();
+    const Outcome<> unpacked = fs::unpack_newc(archive, location, report);
+    if (!unpacked) {
+        log::error("initramfs: stopped at byte {} of {} ({}): {}", report.offset, archive.size(),
+                   report.name.text(), report.reason == nullptr ? "it cannot be made" : report.reason);
+        return fail(unpacked.error());
+    }
+    log::info("initramfs: {} files, {} bytes", report.files, report.bytes);
+    boot::release_initramfs();
+    PV_TRY(make_devices(location));
+    return fs::Context::create(location, location, 022);
+}
+
+// Words of the command line after `--`, separated by blanks.
+Outcome<> add_arguments(Strings& arguments) {
+    std::string_view text = boot::command_line().text();
+    const std::size_t mark = text.find(" -- ");
+    text = mark == std::string_view::npos ? "" : text.substr(mark + 4);
+    while (!text.empty()) {
+        const std::size_t end = text.find(' ');
+        if (end != 0) {
+            PV_TRY(arguments.add(text.substr(0, end)));
+        }
+        text = end == std::string_view::npos ? "" : text.substr(end + 1);
+    }
+    return {};
+}
+
+Outcome<> execute_first(arch::TrapFrame& frame) {
+    task::UserThread& self = task::UserThread::current();
+    // Linux's defaults where they are not unlimited.
+    self.process().limits[RLIMIT_NOFILE] = {1024, fs::DescriptorTable::count_max};
+    self.process().limits[RLIMIT_STACK] = {memory::AddressSpace::stack_max, ~0ULL};
+    self.process().limits[RLIMIT_CORE] = {0, ~0ULL};
+    Program program;
+    program.path = boot::option("init").value_or("/init");
+    const Resolver resolver(self.process());
+    const auto console = PV_TRY(fs::open(resolver.caller(), "/dev/console", fs::open_flag::read_write, 0));
+    for (unsigned i = 0; i < 3; ++i) {
+        PV_TRY(self.process().descriptors->add(console, false, 3));
+    }
+    program.file = PV_TRY(fs::open(resolver.caller(), program.path, fs::open_flag::read_only, 0));
+    PV_TRY(program.arguments.add(program.path));
+    PV_TRY(add_arguments(program.arguments));
+    for (const std::string_view text : {"HOME=/root", "TERM=linux", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}) {
+        PV_TRY(program.environment.add(text));
+    }
+    return execute(self, program, frame);
+}
+
+void begin_first(void*) {
+    arch::TrapFrame frame{};
+    const Outcome<> executed = execute_first(frame);
+    if (!executed) {
+        log::error("init: {} cannot be executed: error {}", boot::option("init").value_or("/init"),
+                   number(executed.error()));
+        task::exit_process(task::UserThread::current(), not_started << 8);
+    }
+    arch::enter_user_mode(frame);
+}
+
+Outcome<> start() {
+    auto context = PV_TRY(make_root());
+    auto descriptors = PV_TRY(fs::DescriptorTable::create());
+    PV_TRY(task::create_first(std::move(descriptors), std::move(context), begin_first, nullptr));
+    return {};
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> run_first_program() {
+    if (boot::initramfs().empty()) {
+        return std::nullopt;
+    }
+    start_calls();
+    random::add_from_processor();
+    start_job_control();
+    fs::set_interruption_check(task::is_interrupted);
+    if (const Outcome<> started = start(); !started) {
+        log::error("init: no first program: error {}", number(started.error()));
+        return not_started;
+    }
+    const int status = task::wait_for_first();
+    const int signal = status & 0x7f;
+    return signal == 0 ? static_cast<std::uint32_t>(status >> 8 & 0xff)
+                       : 128U + static_cast<std::uint32_t>(signal);
+}
+
+}  // namespace pv::linux

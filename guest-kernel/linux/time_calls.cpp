@@ -1,0 +1,200 @@
+// Calls on clocks and sleep.
+// SPDX-License-Identifier: MIT
+#include <asm/unistd.h>
+
+#include "fs/wait.hpp"
+#include "linux/table.hpp"
+#include "linux/time_values.hpp"
+
+namespace pv::linux {
+namespace {
+
+using task::WaitQueue;
+
+Outcome<timespec> read_clock(Call& call, clockid_t clock) {
+    switch (clock) {
+        case CLOCK_REALTIME:
+        case CLOCK_REALTIME_COARSE:
+        case CLOCK_TAI: {
+            const Timestamp wall = wall_time();
+            return timespec{wall.seconds, static_cast<long>(wall.nanoseconds)};
+        }
+        case CLOCK_MONOTONIC:
+        case CLOCK_MONOTONIC_RAW:
+        case CLOCK_MONOTONIC_COARSE:
+        case CLOCK_BOOTTIME:
+            return timespec_of(now().since_boot());
+        case CLOCK_PROCESS_CPUTIME_ID:
+        case CLOCK_THREAD_CPUTIME_ID:
+            return timespec_of(now() - call.process().started);
+        default:
+            return fail(Errno::einval);
+    }
+}
+
+Value clock_gettime(Call& call, clockid_t clock, UserPointer<timespec> time) {
+    return done(time.write(PV_TRY(read_clock(call, clock))));
+}
+
+Value clock_getres(Call& call, clockid_t clock, UserPointer<timespec> resolution) {
+    PV_TRY(read_clock(call, clock));
+    return done(resolution.write_if_wanted(timespec{0, 1}));
+}
+
+Value clock_settime(Call& call, clockid_t clock, UserPointer<const timespec> time) {
+    const timespec given = PV_TRY(time.read());
+    if (clock != CLOCK_REALTIME) {
+        return fail(Errno::einval);
+    }
+    if (!call.process().identity.is_privileged()) {
+        return fail(Errno::eperm);
+    }
+    PV_TRY(duration_of(given));
+    set_wall_time({given.tv_sec, static_cast<std::uint32_t>(given.tv_nsec)});
+    return 0;
+}
+
+Value gettimeofday(Call&, UserPointer<TimevalValue> time, UserPointer<std::uint64_t> zone) {
+    const Timestamp wall = wall_time();
+    PV_TRY(time.write_if_wanted({wall.seconds, wall.nanoseconds / 1000}));
+    return done(zone.write_if_wanted(0));
+}
+
+Value time(Call&, UserPointer<std::int64_t> seconds) {
+    const Timestamp wall = wall_time();
+    PV_TRY(seconds.write_if_wanted(wall.seconds));
+    return static_cast<std::uint64_t>(wall.seconds);
+}
+
+// Sleeps until the deadline. Error: eintr.
+Outcome<> sleep_until(Deadline deadline) {
+    WaitQueue nobody;
+    const Outcome<> waited = fs::wait(nobody, deadline, [] { return false; });
+    if (!waited && waited.error() == Errno::eintr) {
+        return fail(Errno::eintr);
+    }
+    return {};
+}
+
+Value sleep_for(const timespec& span, UserPointer<timespec> left) {
+    const Deadline deadline = PV_TRY(deadline_after(span));
+    const Outcome<> slept = sleep_until(deadline);
+    if (!slept) {
+        PV_TRY(left.write_if_wanted(timespec_of(deadline.remaining())));
+    }
+    return done(slept);
+}
+
+Value nanosleep(Call&, UserPointer<const timespec> span, UserPointer<timespec> left) {
+    return sleep_for(PV_TRY(span.read()), left);
+}
+
+Value clock_nanosleep(Call& call, clockid_t clock, int flags, UserPointer<const timespec> time,
+                      UserPointer<timespec> left) {
+    PV_TRY(read_clock(call, clock));
+    if (clock == CLOCK_THREAD_CPUTIME_ID) {
+        return fail(Errno::einval);
+    }
+    const timespec given = PV_TRY(time.read());
+    if ((flags & TIMER_ABSTIME) == 0) {
+        return sleep_for(given, left);
+    }
+    return done(sleep_until(PV_TRY(deadline_at(clock, given))));
+}
+
+Value getrusage(Call& call, int who, UserPointer<RusageValue> usage) {
+    constexpr int self = 0;
+    constexpr int children = -1;
+    constexpr int thread = 1;
+    if (who != self && who != children && who != thread) {
+        return fail(Errno::einval);
+    }
+    RusageValue value;
+    if (who != children) {
+        value.user = TimevalValue::from(now() - call.process().started);
+    }
+    return done(usage.write(value));
+}
+
+struct Times {
+    std::int64_t user, system, children_user, children_system;
+};
+
+Value times(Call& call, UserPointer<Times> result) {
+    constexpr std::uint64_t ticks_ns = 10'000'000;
+    Times value{};
+    value.user = static_cast<std::int64_t>((now() - call.process().started).to_nanoseconds() / ticks_ns);
+    PV_TRY(result.write_if_wanted(value));
+    return now().since_boot().to_nanoseconds() / ticks_ns;
+}
+
+struct TimerValue {
+    TimevalValue interval;
+    TimevalValue left;
+};
+
+constexpr int real_timer = 0;  // ITIMER_REAL
+
+TimerValue value_of(const task::TimerSetting& setting) {
+    return {TimevalValue::from(setting.interval), TimevalValue::from(setting.left)};
+}
+
+Outcome<Duration> duration_of(const TimevalValue& value) {
+    if (value.seconds < 0 || value.microseconds < 0 || value.microseconds >= 1'000'000) {
+        return fail(Errno::einval);
+    }
+    return Duration::seconds(static_cast<std::uint64_t>(value.seconds)) +
+           Duration::microseconds(static_cast<std::uint64_t>(value.microseconds));
+}
+
+Value getitimer(Call& call, int which, UserPointer<TimerValue> result) {
+    if (which != real_timer) {
+        return fail(Errno::einval);
+    }
+    return done(result.write(value_of(task::timer_setting(call.process()))));
+}
+
+Value setitimer(Call& call, int which, UserPointer<const TimerValue> fresh, UserPointer<TimerValue> old) {
+    if (which != real_timer) {
+        return fail(Errno::einval);
+    }
+    TimerValue given{};
+    if (!fresh.is_null()) {
+        given = PV_TRY(fresh.read());
+    }
+    const Duration left = PV_TRY(duration_of(given.left));
+    const Duration interval = PV_TRY(duration_of(given.interval));
+    const task::TimerSetting before = PV_TRY(task::set_timer(call.process(), {left, interval}));
+    return done(old.write_if_wanted(value_of(before)));
+}
+
+Value alarm(Call& call, std::uint32_t seconds) {
+    const task::TimerSetting before =
+        PV_TRY(task::set_timer(call.process(), {Duration::seconds(seconds), Duration()}));
+    // Rounded to seconds, and never to none while it is on.
+    const std::uint64_t left = (before.left.to_milliseconds() + 500) / 1000;
+    return left == 0 && before.left != Duration() ? 1 : left;
+}
+
+constexpr Entry entries[] = {
+    {__NR_getitimer, "getitimer", handler_of<getitimer>, Support::partial, "ITIMER_REAL only"},
+    {__NR_setitimer, "setitimer", handler_of<setitimer>, Support::partial, "ITIMER_REAL only"},
+    {__NR_alarm, "alarm", handler_of<alarm>},
+    {__NR_clock_gettime, "clock_gettime", handler_of<clock_gettime>, Support::partial,
+     "processor times count since the process began"},
+    {__NR_clock_getres, "clock_getres", handler_of<clock_getres>},
+    {__NR_clock_settime, "clock_settime", handler_of<clock_settime>},
+    {__NR_gettimeofday, "gettimeofday", handler_of<gettimeofday>},
+    {__NR_time, "time", handler_of<time>},
+    {__NR_nanosleep, "nanosleep", handler_of<nanosleep>, Support::full, {}, Restart::no},
+    {__NR_clock_nanosleep, "clock_nanosleep", handler_of<clock_nanosleep>, Support::full, {}, Restart::no},
+    {__NR_getrusage, "getrusage", handler_of<getrusage>, Support::partial,
+     "time since the process began only"},
+    {__NR_times, "times", handler_of<times>, Support::partial, "time since the process began only"},
+};
+
+}  // namespace
+
+constinit const std::span<const Entry> time_calls = entries;
+
+}  // namespace pv::linux

@@ -1,0 +1,335 @@
+// One program's address space: mapping and unmapping.
+// SPDX-License-Identifier: MIT
+#include "memory/address_space.hpp"
+
+#include <cstring>
+#include <new>
+
+#include "base/log.hpp"
+#include "memory/direct_map.hpp"
+#include "memory/frame_owners.hpp"
+#include "memory/frames.hpp"
+#include "memory/space_lock.hpp"
+
+namespace pv::memory {
+namespace {
+
+constexpr UserAddress limit = arch::user_end;
+
+// Whether [begin, begin + length) are whole pages of the lower half.
+bool is_sound(UserAddress begin, std::uint64_t length) {
+    return begin.is_aligned(page_size) && length % page_size == 0 && length <= limit.value() &&
+           begin.value() <= limit.value() - length;
+}
+
+constexpr unsigned heap_gap_pages = 16;
+
+}  // namespace
+
+Result<Ref<AddressSpace>> AddressSpace::create(std::uint64_t entropy) {
+    auto tables = PV_TRY(arch::UserTables::create());
+    // 28 bits of pages below the stack's room, as Linux's mmap_rnd_bits.
+    constexpr std::uint64_t room_for_stack = 1ULL << 35;
+    const std::uint64_t shift = (entropy & ((1ULL << 28) - 1)) * page_size;
+    auto* space = new (std::nothrow) AddressSpace(std::move(tables), limit - room_for_stack - shift);
+    if (space == nullptr) {
+        return fail(Error::out_of_memory);
+    }
+    return Ref<AddressSpace>::adopt(space);
+}
+
+void AddressSpace::drop_pages(UserAddress begin, UserAddress end) {
+    Region* after = regions_.first_above(end);
+    // What stays on either side decides which tables go: [begin, end) itself may still be in the map.
+    UserAddress floor{0};
+    if (Region* here = regions_.first_above(begin); here != nullptr) {
+        if (here->begin() < begin) {
+            floor = begin;
+        } else if (Region* before = regions_.previous(*here)) {
+            floor = before->end();
+        }
+    } else {
+        floor = begin;  // what lies below is not looked for: a table may stay longer than it must
+    }
+    const UserAddress ceiling = after == nullptr ? limit : after->begin() < end ? end : after->begin();
+    if (!tables_->remove(begin, end, floor, ceiling,
+                         [](PhysicalAddress frame) { memory::drop_owner(frame); })) {
+        log::error("memory: a processor does not answer: {} bytes of a program are lost", end - begin);
+    }
+}
+
+Outcome<> AddressSpace::cut(UserAddress begin, UserAddress end) {
+    if (regions_.count() + 2 > regions_max) {
+        return fail(Errno::enomem);
+    }
+    PV_TRY(as_outcome(regions_.split(begin)));
+    return as_outcome(regions_.split(end));
+}
+
+Outcome<UserAddress> AddressSpace::choose(const MapRequest& request) {
+    if (request.fixed) {
+        if (!is_sound(request.hint, request.length)) {
+            return fail(request.hint.is_aligned(page_size) ? Errno::enomem : Errno::einval);
+        }
+        if (request.hint < lowest) {
+            return fail(Errno::eperm);
+        }
+        return request.hint;
+    }
+    const UserAddress hint(align_down(request.hint.value(), page_size));
+    if (hint >= lowest && is_sound(hint, request.length) && regions_.is_free(hint, hint + request.length)) {
+        return hint;
+    }
+    auto gap = regions_.find_gap(request.length, lowest, top_);
+    if (!gap) {
+        gap = regions_.find_gap(request.length, top_, limit);
+    }
+    return as_outcome(gap);
+}
+
+Outcome<UserAddress> AddressSpace::map(const MapRequest& request) {
+    const Rights rights = request.contents.rights;
+    if (request.length == 0) {
+        return fail(Errno::einval);
+    }
+    if (request.length % page_size != 0 || request.length > limit.value()) {
+        return fail(Errno::enomem);
+    }
+    if ((rights.write && rights.execute) || (rights.write && !request.contents.rights_max.write)) {
+        return fail(Errno::eacces);
+    }
+    const SpaceGuard guard(lock_);
+    const UserAddress begin = PV_TRY(choose(request));
+    const UserAddress end = begin + request.length;
+    if (!regions_.is_free(begin, end)) {
+        if (!request.replace) {
+            return fail(Errno::eexist);
+        }
+        PV_TRY(cut(begin, end));
+        drop_pages(begin, end);
+        regions_.remove(begin, end);
+    }
+    if (regions_.count() >= regions_max) {
+        return fail(Errno::enomem);
+    }
+    PV_TRY(as_outcome(regions_.add(begin, end, request.contents)));
+    return begin;
+}
+
+Outcome<> AddressSpace::unmap(UserAddress begin, std::uint64_t length) {
+    if (length == 0 || !is_sound(begin, align_up(length, page_size))) {
+        return fail(Errno::einval);
+    }
+    const UserAddress end = begin + align_up(length, page_size);
+    const SpaceGuard guard(lock_);
+    if (regions_.is_free(begin, end)) {
+        return {};
+    }
+    PV_TRY(cut(begin, end));
+    drop_pages(begin, end);
+    regions_.remove(begin, end);
+    return {};
+}
+
+Outcome<> AddressSpace::protect(UserAddress begin, std::uint64_t length, Rights rights) {
+    if (!begin.is_aligned(page_size)) {
+        return fail(Errno::einval);
+    }
+    if (length == 0) {
+        return {};
+    }
+    if (length > limit.value() || !is_sound(begin, align_up(length, page_size))) {
+        return fail(Errno::enomem);
+    }
+    if (rights.write && rights.execute) {
+        return fail(Errno::eacces);
+    }
+    const UserAddress end = begin + align_up(length, page_size);
+    const SpaceGuard guard(lock_);
+    UserAddress covered = begin;
+    for (Region* region = regions_.first_above(begin); region != nullptr && region->begin() < end;
+         region = regions_.next(*region)) {
+        if (region->begin() > covered) {
+            return fail(Errno::enomem);
+        }
+        if (rights.write && !region->contents().rights_max.write) {
+            return fail(Errno::eacces);
+        }
+        covered = region->end();
+    }
+    if (covered < end) {
+        return fail(Errno::enomem);
+    }
+    PV_TRY(cut(begin, end));
+    regions_.set_rights(begin, end, rights);
+    bool changed = false;
+    tables_->change(begin, end, [&](UserAddress, arch::UserPage page) -> std::optional<arch::UserPage> {
+        // Becoming writable is for the fault to decide: the frame may be shared. Without any right the pages
+        // stay, out of reach, for when rights come back.
+        changed = true;
+        return arch::UserPage{page.frame, page.writable && rights.write, rights.execute, rights.any()};
+    });
+    if (changed && !tables_->flush(begin, end)) {
+        log::error("memory: a processor does not answer: it may keep old rights");
+    }
+    return {};
+}
+
+Outcome<> AddressSpace::discard(UserAddress begin, std::uint64_t length) {
+    if (!begin.is_aligned(page_size) || length > limit.value() ||
+        !is_sound(begin, align_up(length, page_size))) {
+        return fail(Errno::einval);
+    }
+    const UserAddress end = begin + align_up(length, page_size);
+    const SpaceGuard guard(lock_);
+    UserAddress covered = begin;
+    for (Region* region = regions_.first_above(begin); region != nullptr && region->begin() < end;
+         region = regions_.next(*region)) {
+        if (region->begin() > covered) {
+            break;
+        }
+        covered = region->end();
+    }
+    if (!tables_->remove(begin, end, end, begin, [](PhysicalAddress frame) { memory::drop_owner(frame); })) {
+        log::error("memory: a processor does not answer: {} bytes of a program are lost", length);
+    }
+    if (covered < end) {
+        return fail(Errno::enomem);
+    }
+    return {};
+}
+
+Outcome<UserAddress> AddressSpace::remap(UserAddress old, std::uint64_t old_length, std::uint64_t new_length,
+                                         bool may_move, UserAddress target) {
+    old_length = align_up(old_length, page_size);
+    new_length = align_up(new_length, page_size);
+    if (new_length == 0 || new_length > limit.value() || !is_sound(old, old_length) || old_length == 0) {
+        return fail(Errno::einval);
+    }
+    const SpaceGuard guard(lock_);
+    const UserAddress old_end = old + old_length;
+    Region* region = regions_.find(old);
+    if (region == nullptr || region->end() < old_end) {
+        return fail(Errno::efault);
+    }
+    const bool is_targeted = target.value() != 0;
+    if (is_targeted && (!is_sound(target, new_length) || target < lowest ||
+                        (target < old_end && old < target + new_length))) {
+        return fail(Errno::einval);
+    }
+    if (!is_targeted && new_length <= old_length) {
+        if (new_length < old_length) {
+            PV_TRY(cut(old + new_length, old_end));
+            drop_pages(old + new_length, old_end);
+            regions_.remove(old + new_length, old_end);
+        }
+        return old;
+    }
+    Contents contents = region->contents();
+    contents.offset = region->source_page(old);
+    if (!is_targeted && region->end() == old_end && is_sound(old, new_length) &&
+        regions_.is_free(old_end, old + new_length)) {
+        contents.offset += old_length / page_size;
+        PV_TRY(as_outcome(regions_.add(old_end, old + new_length, contents)));
+        return old;
+    }
+    if (!is_targeted && !may_move) {
+        return fail(Errno::enomem);
+    }
+    PV_TRY(cut(old, old_end));
+    UserAddress to = target;
+    if (is_targeted) {
+        PV_TRY(cut(target, target + new_length));
+        drop_pages(target, target + new_length);
+        regions_.remove(target, target + new_length);
+    } else {
+        to = PV_TRY(as_outcome(regions_.find_gap(new_length, lowest, top_)));
+    }
+    PV_TRY(as_outcome(regions_.add(to, to + new_length, contents)));
+    // The two may be side by side and alike, and one region by now.
+    PV_TRY(cut(old, old_end));
+    PV_TRY(cut(to, to + new_length));
+    // The pages go along: each gets one owner more at its new place before the old place goes.
+    Outcome<> moved;
+    const UserAddress last = old + (new_length < old_length ? new_length : old_length);
+    tables_->change(old, last, [&](UserAddress at, arch::UserPage page) -> std::optional<arch::UserPage> {
+        if (moved) {
+            memory::add_owner(page.frame);
+            moved = as_outcome(tables_->set(to + (at - old), page));
+            if (!moved) {
+                memory::drop_owner(page.frame);
+            }
+        }
+        return std::nullopt;
+    });
+    if (!moved) {
+        drop_pages(to, to + new_length);
+        regions_.remove(to, to + new_length);
+        return fail(moved.error());
+    }
+    drop_pages(old, old_end);
+    regions_.remove(old, old_end);
+    return to;
+}
+
+void AddressSpace::start_heap(UserAddress begin) {
+    const SpaceGuard guard(lock_);
+    heap_begin_ = heap_end_ = UserAddress(align_up(begin.value(), page_size));
+}
+
+UserAddress AddressSpace::set_break(UserAddress end) {
+    const SpaceGuard guard(lock_);
+    if (end < heap_begin_ || end >= limit) {
+        return heap_end_;
+    }
+    const UserAddress old_top(align_up(heap_end_.value(), page_size));
+    const UserAddress new_top(align_up(end.value(), page_size));
+    if (new_top > old_top) {
+        const UserAddress gap_end = new_top + heap_gap_pages * page_size;
+        Contents contents;
+        contents.rights = {true, true, false};
+        contents.purpose = Purpose::heap;
+        if (gap_end > limit || !regions_.is_free(old_top, gap_end) ||
+            !regions_.add(old_top, new_top, contents)) {
+            return heap_end_;
+        }
+    } else if (new_top < old_top) {
+        if (!cut(new_top, old_top)) {
+            return heap_end_;
+        }
+        drop_pages(new_top, old_top);
+        regions_.remove(new_top, old_top);
+    }
+    heap_end_ = end;
+    return end;
+}
+
+Outcome<UserAddress> AddressSpace::find_gap(std::uint64_t size) {
+    const SpaceGuard guard(lock_);
+    return as_outcome(regions_.find_gap(size, lowest, top_));
+}
+
+void AddressSpace::clear() {
+    const SpaceGuard guard(lock_);
+    if (!tables_->remove(UserAddress(0), limit, UserAddress(0), UserAddress(1ULL << 47),
+                         [](PhysicalAddress frame) { memory::drop_owner(frame); })) {
+        log::error("memory: a processor does not answer: a program's memory is lost");
+    }
+    regions_.clear();
+    heap_begin_ = heap_end_ = UserAddress(0);
+}
+
+void AddressSpace::for_each(FunctionRef<void(const Region&)> visit) {
+    const SpaceGuard guard(lock_);
+    for (Region* region = regions_.first_above(UserAddress(0)); region != nullptr;
+         region = regions_.next(*region)) {
+        visit(*region);
+    }
+}
+
+AddressSpace::Statistics AddressSpace::statistics() {
+    const SpaceGuard guard(lock_);
+    return {regions_.bytes(), tables_->pages(), tables_->tables()};
+}
+
+}  // namespace pv::memory

@@ -1,0 +1,127 @@
+// The regions of an address space: which addresses mean what. Nothing here touches a page table.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <boost/intrusive/set.hpp>
+#include <cstdint>
+#include <memory>
+
+#include "base/address.hpp"
+#include "base/ref.hpp"
+#include "base/result.hpp"
+#include "memory/page_source.hpp"
+
+namespace pv::memory {
+
+/// What a program may do. Writable and executable at once does not exist (regions are refused before).
+struct Rights {
+    bool read = false;
+    bool write = false;
+    bool execute = false;
+
+    [[nodiscard]] constexpr bool any() const { return read || write || execute; }
+
+    friend constexpr bool operator==(Rights, Rights) = default;
+};
+
+/// What people are told a region is for.
+enum class Purpose : std::uint8_t { other, heap, stack, vdso };
+
+/// What a region's pages are. Two regions side by side with equal contents are one.
+struct Contents {
+    Rights rights;
+    Rights rights_max{true, true, true};  ///< what mprotect may give: a shared file opened for reading
+    bool shared = false;                  ///< with other address spaces, after fork too
+    bool grows_down = false;
+    Purpose purpose = Purpose::other;
+    Ref<PageSource> source;    ///< none: zero-filled memory of its own
+    std::uint64_t offset = 0;  ///< of the region's first page in the source, in pages
+};
+
+/// [begin, end), whole pages. Owned by its RegionMap.
+class Region
+    : public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
+  public:
+    Region(UserAddress begin, UserAddress end, Contents contents)
+        : begin_(begin), end_(end), contents_(std::move(contents)) {}
+
+    [[nodiscard]] UserAddress begin() const { return begin_; }
+
+    [[nodiscard]] UserAddress end() const { return end_; }
+
+    [[nodiscard]] std::uint64_t size() const { return end_ - begin_; }
+
+    [[nodiscard]] const Contents& contents() const { return contents_; }
+
+    [[nodiscard]] bool contains(UserAddress address) const { return begin_ <= address && address < end_; }
+
+    /// The page of the source that `address`, inside the region, shows.
+    [[nodiscard]] std::uint64_t source_page(UserAddress address) const {
+        return contents_.offset + (address - begin_) / page_size;
+    }
+
+  private:
+    friend class RegionMap;
+
+    UserAddress begin_;
+    UserAddress end_;
+    Contents contents_;
+};
+
+/// Not synchronised. All addresses are page-aligned.
+class RegionMap {
+  public:
+    RegionMap() = default;
+    RegionMap(const RegionMap&) = delete;
+    RegionMap& operator=(const RegionMap&) = delete;
+
+    ~RegionMap() { clear(); }
+
+    /// The region around `address`, nullptr when there is none.
+    [[nodiscard]] Region* find(UserAddress address);
+    /// The first region that ends above `address`.
+    [[nodiscard]] Region* first_above(UserAddress address);
+    [[nodiscard]] Region* next(Region& region);
+    [[nodiscard]] Region* previous(Region& region);
+
+    /// Adds a region where there is none (PV_ASSERT), as one with its neighbours where they are alike. Error:
+    /// out_of_memory.
+    Result<> add(UserAddress begin, UserAddress end, const Contents& contents);
+    /// Makes `address` a border: no region lies on both sides of it. Error: out_of_memory.
+    Result<> split(UserAddress address);
+    /// Removes what lies in [begin, end), which are borders.
+    void remove(UserAddress begin, UserAddress end);
+    /// Gives the regions in [begin, end), which are borders, new rights, and joins what is alike then.
+    void set_rights(UserAddress begin, UserAddress end, Rights rights);
+    /// Lets a region begin lower. [begin, region.begin()) is free.
+    void extend_down(Region& region, UserAddress begin);
+    void clear();
+
+    /// Whether no region lies in [begin, end).
+    [[nodiscard]] bool is_free(UserAddress begin, UserAddress end);
+    /// The highest free range of `size` bytes in [low, high). Error: out_of_memory.
+    [[nodiscard]] Result<UserAddress> find_gap(std::uint64_t size, UserAddress low, UserAddress high);
+
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+    [[nodiscard]] std::size_t count() const { return regions_.size(); }
+
+  private:
+    struct Begin {
+        using type = UserAddress;
+
+        const UserAddress& operator()(const Region& region) const { return region.begin_; }
+    };
+
+    using Set = boost::intrusive::set<Region, boost::intrusive::key_of_value<Begin>>;
+
+    /// Joins `region` with the one after it where they are alike.
+    void join_next(Region& region);
+    void join_around(UserAddress begin, UserAddress end);
+    void destroy(Region& region);
+
+    Set regions_;
+    std::uint64_t bytes_ = 0;
+};
+
+}  // namespace pv::memory

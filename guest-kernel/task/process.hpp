@@ -1,0 +1,249 @@
+// Processes and their threads: the tree of them, birth, end and waiting for it.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+#include <cstdint>
+#include <string_view>
+
+#include "arch/x86_64/user_mode.hpp"
+#include "base/errno.hpp"
+#include "base/ref.hpp"
+#include "base/vector.hpp"
+#include "fs/descriptor_table.hpp"
+#include "fs/path.hpp"
+#include "memory/address_space.hpp"
+#include "task/process_signals.hpp"
+#include "task/process_timer.hpp"
+#include "task/wait_queue.hpp"
+
+namespace pv::task {
+
+using ProcessId = int;
+
+class Process;
+struct ThreadLink;
+struct ThreadId;
+struct ChildLink;
+struct ProcessIdLink;
+template <class Tag>
+using ListLink = boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>,
+                                                  boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+template <class Tag>
+using SetLink = boost::intrusive::set_base_hook<boost::intrusive::tag<Tag>,
+                                                boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+
+/// Who a process is (credentials(7)). Changed by its own calls, under the tree's lock.
+struct Identity {
+    std::uint32_t user = 0, effective_user = 0, saved_user = 0, file_user = 0;
+    std::uint32_t group = 0, effective_group = 0, saved_group = 0, file_group = 0;
+    static constexpr std::size_t groups_max = 32;
+    std::array<std::uint32_t, groups_max> groups{};
+    std::size_t group_count = 0;
+
+    [[nodiscard]] bool is_privileged() const { return effective_user == 0; }
+};
+
+/// One soft and hard limit; ~0: none.
+struct Limit {
+    std::uint64_t soft = ~0ULL;
+    std::uint64_t hard = ~0ULL;
+};
+
+/// What a thread has to do before it sees user mode again; bits of UserThread::work.
+enum class Work : std::uint32_t {
+    signal = 1,  ///< one may be pending that is not blocked
+    end = 2,     ///< the whole process ends, or another thread of it executes a program
+    stop = 4,    ///< the process is stopped
+};
+
+/// A thread of a program. Owned by its process's list while it lives, and by its own run.
+class UserThread final : public RefCounted,
+                         public arch::UserState,
+                         public ListLink<ThreadLink>,
+                         public SetLink<ThreadId> {
+  public:
+    explicit UserThread(Process& process) : process_(process) {}
+
+    [[nodiscard]] Process& process() const { return *process_; }
+
+    /// The thread that runs. Only in a program's thread.
+    [[nodiscard]] static UserThread& current();
+    /// nullptr where a thread of the kernel's own runs.
+    [[nodiscard]] static UserThread* current_or_null();
+
+    ProcessId id = 0;
+    ControlBlock* control = nullptr;  ///< guarded by the tree's lock for others; nullptr once it ends
+    std::atomic<std::uint32_t> work{0};
+
+    // The thread's own, but where others send signals: then under the tree's lock.
+    std::atomic<SignalSet> blocked{0};
+    PendingSignals pending;
+
+    // The thread's own.
+    SignalSet saved_blocked = 0;  ///< restored after the next signal's frame is built (sigsuspend, ppoll)
+    bool has_saved_blocked = false;
+    bool interrupted_call = false;  ///< the call ended with EINTR and may be restarted
+    std::uint64_t stack_base = 0;   ///< the alternate signal stack
+    std::uint64_t stack_size = 0;
+    std::uint32_t stack_flags = 2;  ///< SS_DISABLE
+    std::uint64_t clear_tid = 0;    ///< zeroed and woken at the end (set_tid_address)
+    std::uint64_t robust_list = 0;
+    std::array<char, 16> name{};  ///< PR_SET_NAME
+
+    [[nodiscard]] bool has_work() const { return work.load(std::memory_order_relaxed) != 0; }
+
+    void add_work(Work what) { work.fetch_or(static_cast<std::uint32_t>(what), std::memory_order_seq_cst); }
+
+    void remove_work(Work what) {
+        work.fetch_and(~static_cast<std::uint32_t>(what), std::memory_order_seq_cst);
+    }
+
+  private:
+    Ref<Process> process_;
+};
+
+enum class Life : std::uint8_t { running, stopped, ended };
+
+/// A process. Fields are guarded by the tree's lock but where they say otherwise.
+class Process final : public RefCounted, public ListLink<ChildLink>, public SetLink<ProcessIdLink> {
+  public:
+    ProcessId id = 0;  ///< constant once it is in the tree
+    ProcessId group = 0;
+    ProcessId session = 0;
+    Process* parent = nullptr;
+    Life life = Life::running;
+    int exit_signal = 0;        ///< what the parent gets when it ends
+    int status = 0;             ///< as wait(2) tells it, once ended
+    int change = 0;             ///< stopped or continued, and not told yet: as wait(2) tells it
+    bool ends = false;          ///< all threads are on their way out
+    int end_status = 0;         ///< with this status
+    bool has_executed = false;  ///< setpgid by the parent is too late
+    unsigned live_threads = 0;
+    UserThread* executing = nullptr;  ///< the thread that waits for all others to end
+    Identity identity;
+    std::array<Limit, 16> limits;  ///< RLIM_NLIMITS
+    Ref<SignalActions> actions;
+    PendingSignals pending;
+
+    // Changed by its own threads, one at a time (exec, when there is one only); others take a reference under
+    // the tree's lock.
+    Ref<memory::AddressSpace> space;
+    Ref<fs::DescriptorTable> descriptors;
+    Ref<fs::Context> context;
+
+    using Threads = boost::intrusive::list<UserThread, boost::intrusive::base_hook<ListLink<ThreadLink>>,
+                                           boost::intrusive::constant_time_size<false>>;
+    using Children = boost::intrusive::list<Process, boost::intrusive::base_hook<ListLink<ChildLink>>,
+                                            boost::intrusive::constant_time_size<false>>;
+    Threads threads;
+    Children children;  ///< one owner's part of each is the tree's
+
+    IntervalTimer timer;  ///< guarded by the timers' lock
+
+    WaitQueue changed;   ///< a child ended, stopped or went on; a thread ended
+    WaitQueue released;  ///< of a child made by vfork: it has its own space now, or has ended
+    std::atomic<bool> has_released{true};
+
+    [[nodiscard]] std::string_view name();
+
+    /// Time spent, for times(2) and getrusage(2), of ended threads.
+    std::atomic<std::uint64_t> user_ns{0};
+    Instant started;
+};
+
+/// The lock of the tree: who is whose child, which threads there are, what signals are pending.
+[[nodiscard]] SpinLock& tree_lock();
+
+// With the tree's lock held.
+
+/// nullptr when there is none. Zombies are found as well.
+[[nodiscard]] Process* find_process(ProcessId id);
+[[nodiscard]] UserThread* find_thread(ProcessId id);
+/// Puts a new process, a child of `parent`, with its first thread into the tree, under a new number: the
+/// lowest after the last one given that is free. Error: eagain.
+[[nodiscard]] Outcome<> enlist(Process& process, Process* parent, UserThread& first);
+/// The same for a further thread.
+[[nodiscard]] Outcome<> enlist(UserThread& thread);
+/// Calls f(Process&) for all, in order of their numbers.
+void for_each_process(FunctionRef<void(Process&)> f);
+[[nodiscard]] std::size_t process_count();
+
+// Without it.
+
+/// What a clone shares, of CLONE_*; and where things go.
+struct CloneRequest {
+    std::uint64_t flags = 0;
+    int exit_signal = 0;
+    std::uint64_t stack = 0;  ///< the new thread's; 0: as the caller's
+    std::uint64_t thread_pointer = 0;
+    UserAddress child_tid{};
+    UserAddress parent_tid{};
+};
+
+/// clone(2): a thread or a process like the caller, which sees 0 as the call's result. Returns its number.
+/// With CLONE_VFORK, after it has executed a program or ended. Errors: as clone(2).
+[[nodiscard]] Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request);
+
+/// The first process, with a space of its own and no parent; `frame` becomes its registers. Error: enomem.
+[[nodiscard]] Outcome<Ref<Process>> create_first(Ref<fs::DescriptorTable> descriptors,
+                                                 Ref<fs::Context> context, void (*entry)(void*),
+                                                 void* argument);
+
+/// Ends the running thread; the last one ends its process, with `status` unless it ends already.
+[[noreturn]] void exit_thread(UserThread& self, int status);
+/// Ends all threads of the running thread's process.
+[[noreturn]] void exit_process(UserThread& self, int status);
+/// Ends all other threads of the process and waits until they are gone: the caller is then its only and first
+/// one. Error: eagain, when the process ends already.
+[[nodiscard]] Outcome<> become_only_thread(UserThread& self);
+/// The child no longer uses its parent's memory: who waits in vfork goes on.
+void release_parent(Process& process);
+
+/// How wait4 and waitid choose.
+struct WaitRequest {
+    enum class Which : std::uint8_t { any, process, group } which = Which::any;
+    ProcessId id = 0;
+    bool no_hang = false, exited = true, stopped = false, continued = false, keep = false;
+};
+
+struct WaitResult {
+    ProcessId id = 0;  ///< 0: nothing yet, with no_hang
+    int status = 0;    ///< as wait(2)
+    std::uint32_t user = 0;
+    std::uint64_t user_ns = 0;
+};
+
+/// Errors: echild, eintr.
+[[nodiscard]] Outcome<WaitResult> wait_for_child(UserThread& self, const WaitRequest& request);
+
+/// The status the first process ended with, once it has; waits for it.
+[[nodiscard]] int wait_for_first();
+
+// Signals (task/process_signal.cpp).
+
+/// Sends to a process: any of its threads that does not block it takes it. `signal` 0 sends nothing.
+void send_signal(Process& process, int signal, const SignalInfo& info);
+void send_signal(UserThread& thread, int signal, const SignalInfo& info);
+/// To all processes of a group. False when there is none.
+bool send_group_signal(ProcessId group, int signal, const SignalInfo& info);
+/// A fault of the running thread: blocked or ignored, it ends the process.
+void force_signal(UserThread& self, int signal, int code, std::uint64_t address);
+[[nodiscard]] SignalInfo make_info(int signal, int code, const Process* from);
+/// Whether the running thread must leave its wait: for fs::set_interruption_check.
+[[nodiscard]] bool is_interrupted();
+/// Sets the running thread's mask, and looks whether something is to be taken now.
+void set_blocked(UserThread& self, SignalSet blocked);
+/// With the tree's lock: looks whether `thread` has something to take, and wakes it.
+void recheck_signals(UserThread& thread);
+
+/// Takes one signal that is pending and not blocked: its action decides. Returns after building a handler's
+/// frame, or when there is none left. May end the thread.
+void deliver_signals(UserThread& self);
+/// rt_sigreturn: back to what the last handler interrupted.
+void return_from_signal(UserThread& self);
+
+}  // namespace pv::task

@@ -1,0 +1,266 @@
+// Processes: how threads and processes end, and what their parents are told.
+// SPDX-License-Identifier: MIT
+#include <utility>
+
+#include "base/panic.hpp"
+#include "fs/wait.hpp"
+#include "task/process.hpp"
+#include "task/process_futex.hpp"
+#include "task/process_tree.hpp"
+#include "task/thread_life.hpp"
+
+namespace pv::task {
+namespace {
+
+constinit std::atomic<bool> first_has_ended{false};
+constinit std::atomic<int> first_status{0};
+constinit WaitQueue first_end;
+
+struct Told {
+    int code = 0;   ///< CLD_*
+    int value = 0;  ///< the exit code or the signal
+};
+
+// si_code and si_status of SIGCHLD for a status as wait(2) has it.
+Told told_of(int status) {
+    const int signal = status & 0x7f;
+    if (signal == 0) {
+        return {CLD_EXITED, status >> 8 & 0xff};
+    }
+    return {(status & 0x80) != 0 ? CLD_DUMPED : CLD_KILLED, signal};
+}
+
+// The tree's lock is held.
+void tell_parent(Process& child, int signal, Told told, PendingSignals::Queued*& entry) {
+    if (signal != 0) {
+        SignalInfo info = make_info(signal, told.code, &child);
+        info.si_status = told.value;
+        post_signal(*child.parent, signal, info, entry);
+    }
+    child.parent->changed.wake_all();
+}
+
+bool is_wanted_by_nobody(Process& child) {
+    if (child.parent == nullptr || child.exit_signal != SIGCHLD) {
+        return false;
+    }
+    const SignalAction& action = (*child.parent->actions)[SIGCHLD];
+    return action.handler == 1 || (action.flags & SA_NOCLDWAIT) != 0;
+}
+
+// The children of one that ends become the first process's.
+void give_children_away(Process& process, PendingSignals::Queued*& entry) {
+    Process* first = first_process();
+    while (!process.children.empty()) {
+        Process& child = process.children.front();
+        process.children.pop_front();
+        child.parent = first == &process ? nullptr : first;
+        if (child.parent != nullptr) {
+            child.exit_signal = SIGCHLD;
+            first->children.push_back(child);
+            if (child.life == Life::ended) {
+                tell_parent(child, SIGCHLD, told_of(child.status), entry);
+            }
+        }
+    }
+}
+
+// The last thread of a process is about to go.
+void end_process(Process& process) {
+    Ref<fs::DescriptorTable> descriptors;
+    Ref<fs::Context> context;
+    Ref<memory::AddressSpace> space;
+    {
+        const SpinGuard guard(tree_lock());
+        descriptors = std::exchange(process.descriptors, nullptr);
+        context = std::exchange(process.context, nullptr);
+        space = std::exchange(process.space, nullptr);
+    }
+    stop_timer(process);
+    descriptors = nullptr;
+    context = nullptr;
+    space = nullptr;
+    release_parent(process);
+    auto* entry = new (std::nothrow) PendingSignals::Queued;
+    Ref<Process> gone;
+    bool is_first = false;
+    {
+        const SpinGuard guard(tree_lock());
+        give_children_away(process, entry);
+        process.life = Life::ended;
+        process.status = process.end_status;
+        is_first = first_process() == &process;
+        if (is_first || is_wanted_by_nobody(process)) {
+            Process* parent = process.parent;
+            gone = remove_child(process);
+            if (parent != nullptr) {
+                parent->changed.wake_all();
+            }
+        } else if (process.parent != nullptr) {
+            tell_parent(process, process.exit_signal, told_of(process.status), entry);
+        } else {
+            gone = remove_child(process);
+        }
+    }
+    delete entry;
+    if (is_first) {
+        first_status.store(process.status);
+        first_has_ended.store(true);
+        first_end.wake_all();
+    }
+}
+
+}  // namespace
+
+void exit_thread(UserThread& self, int status) {
+    Process& process = self.process();
+    leave_robust_futexes(self);
+    if (self.clear_tid != 0) {
+        clear_and_wake(self, UserAddress(self.clear_tid));
+    }
+    bool is_last = false;
+    {
+        const SpinGuard guard(tree_lock());
+        is_last = process.live_threads == 1;
+        if (is_last && !process.ends) {
+            process.ends = true;
+            process.end_status = status;
+        }
+    }
+    if (is_last) {
+        end_process(process);
+    }
+    {
+        const SpinGuard guard(tree_lock());
+        static_cast<void>(retire(self));
+        if (process.executing != nullptr) {
+            process.changed.wake_all();
+        }
+    }
+    // The processor keeps the tables until it needs others.
+    arch::leave_user_state();
+    self.drop_owner();
+    end_thread();
+}
+
+void exit_process(UserThread& self, int status) {
+    Process& process = self.process();
+    {
+        const SpinGuard guard(tree_lock());
+        if (!process.ends) {
+            process.ends = true;
+            process.end_status = status;
+        }
+        for (UserThread& thread : process.threads) {
+            if (&thread != &self) {
+                thread.add_work(Work::end);
+                wake(thread);
+            }
+        }
+    }
+    exit_thread(self, status);
+}
+
+Outcome<> become_only_thread(UserThread& self) {
+    Process& process = self.process();
+    {
+        const SpinGuard guard(tree_lock());
+        if (process.ends || process.executing != nullptr) {
+            return fail(Errno::eagain);
+        }
+        if (process.live_threads == 1) {
+            return {};
+        }
+        process.executing = &self;
+        for (UserThread& thread : process.threads) {
+            if (&thread != &self) {
+                thread.add_work(Work::end);
+                wake(thread);
+            }
+        }
+    }
+    static_cast<void>(process.changed.wait(Deadline::never("the other threads end at their next step"), [&] {
+        const SpinGuard guard(tree_lock());
+        return process.live_threads == 1;
+    }));
+    const SpinGuard guard(tree_lock());
+    process.executing = nullptr;
+    if (self.id != process.id) {
+        take_number(self, process.id);
+    }
+    return {};
+}
+
+namespace {
+
+bool is_chosen(const Process& child, const WaitRequest& request) {
+    switch (request.which) {
+        case WaitRequest::Which::any:
+            return true;
+        case WaitRequest::Which::process:
+            return child.id == request.id;
+        case WaitRequest::Which::group:
+            return child.group == request.id;
+    }
+    return false;
+}
+
+// What there is to tell now; `any`: whether there is a child to wait for. The tree's lock is held.
+bool look_for_child(Process& parent, const WaitRequest& request, WaitResult& result, bool& any,
+                    Ref<Process>& gone) {
+    any = false;
+    for (Process& child : parent.children) {
+        if (!is_chosen(child, request)) {
+            continue;
+        }
+        any = true;
+        if (child.life == Life::ended && request.exited) {
+            result = {child.id, child.status, child.identity.user, child.user_ns.load()};
+            if (!request.keep) {
+                gone = remove_child(child);
+            }
+            return true;
+        }
+        const bool is_stop = (child.change & 0xff) == 0x7f;
+        if (child.change != 0 && (is_stop ? request.stopped : request.continued)) {
+            result = {child.id, child.change, child.identity.user, 0};
+            if (!request.keep) {
+                child.change = 0;
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+Outcome<WaitResult> wait_for_child(UserThread& self, const WaitRequest& request) {
+    Process& parent = self.process();
+    WaitResult result;
+    Ref<Process> gone;
+    bool any = false;
+    bool found = false;
+    const auto look = [&] {
+        const SpinGuard guard(tree_lock());
+        found = look_for_child(parent, request, result, any, gone);
+        return found || !any;
+    };
+    if (request.no_hang) {
+        look();
+    } else {
+        PV_TRY(fs::wait(parent.changed, Deadline::never("a program waits for its child"), look));
+    }
+    if (!found && !any) {
+        return fail(Errno::echild);
+    }
+    return result;
+}
+
+int wait_for_first() {
+    static_cast<void>(first_end.wait(Deadline::never("the machine runs until its first program ends"),
+                                     [] { return first_has_ended.load(); }));
+    return first_status.load();
+}
+
+}  // namespace pv::task

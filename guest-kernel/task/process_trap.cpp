@@ -1,0 +1,95 @@
+// What exceptions do to a program, and its last step before user mode.
+// SPDX-License-Identifier: MIT
+#include "arch/processor.hpp"
+#include "arch/x86_64/trap.hpp"
+#include "base/log.hpp"
+#include "task/process.hpp"
+#include "task/user_trap.hpp"
+
+namespace pv::task {
+namespace {
+
+struct Fatal {
+    int signal;
+    int code;
+};
+
+Fatal signal_of(std::uint64_t vector) {
+    switch (vector) {
+        case 0:
+            return {SIGFPE, FPE_INTDIV};
+        case 1:
+            return {SIGTRAP, TRAP_TRACE};
+        case arch::vector_breakpoint:
+            return {SIGTRAP, SI_KERNEL};
+        case arch::vector_invalid_opcode:
+            return {SIGILL, ILL_ILLOPN};
+        case 11:
+        case 12:
+            return {SIGBUS, SI_KERNEL};
+        case 16:
+        case 19:
+            return {SIGFPE, FPE_FLTINV};
+        case 17:
+            return {SIGBUS, BUS_ADRALN};
+        default:
+            return {SIGSEGV, SI_KERNEL};
+    }
+}
+
+memory::Resolution resolve(UserThread& self, std::uint64_t address, std::uint64_t error_code) {
+    const auto access = (error_code & arch::fault_fetch) != 0   ? memory::UserAccess::fetch
+                        : (error_code & arch::fault_write) != 0 ? memory::UserAccess::write
+                                                                : memory::UserAccess::read;
+    return self.process().space->resolve(UserAddress(address), access);
+}
+
+void handle_page_fault(UserThread& self, std::uint64_t address, std::uint64_t error_code) {
+    switch (resolve(self, address, error_code)) {
+        case memory::Resolution::resolved:
+            return;
+        case memory::Resolution::unmapped:
+            force_signal(self, SIGSEGV, SEGV_MAPERR, address);
+            return;
+        case memory::Resolution::denied:
+            force_signal(self, SIGSEGV, SEGV_ACCERR, address);
+            return;
+        case memory::Resolution::beyond_source:
+            force_signal(self, SIGBUS, BUS_ADRERR, address);
+            return;
+        case memory::Resolution::out_of_memory:
+            log::error("memory: none is left for {}[{}]: it ends", std::string_view(self.name.data()),
+                       self.process().id);
+            exit_process(self, SIGKILL);
+    }
+}
+
+}  // namespace
+
+void handle_exception(arch::TrapFrame& frame, std::uint64_t address) {
+    UserThread& self = UserThread::current();
+    if (frame.vector == arch::vector_page_fault) {
+        handle_page_fault(self, address, frame.error_code);
+        return;
+    }
+    const Fatal fatal = signal_of(frame.vector);
+    force_signal(self, fatal.signal, fatal.code, fatal.code == SI_KERNEL ? 0 : frame.rip);
+}
+
+bool resolve_page_fault(std::uint64_t address, std::uint64_t error_code) {
+    UserThread* self = UserThread::current_or_null();
+    return self != nullptr && self->process().space != nullptr &&
+           resolve(*self, address, error_code) == memory::Resolution::resolved;
+}
+
+void before_user_mode() {
+    UserThread& self = UserThread::current();
+    arch::disable_interrupts();
+    while (self.has_work()) {
+        arch::restore_interrupts(true);
+        deliver_signals(self);
+        arch::disable_interrupts();
+    }
+}
+
+}  // namespace pv::task

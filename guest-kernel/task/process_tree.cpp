@@ -1,0 +1,169 @@
+// The tree of processes: numbers, look-ups, who is in it.
+// SPDX-License-Identifier: MIT
+#include "task/process_tree.hpp"
+
+#include "base/panic.hpp"
+#include "task/control_block.hpp"
+#include "task/park.hpp"
+#include "task/scheduler.hpp"
+
+namespace pv::task {
+namespace {
+
+struct ThreadKey {
+    using type = ProcessId;
+
+    const ProcessId& operator()(const UserThread& thread) const { return thread.id; }
+};
+
+struct ProcessKey {
+    using type = ProcessId;
+
+    const ProcessId& operator()(const Process& process) const { return process.id; }
+};
+
+using ThreadSet = boost::intrusive::set<UserThread, boost::intrusive::base_hook<SetLink<ThreadId>>,
+                                        boost::intrusive::key_of_value<ThreadKey>>;
+using ProcessSet = boost::intrusive::set<Process, boost::intrusive::base_hook<SetLink<ProcessIdLink>>,
+                                         boost::intrusive::key_of_value<ProcessKey>>;
+
+/// Beyond the last number; as Linux's pid_max on 64-bit machines.
+constexpr ProcessId id_end = 4'194'304;
+
+struct Tree {
+    ThreadSet threads;
+    ProcessSet processes;
+    ProcessId last_id = 0;
+    Process* first = nullptr;
+};
+
+constinit SpinLock lock{Rank::process};
+
+Tree& tree() {
+    alignas(Tree) static constinit std::array<std::byte, sizeof(Tree)> room{};
+    static constinit Tree* made = nullptr;
+    if (made == nullptr) {
+        made = ::new (room.data()) Tree;
+    }
+    return *made;
+}
+
+bool is_taken(Tree& all, ProcessId id) {
+    return all.threads.find(id) != all.threads.end() || all.processes.find(id) != all.processes.end();
+}
+
+Outcome<ProcessId> next_id(Tree& all) {
+    if (all.threads.size() + all.processes.size() >= id_end / 2) {
+        return fail(Errno::eagain);
+    }
+    // Groups and sessions keep the numbers of processes that have ended: a number comes again late.
+    do {
+        all.last_id = all.last_id + 1 < id_end ? all.last_id + 1 : 2;
+    } while (is_taken(all, all.last_id));
+    return all.last_id;
+}
+
+}  // namespace
+
+SpinLock& tree_lock() {
+    return lock;
+}
+
+Process* find_process(ProcessId id) {
+    const auto found = tree().processes.find(id);
+    return found == tree().processes.end() ? nullptr : &*found;
+}
+
+UserThread* find_thread(ProcessId id) {
+    const auto found = tree().threads.find(id);
+    return found == tree().threads.end() ? nullptr : &*found;
+}
+
+Outcome<> enlist(UserThread& thread) {
+    Process& process = thread.process();
+    if (process.ends || process.executing != nullptr) {
+        return fail(Errno::eagain);
+    }
+    thread.id = PV_TRY(next_id(tree()));
+    tree().threads.insert(thread);
+    process.threads.push_back(thread);
+    ++process.live_threads;
+    return {};
+}
+
+Outcome<> enlist(Process& process, Process* parent, UserThread& first) {
+    PV_TRY(enlist(first));
+    process.id = first.id;
+    if (parent == nullptr) {
+        process.group = process.session = process.id;
+        tree().first = &process;
+    } else {
+        process.parent = parent;
+        parent->children.push_back(process);
+    }
+    tree().processes.insert(process);
+    return {};
+}
+
+bool retire(UserThread& thread) {
+    Process& process = thread.process();
+    tree().threads.erase(tree().threads.iterator_to(thread));
+    process.threads.erase(process.threads.iterator_to(thread));
+    thread.control = nullptr;
+    return --process.live_threads == 0;
+}
+
+void take_number(UserThread& thread, ProcessId id) {
+    tree().threads.erase(tree().threads.iterator_to(thread));
+    thread.id = id;
+    tree().threads.insert(thread);
+}
+
+Ref<Process> remove_child(Process& child) {
+    if (child.parent != nullptr) {
+        child.parent->children.erase(child.parent->children.iterator_to(child));
+        child.parent = nullptr;
+    }
+    tree().processes.erase(tree().processes.iterator_to(child));
+    if (tree().first == &child) {
+        tree().first = nullptr;
+    }
+    return Ref<Process>::adopt(&child);
+}
+
+Process* first_process() {
+    return tree().first;
+}
+
+void for_each_process(FunctionRef<void(Process&)> f) {
+    for (Process& process : tree().processes) {
+        f(process);
+    }
+}
+
+std::size_t process_count() {
+    return tree().processes.size();
+}
+
+void wake(UserThread& thread) {
+    if (thread.control != nullptr) {
+        unpark(*thread.control);
+        Scheduler::kick(*thread.control);
+    }
+}
+
+UserThread* UserThread::current_or_null() {
+    return static_cast<UserThread*>(arch::running_user());
+}
+
+UserThread& UserThread::current() {
+    UserThread* thread = current_or_null();
+    PV_ASSERT(thread != nullptr);
+    return *thread;
+}
+
+std::string_view Process::name() {
+    return threads.empty() ? std::string_view("(ended)") : std::string_view(threads.front().name.data());
+}
+
+}  // namespace pv::task

@@ -1,0 +1,37 @@
+/* How the test programs tell results: the same words on every kernel.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SAY_H
+#define SAY_H
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* "what: 0", "what: 17" or "what: EINVAL". Values that differ from run to run are told as yes or no instead.
+ */
+static inline void say(const char* what, long result) {
+    if (result == -1) {
+        printf("%s: %s\n", what, strerrorname_np(errno));
+    } else {
+        printf("%s: %ld\n", what, result);
+    }
+    fflush(stdout);
+}
+
+/* For results that are addresses or numbers of processes. */
+static inline void say_done(const char* what, long result) {
+    if (result == -1) {
+        printf("%s: %s\n", what, strerrorname_np(errno));
+    } else {
+        printf("%s: done\n", what);
+    }
+    fflush(stdout);
+}
+
+#endif
