@@ -10,6 +10,7 @@ namespace pv::acpi {
 namespace {
 
 constexpr unsigned physical_address_bits = 52;
+constexpr std::string_view scope_words = "a device scope that contradicts itself";
 
 /// A table that is wrong in one place is not believed in another: nothing of it is used.
 Result<> refuse(Tables& tables, std::string_view table, std::string_view why) {
@@ -44,6 +45,51 @@ Result<Vector<DeviceScope>> read_scopes(std::span<const std::byte> bytes) {
     return scopes;
 }
 
+/// Reads one DRHD. `why` says what is wrong with it, where something is. Error: out_of_memory.
+Result<> read_unit(std::span<const std::byte> bytes, Vector<RemappingUnit>& units, std::string_view& why) {
+    const auto unit = read_at<spec::Drhd>(bytes, 0);
+    if (!unit || unit->registers == 0 || unit->registers % page_size != 0 ||
+        unit->registers.get() >> physical_address_bits != 0) {
+        why = "a remapping unit without usable registers";
+        return {};
+    }
+    const bool known = std::any_of(units.begin(), units.end(), [&](const RemappingUnit& u) {
+        return u.registers.value() == unit->registers;
+    });
+    if (known) {
+        why = "two remapping units with the same registers";
+        return {};
+    }
+    auto scopes = read_scopes(bytes.subspan(sizeof(spec::Drhd)));
+    if (!scopes) {
+        why = scope_words;
+        return scopes.error() == Error::corrupt ? Result<>{} : Result<>{fail(scopes.error())};
+    }
+    return units.push_back({PhysicalAddress(unit->registers), unit->segment,
+                            (unit->flags & spec::drhd_include_all) != 0, std::move(*scopes)});
+}
+
+/// Reads one RMRR, likewise. Whole pages (8.4); several devices may share a region, and regions one device.
+Result<> read_reserved(std::span<const std::byte> bytes, Vector<ReservedMemory>& regions,
+                       std::string_view& why) {
+    const auto region = read_at<spec::Rmrr>(bytes, 0);
+    if (!region || region->first % page_size != 0 || region->last.get() <= region->first.get() ||
+        region->last % page_size != page_size - 1 || region->last.get() >> physical_address_bits != 0) {
+        why = "reserved memory that is no run of pages";
+        return {};
+    }
+    auto scopes = read_scopes(bytes.subspan(sizeof(spec::Rmrr)));
+    if (!scopes) {
+        why = scope_words;
+        return scopes.error() == Error::corrupt ? Result<>{} : Result<>{fail(scopes.error())};
+    }
+    if (scopes->empty()) {
+        why = "reserved memory for no device";
+        return {};
+    }
+    return regions.push_back({region->first, region->last + 1, region->segment, std::move(*scopes)});
+}
+
 }  // namespace
 
 Result<> read_dmar(std::span<const std::byte> table, Tables& tables) {
@@ -52,6 +98,7 @@ Result<> read_dmar(std::span<const std::byte> table, Tables& tables) {
         return refuse(tables, "DMAR", "shorter than its fixed part");
     }
     Vector<RemappingUnit> units;
+    Vector<ReservedMemory> reserved;
     for (std::size_t offset = sizeof(spec::Dmar); offset < table.size();) {
         const auto entry = read_at<spec::DmarEntry>(table, offset);
         if (!entry || entry->length < sizeof(spec::DmarEntry) || entry->length > table.size() - offset) {
@@ -59,31 +106,19 @@ Result<> read_dmar(std::span<const std::byte> table, Tables& tables) {
         }
         const std::span<const std::byte> bytes = table.subspan(offset, entry->length);
         offset += entry->length;
-        if (entry->type != spec::dmar_drhd) {
-            continue;
+        std::string_view why;
+        if (entry->type == spec::dmar_drhd) {
+            PV_TRY(read_unit(bytes, units, why));
+        } else if (entry->type == spec::dmar_rmrr) {
+            PV_TRY(read_reserved(bytes, reserved, why));
         }
-        const auto unit = read_at<spec::Drhd>(bytes, 0);
-        if (!unit || unit->registers == 0 || unit->registers % page_size != 0 ||
-            unit->registers.get() >> physical_address_bits != 0) {
-            return refuse(tables, "DMAR", "a remapping unit without usable registers");
+        if (!why.empty()) {
+            return refuse(tables, "DMAR", why);
         }
-        const bool known = std::any_of(units.begin(), units.end(), [&](const RemappingUnit& u) {
-            return u.registers.value() == unit->registers;
-        });
-        if (known) {
-            return refuse(tables, "DMAR", "two remapping units with the same registers");
-        }
-        auto scopes = read_scopes(bytes.subspan(sizeof(spec::Drhd)));
-        if (!scopes) {
-            return scopes.error() == Error::corrupt
-                       ? refuse(tables, "DMAR", "a device scope that contradicts itself")
-                       : Result<>{fail(scopes.error())};
-        }
-        PV_TRY(units.push_back({PhysicalAddress(unit->registers), unit->segment,
-                                (unit->flags & spec::drhd_include_all) != 0, std::move(*scopes)}));
     }
     tables.interrupt_remapping = (head->flags & spec::dmar_flag_interrupt_remapping) != 0;
     tables.remapping = std::move(units);
+    tables.reserved = std::move(reserved);
     return {};
 }
 

@@ -191,6 +191,18 @@ struct Drhd {
 
 static_assert(sizeof(Drhd) == 16);
 inline constexpr std::uint16_t dmar_drhd = 0;
+
+/// 8.4; device scopes follow
+struct Rmrr {
+    DmarEntry entry;
+    le16 reserved;
+    le16 segment;
+    le64 first;
+    le64 last;  ///< the last byte
+};
+
+static_assert(sizeof(Rmrr) == 24);
+inline constexpr std::uint16_t dmar_rmrr = 1;
 inline constexpr std::uint8_t drhd_include_all = 1;
 
 /// 8.3.1; steps of a path follow

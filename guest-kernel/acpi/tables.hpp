@@ -77,6 +77,14 @@ struct RemappingUnit {
     Vector<DeviceScope> scopes;
 };
 
+/// Memory that firmware lets devices use, whatever the kernel does (RMRR): whole pages [begin, end).
+struct ReservedMemory {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    std::uint16_t segment = 0;
+    Vector<DeviceScope> scopes;  ///< those devices; at least one
+};
+
 /// PCI functions [first, last], as markers number them, that are behind the virtio-iommu at function `unit`,
 /// and what the first of them is called there.
 struct TranslatedRange {
@@ -94,6 +102,7 @@ struct Tables {
     Vector<EcamRange> ecam;
     std::optional<FixedHardware> fixed;
     Vector<RemappingUnit> remapping;
+    Vector<ReservedMemory> reserved;     ///< for devices behind them
     Vector<TranslatedRange> translated;  ///< by virtio-iommus (VIOT)
     bool interrupt_remapping = false;    ///< DMAR says the platform supports it
     std::uint32_t refused = 0;           ///< tables or entries left out because they contradicted themselves

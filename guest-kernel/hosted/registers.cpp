@@ -6,6 +6,17 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "boot/memory.hpp"
+
+namespace pv::boot {
+
+// Models have registers only.
+bool overlaps_ram(PhysicalAddress, std::uint64_t) {
+    return false;
+}
+
+}  // namespace pv::boot
+
 namespace pv::hosted {
 namespace {
 

@@ -17,6 +17,10 @@ pv_guest_test(iommu_absent_is_noticed TEST iommu_device_is_kept_from_what_it_was
 # Caching mode: the unit remembers what was not there, so entries that appear are invalidated, too.
 pv_guest_test(iommu_caching_mode TEST iommu_device_reaches_what_it_was_given LEDGER OPTIONS --forbid "error:"
   QEMU -machine kernel-irqchip=split -device intel-iommu,intremap=on,caching-mode=on ${engine})
+# Memory that firmware reserves for the engine; what is RAM of that is refused.
+pv_guest_test(iommu_reserved_memory_is_kept LEDGER APPEND "test=iommu_reserved_memory_is_kept test_rmrr=1"
+  EXPECT "IOMMU: memory 0xf0000 to 0xfffff is kept for device 0x40" "reserves 0x2000000 to 0x200ffff for device 0x40, which is RAM: refused"
+    "device 00:08.0 may not write 0x2000000" QEMU ${vtd} ${engine})
 # 48-bit addresses, and no remapping of interrupts.
 pv_guest_test(iommu_without_interrupt_remapping TEST iommu_device_is_kept_from_what_was_taken_back LEDGER
   EXPECT "interrupts not remapped" ${refused} QEMU -device intel-iommu,intremap=off ${engine})

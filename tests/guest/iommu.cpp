@@ -12,6 +12,7 @@
 #include "device/iommu/registry.hpp"
 #include "device/pci/machine.hpp"
 #include "dma_engine.hpp"
+#include "memory/device_map.hpp"
 #include "task/thread.hpp"
 
 namespace pv::guest_test {
@@ -166,6 +167,25 @@ PV_GUEST_TEST(iommu_device_is_kept_from_writing_what_it_may_read) {
     PV_EXPECT(engine->store(mapping->bus().value(), page_size).has_value());
     PV_EXPECT(all(target, untouched));
     mapping->unmap();
+    expect_cut_off(*engine, std::move(granted));
+}
+
+// Booted with test_rmrr: the firmware's own, at its own addresses, and nothing beside it.
+PV_GUEST_TEST(iommu_reserved_memory_is_kept) {
+    const auto engine = start();
+    constexpr PhysicalAddress firmware{0xf'f000};
+    const auto expected = memory::map_firmware(firmware, page_size);
+    PV_EXPECT(expected.has_value() &&
+              !std::ranges::all_of(*expected, [](std::byte b) { return b == untouched; }));
+    PV_EXPECT(engine->fetch(firmware.value(), page_size).has_value());
+    Granted granted{filled(page_size, untouched), {}};
+    granted.mapping =
+        *dma::Mapping::map(engine->device(), granted.pages, 0, page_size, dma::Direction::bidirectional);
+    PV_EXPECT(engine->store(granted.mapping.bus().value(), page_size).has_value());
+    PV_EXPECT(std::ranges::equal(granted.pages.bytes(), *expected));
+    PV_EXPECT(iommu::domain_of(engine->device())->faults() == 0);
+    load(*engine);
+    PV_EXPECT(engine->store(0x200'0000, page_size).has_value());  // RAM, whatever firmware said of it
     expect_cut_off(*engine, std::move(granted));
 }
 

@@ -1,5 +1,7 @@
 // Machines that cannot be had: what the firmware says, changed by `test_madt=` before the kernel believes it.
 // SPDX-License-Identifier: MIT
+#include <utility>
+
 #include "acpi/tables.hpp"
 #include "base/log.hpp"
 #include "boot/options.hpp"
@@ -7,8 +9,27 @@
 
 namespace pv::boot {
 
+namespace {
+
+/// Memory [begin, end) for the function 00:08.0.
+void reserve(acpi::Tables& tables, std::uint64_t begin, std::uint64_t end) {
+    acpi::DeviceScope scope{.bridge = false, .bus = 0, .path = {}};
+    acpi::ReservedMemory region{.begin = begin, .end = end, .segment = 0, .scopes = {}};
+    PV_EXPECT(scope.path.push_back({8, 0}).has_value());
+    PV_EXPECT(region.scopes.push_back(std::move(scope)).has_value());
+    PV_EXPECT(tables.reserved.push_back(std::move(region)).has_value());
+}
+
+}  // namespace
+
+// `test_rmrr=1`: firmware reserves the last 64 KiB below 1 MiB, twice, and some RAM.
 // `test_madt=add:N` lists one more enabled processor with APIC id N; `rename:N` gives the first one that id.
 void alter_tables(acpi::Tables& tables) {
+    if (option("test_rmrr")) {
+        reserve(tables, 0xf'0000, 0x10'0000);
+        reserve(tables, 0xf'8000, 0x10'0000);
+        reserve(tables, 0x200'0000, 0x201'0000);
+    }
     const auto text = option("test_madt");
     if (!text) {
         return;

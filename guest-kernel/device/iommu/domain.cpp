@@ -38,6 +38,20 @@ Result<BusAddress> Domain::map(PhysicalAddress physical, std::size_t pages, mark
     return BusAddress{*iova};
 }
 
+Result<> Domain::keep(AddressRange memory) {
+    if (memory.begin < own_.end && own_.begin < memory.end) {
+        return fail(Error::out_of_range);
+    }
+    // Page by page: several regions of one device may share some, which then are there already.
+    for (std::uint64_t at = memory.begin; at < memory.end; at += page_size) {
+        const Result<> entered = enter(at, PhysicalAddress{at}, 1, marker::Direction::bidirectional);
+        if (!entered && entered.error() != Error::busy) {
+            return entered;
+        }
+    }
+    return {};
+}
+
 Result<> Domain::unmap(BusAddress bus, std::size_t pages, FunctionRef<void()> unreachable) {
     PV_TRY(remove(bus.value(), pages));
     unreachable();

@@ -31,7 +31,7 @@ struct AddressRange {
 class Domain {
   public:
     Domain(marker::Device device, AddressRange addresses)
-        : device_{device}, addresses_{addresses.begin, addresses.end} {}
+        : device_{device}, own_{addresses}, addresses_{addresses.begin, addresses.end} {}
 
     Domain(const Domain&) = delete;
     Domain& operator=(const Domain&) = delete;
@@ -43,6 +43,10 @@ class Domain {
     /// device_failed (it is cut off), out_of_memory (frames, heap, or the domain's addresses).
     [[nodiscard]] Result<BusAddress> map(PhysicalAddress physical, std::size_t pages,
                                          marker::Direction direction);
+
+    /// The device keeps the use of memory that firmware gave it, under the same addresses, for good. Before
+    /// the unit is enabled. Errors: out_of_range (addresses the domain gives out itself), out_of_memory.
+    [[nodiscard]] Result<> keep(AddressRange memory);
 
     /// When this returns without error, the device cannot reach the frames any more: neither the tables nor
     /// what the unit cached of them lead there. Waits, spinning, with a deadline. On an error the frames must
@@ -73,6 +77,7 @@ class Domain {
 
   private:
     marker::Device device_;
+    AddressRange own_;
     task::Guarded<memory::RangeAllocator, task::Rank::dma> addresses_;
     std::atomic<bool> stopped_{false};
     std::atomic<std::uint64_t> faults_{0};

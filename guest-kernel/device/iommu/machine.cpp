@@ -10,6 +10,7 @@
 #include "acpi/tables.hpp"
 #include "base/log.hpp"
 #include "base/vector.hpp"
+#include "boot/memory.hpp"
 #include "device/dma/bounce.hpp"
 #include "device/iommu/registry.hpp"
 #include "device/iommu/virtio_unit.hpp"
@@ -44,9 +45,9 @@ pci::Address at_end_of(const acpi::DeviceScope& scope, std::uint16_t segment) {
     return at;
 }
 
-bool names(const acpi::RemappingUnit& unit, pci::Address function) {
-    return std::any_of(unit.scopes.begin(), unit.scopes.end(), [&](const acpi::DeviceScope& scope) {
-        const pci::Address end = at_end_of(scope, unit.segment);
+bool names(const Vector<acpi::DeviceScope>& scopes, std::uint16_t segment, pci::Address function) {
+    return std::any_of(scopes.begin(), scopes.end(), [&](const acpi::DeviceScope& scope) {
+        const pci::Address end = at_end_of(scope, segment);
         if (end == function) {
             return true;
         }
@@ -68,7 +69,7 @@ Unit* unit_of(const Machine& made, pci::Address function) {
         if (described.segment != function.segment) {
             continue;
         }
-        if (names(described, function)) {
+        if (names(described.scopes, described.segment, function)) {
             return made.units[i].get();
         }
         rest = described.includes_all ? made.units[i].get() : rest;
@@ -105,10 +106,35 @@ Result<> find_virtio(Machine& made, std::span<const pci::Found> functions) {
     return {};
 }
 
+/// Memory that firmware uses the device with goes on to be reached by it: what else it does depends on that.
+/// Memory of the kernel's own is nobody's to give away, whatever firmware says.
+Result<> keep_reserved(Domain& domain, pci::Address function) {
+    for (const acpi::ReservedMemory& region : acpi::tables().reserved) {
+        if (!names(region.scopes, region.segment, function)) {
+            continue;
+        }
+        const auto device = static_cast<std::uint32_t>(domain.device());
+        if (boot::overlaps_ram(PhysicalAddress{region.begin}, region.end - region.begin)) {
+            log::error("IOMMU: the firmware reserves {:#x} to {:#x} for device {:#x}, which is RAM: refused",
+                       region.begin, region.end - 1, device);
+            continue;
+        }
+        const Result<> kept = domain.keep({region.begin, region.end});
+        if (!kept && kept.error() != Error::out_of_range) {
+            return kept;
+        }
+        log::info("IOMMU: memory {:#x} to {:#x} is {} device {:#x}", region.begin, region.end - 1,
+                  kept ? "kept for" : "out of reach of", device);
+    }
+    return {};
+}
+
 Result<> attach(Machine& made, std::span<const pci::Found> functions) {
     for (const pci::Found& found : functions) {
         const marker::Device device = found.address.marker();
-        if (found.base_class == pci::Registers::class_bridge || device == made.itself) {
+        // A bridge to another bus has interrupts of its own.
+        const bool chipset = found.base_class == pci::Registers::class_bridge && !found.bridge;
+        if (chipset || device == made.itself) {
             continue;
         }
         Unit* unit = unit_of(made, found.address);
@@ -118,6 +144,9 @@ Result<> attach(Machine& made, std::span<const pci::Found> functions) {
             continue;
         }
         std::unique_ptr<Domain> domain = PV_TRY(unit->attach(device));
+        if (!made.described.empty()) {
+            PV_TRY(keep_reserved(*domain, found.address));
+        }
         PV_TRY(made.devices.push_back({device, unit, std::move(domain)}));
     }
     std::sort(made.devices.begin(), made.devices.end(),

@@ -203,6 +203,9 @@ Result<std::unique_ptr<Domain>> VtdUnit::attach(marker::Device device) {
 }
 
 Result<> VtdUnit::invalidate(std::uint16_t domain, std::uint64_t iova, std::size_t pages) {
+    if (queue_ == nullptr) {
+        return {};  // it translates nothing yet, and begins with nothing cached
+    }
     // The smallest aligned block of pages that holds them all; one that is too large costs the whole domain.
     const std::uint64_t first = iova >> page_shift;
     const std::uint64_t last = first + pages - 1;
@@ -218,6 +221,9 @@ Result<> VtdUnit::invalidate(std::uint16_t domain, std::uint64_t iova, std::size
 }
 
 Result<> VtdUnit::publish(std::uint16_t domain, std::uint64_t iova, std::size_t pages) {
+    if (queue_ == nullptr) {
+        return {};  // see invalidate
+    }
     if (capability_.caching_mode()) {
         return invalidate(domain, iova, pages);
     }

@@ -8,7 +8,12 @@ Result<> VtdDomain::enter(std::uint64_t iova, PhysicalAddress physical, std::siz
                           marker::Direction direction) {
     const Result<> mapped =
         table_.with([&](PageTable& table) { return table.map(iova, physical, pages, direction); });
-    const Result<> published = mapped ? unit_.publish(number_, iova, pages) : mapped;
+    if (!mapped) {
+        // Before it failed some of it may have been there for a moment, and a device may have looked.
+        PV_TRY(unit_.invalidate(number_, iova, pages));
+        return mapped;
+    }
+    const Result<> published = unit_.publish(number_, iova, pages);
     if (!published) {
         // Some of it may have been there for a moment, and a device may have looked.
         PV_TRY(remove(iova, pages));

@@ -238,6 +238,30 @@ TEST_F(AcpiTest, RemappingUnitsNameTheirDevices) {
     EXPECT_EQ(tables->remapping[1].registers, PhysicalAddress(0xfed9'1000));
 }
 
+Bytes dmar_with_reserved(std::uint64_t first, std::uint64_t last, std::uint8_t device = 8,
+                         bool scope = true) {
+    Bytes body = dmar();
+    append(body,
+           spec::Rmrr{{spec::dmar_rmrr, scope ? std::uint16_t{32} : std::uint16_t{24}}, 0, 0, first, last});
+    if (scope) {
+        append(body, spec::DeviceScope{spec::scope_endpoint, 8, 0, 0, 0});
+        append(body, spec::PathStep{device, 0});
+    }
+    return body;
+}
+
+TEST_F(AcpiTest, ReservedMemoryIsRead) {
+    machine_.put(0x6000, table("DMAR", dmar_with_reserved(0x7f00'0000, 0x7f01'ffff)));
+    const auto tables = parse(rsdp_at, machine_);
+    ASSERT_TRUE(tables);
+    EXPECT_EQ(tables->refused, 0U);
+    ASSERT_EQ(tables->reserved.size(), 1U);
+    EXPECT_EQ(tables->reserved[0].begin, 0x7f00'0000U);
+    EXPECT_EQ(tables->reserved[0].end, 0x7f02'0000U);
+    ASSERT_EQ(tables->reserved[0].scopes.size(), 1U);
+    EXPECT_EQ(tables->reserved[0].scopes[0].path[0].device, 8);
+}
+
 // One lie anywhere, and the whole table is left out: half a description would confine half the devices.
 TEST_F(AcpiTest, AMalformedDmarIsLeftOutWhole) {
     std::vector<Bytes> wrong = {dmar_with_scope(0, 1),  dmar_with_scope(6, 1),  dmar_with_scope(9, 1),
@@ -252,6 +276,13 @@ TEST_F(AcpiTest, AMalformedDmarIsLeftOutWhole) {
     append(far, spec::Drhd{{0, 16}, 1, 0, 0, 1ULL << 60});
     Bytes endless = dmar();
     append(endless, spec::DmarEntry{0, 0});
+    Bytes cut = dmar();
+    append(cut, spec::DmarEntry{spec::dmar_rmrr, 4});
+    wrong.insert(wrong.end(),
+                 {dmar_with_reserved(0x1008, 0x1fff), dmar_with_reserved(0x1000, 0x1ffe),
+                  dmar_with_reserved(0x2000, 0x1fff), dmar_with_reserved(0x2000, 0xfff),
+                  dmar_with_reserved(0x1000, ~0ULL), dmar_with_reserved(0x1000, (1ULL << 52) + 0xfff),
+                  dmar_with_reserved(0x1000, 0x1fff, 32), dmar_with_reserved(0x1000, 0x1fff, 8, false), cut});
     wrong.insert(wrong.end(), {overlong, twice, unaligned, far, endless, Bytes(4)});
     for (const Bytes& body : wrong) {
         hosted::take_log();
@@ -260,6 +291,7 @@ TEST_F(AcpiTest, AMalformedDmarIsLeftOutWhole) {
         ASSERT_TRUE(tables);
         EXPECT_EQ(tables->refused, 1U);
         EXPECT_TRUE(tables->remapping.empty());
+        EXPECT_TRUE(tables->reserved.empty());
         EXPECT_EQ(tables->processors.size(), 3U) << "the others count";
         const auto lines = hosted::take_log();
         ASSERT_EQ(lines.size(), 1U);

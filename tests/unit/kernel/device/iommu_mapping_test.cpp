@@ -87,6 +87,18 @@ TEST_F(IommuMappingTest, GivesAnAddressOfTheDomain) {
     EXPECT_EQ(domain_->in_use(), 0U);
 }
 
+TEST_F(IommuMappingTest, WhatFirmwareReservedStaysWhereItIs) {
+    ASSERT_TRUE(domain_->keep({0x1000, 0x4000}));
+    ASSERT_TRUE(domain_->keep({0x3000, 0x5000}));  // shares a page with the first
+    EXPECT_EQ(domain_->entries, (std::map<std::uint64_t, std::uint64_t>{
+                                    {0x1000, 0x1000}, {0x2000, 0x2000}, {0x3000, 0x3000}, {0x4000, 0x4000}}));
+    EXPECT_EQ(domain_->keep({base + page_size, base + 2 * page_size}).error(), Error::out_of_range);
+    EXPECT_EQ(domain_->entries.size(), 4U);
+    auto mapping = dma::Mapping::map(device, pages_, 0, page_size, dma::Direction::to_device);
+    ASSERT_TRUE(mapping);
+    EXPECT_EQ(mapping->bus().value(), base);
+}
+
 TEST_F(IommuMappingTest, EndsInTheUnitBeforeItIsSaidToHaveEnded) {
     auto mapping = dma::Mapping::map(device, pages_, 0, 100, dma::Direction::to_device);
     mapping->unmap();
