@@ -1,4 +1,4 @@
-// Numbers nobody outside can foretell: ChaCha20 over what the processor gives.
+// Numbers nobody outside can foretell: ChaCha20 over what the entropy pool gives.
 // SPDX-License-Identifier: MIT
 #include "net/random.hpp"
 
@@ -21,15 +21,9 @@ std::uint32_t Random::next() {
     return std::exchange(block_[used_++], 0U);
 }
 
-Seed gather_seed() {
+Seed gather_seed(FunctionRef<Result<>(std::span<std::byte>)> take) {
     Seed seed;
-    for (std::size_t i = 0; i < seed.key.size(); i += 2) {
-        if (const auto word = arch::random_word()) {
-            seed.key[i] = static_cast<std::uint32_t>(*word);
-            seed.key[i + 1] = static_cast<std::uint32_t>(*word >> 32);
-            seed.hardware_words += 2;
-        }
-    }
+    seed.sound = take(std::as_writable_bytes(std::span{seed.key})).has_value();
     for (std::size_t i = 0; i < seed.key.size(); ++i) {
         const std::uint64_t cycles = arch::cycle_count();
         seed.key[i] ^= static_cast<std::uint32_t>(cycles ^ cycles >> 32);

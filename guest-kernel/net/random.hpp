@@ -5,8 +5,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/chacha20.hpp"
+#include "base/function_ref.hpp"
+#include "base/result.hpp"
 
 namespace pv::net {
 
@@ -32,10 +35,11 @@ using pv::chacha20_block;
 
 struct Seed {
     Random::Key key{};
-    unsigned hardware_words = 0;  ///< 32-bit words that came from the processor's generator; 8 are enough
+    bool sound = false;  ///< the source gave a key's worth that nobody outside can foretell
 };
 
-/// From the processor's generator; the time stamp counter, at moments that vary, is mixed in.
-[[nodiscard]] Seed gather_seed();
+/// From `take`, which fills what it is given as random::take does, or refuses; the time stamp counter, at
+/// moments that vary, is mixed in either way.
+[[nodiscard]] Seed gather_seed(FunctionRef<Result<>(std::span<std::byte>)> take);
 
 }  // namespace pv::net

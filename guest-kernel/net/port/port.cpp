@@ -14,6 +14,7 @@
 #include "net/keyed_hash.hpp"
 #include "net/port/hooks.h"
 #include "net/random.hpp"
+#include "random/pool.hpp"
 
 extern "C" {
 #include "lwip/init.h"
@@ -52,13 +53,15 @@ void start() {
     if (chance) {
         return;
     }
-    const Seed seed = gather_seed();
-    if (seed.hardware_words < seed.key.size()) {
+    if (random::credit() < random::Pool::seed_bits) {
+        random::add_from_processor();
+    }
+    const Seed seed = gather_seed([](std::span<std::byte> out) { return random::take(out); });
+    if (!seed.sound) {
         log::warning(
-            "network: the processor gave {} of {} random words: ports and sequence numbers can be foretold "
-            "by "
-            "who knows when this machine started",
-            seed.hardware_words, seed.key.size());
+            "network: the entropy pool is not seeded: ports and sequence numbers can be foretold by who "
+            "knows "
+            "when this machine started");
     }
     chance.emplace(seed.key);
     for (std::uint64_t& word : sequence_key) {

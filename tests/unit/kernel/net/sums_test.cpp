@@ -14,6 +14,7 @@
 #include "net/checksum.hpp"
 #include "net/keyed_hash.hpp"
 #include "net/random.hpp"
+#include "random/pool.hpp"
 
 namespace pv::net {
 namespace {
@@ -81,10 +82,26 @@ TEST(Random, does_not_repeat_and_depends_on_its_key) {
     EXPECT_GT(seen.size(), 1990U);
 }
 
-TEST(Random, seeds_differ) {
-    const Seed seed = gather_seed();
-    EXPECT_EQ(seed.hardware_words, 8U);
-    EXPECT_NE(seed.key, gather_seed().key);
+TEST(Random, seeds_come_from_the_pool_and_differ) {
+    random::Pool pool;
+    const auto take = [&](std::span<std::byte> out) { return pool.take(out); };
+    EXPECT_FALSE(gather_seed(take).sound) << "nothing was put into the pool";
+    const std::array<std::byte, 32> chance{std::byte{1}};
+    pool.add(chance, random::Pool::seed_bits);
+    const Seed seed = gather_seed(take);
+    EXPECT_TRUE(seed.sound);
+    EXPECT_NE(seed.key, gather_seed(take).key);
+}
+
+TEST(Random, a_seed_is_what_the_pool_gave) {
+    // The clock alone would make two seeds differ: what the pool gives must be asked for whole.
+    std::size_t asked = 0;
+    const Seed seed = gather_seed([&](std::span<std::byte> out) -> Result<> {
+        asked = out.size();
+        return {};
+    });
+    EXPECT_TRUE(seed.sound);
+    EXPECT_EQ(asked, sizeof(Random::Key));
 }
 
 }  // namespace
