@@ -115,7 +115,7 @@ enum pv_recovery_step {
 enum pv_recovery_reason {
     PV_REASON_OVERDUE = 1,  /* a command's deadline passed */
     PV_REASON_FATAL = 2,    /* the device says that it failed (NVMe: CSTS.CFS) */
-    PV_REASON_GONE = 3,     /* its registers read as all ones */
+    PV_REASON_GONE = 3,     /* it was removed, or leaves its slot */
     PV_REASON_PROTOCOL = 4, /* the device said what cannot be */
     PV_REASON_USELESS = 5,  /* the steps before did not help */
 };

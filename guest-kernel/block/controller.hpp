@@ -24,6 +24,17 @@ class Controller {
     /// `index` is below device_count(). The controller owns the device.
     [[nodiscard]] virtual Device& device(std::size_t index) = 0;
 
+    /// Something happened to the device: it finds out what, and ends what cannot go on. Once it is up, until
+    /// shut_down. Any thread; never sleeps.
+    virtual void look() = 0;
+
+    /// The device is about to be taken away: it takes no more requests, gives those outstanding `patience` to
+    /// end, and lets go of the hardware; users get device_failed from then on. As look; dead() says when.
+    virtual void leave(Duration patience) = 0;
+
+    /// It was given up, and touches the hardware no more. Any thread.
+    [[nodiscard]] virtual bool dead() const = 0;
+
     /// Says on the console how its queues stand. Threads only.
     virtual void print_status() = 0;
 

@@ -10,6 +10,7 @@
 #include "device/pci/regs.hpp"
 #include "device/virtio/block.hpp"
 #include "device/virtio/spec.hpp"
+#include "exercise/occupants.hpp"
 
 namespace pv::exercise {
 namespace {
@@ -47,10 +48,18 @@ void Disks::find(FunctionRef<void(const pci::Found&)> others) {
         const pci::Function function = pci::function_at(found.address);
         auto controller = is_nvme(found) ? nvme::Controller::create(function, nvme++, {}, in_memory)
                                          : virtio::Block::create(function, virtio++, {}, options);
-        if (!controller || !controllers_.push_back(std::move(*controller))) {
+        if (!controller || !addresses_.push_back(found.address) ||
+            !controllers_.push_back(std::move(*controller))) {
             ++failed_;
         }
     }
+}
+
+Result<> Disks::occupy(pci::Slots& slots) {
+    for (std::size_t i = 0; i < controllers_.size(); ++i) {
+        PV_TRY(exercise::occupy(slots, *controllers_[i], addresses_[i]));
+    }
+    return {};
 }
 
 std::size_t Disks::count() const {

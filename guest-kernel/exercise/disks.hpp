@@ -10,6 +10,7 @@
 #include "base/vector.hpp"
 #include "block/controller.hpp"
 #include "device/pci/scan.hpp"
+#include "device/pci/slots.hpp"
 
 namespace pv::exercise {
 
@@ -24,6 +25,9 @@ class Disks {
 
     [[nodiscard]] std::size_t count() const;
 
+    /// Tells the slots of those that are in one. Errors: out_of_memory.
+    Result<> occupy(pci::Slots& slots);
+
     void for_each(FunctionRef<void(block::Device&)> visit);
 
     /// Says on the console how each controller's queues stand. Threads only.
@@ -34,6 +38,7 @@ class Disks {
 
   private:
     Vector<std::unique_ptr<block::Controller>> controllers_;
+    Vector<pci::Address> addresses_;  ///< of controllers_
     std::size_t failed_ = 0;
 };
 

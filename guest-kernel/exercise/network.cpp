@@ -8,6 +8,7 @@
 #include "device/pci/machine.hpp"
 #include "device/virtio/net.hpp"
 #include "device/virtio/spec.hpp"
+#include "exercise/occupants.hpp"
 #include "net/echo_client.hpp"
 #include "net/ping.hpp"
 #include "net/services.hpp"
@@ -31,9 +32,16 @@ void Network::take(const pci::Found& found) {
         return;
     }
     auto device = virtio::Net::create(pci::function_at(found.address), number_++);
-    if (!device || !devices_.push_back(std::move(*device))) {
+    if (!device || !addresses_.push_back(found.address) || !devices_.push_back(std::move(*device))) {
         ++failed_;
     }
+}
+
+Result<> Network::occupy(pci::Slots& slots) {
+    for (std::size_t i = 0; stack_ != nullptr && i < stack_->count(); ++i) {
+        PV_TRY(exercise::occupy(slots, stack_->interface(i).device(), addresses_[i]));
+    }
+    return {};
 }
 
 Result<> Network::start(const NetPlan& plan) {

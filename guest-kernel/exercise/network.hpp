@@ -8,6 +8,7 @@
 
 #include "base/vector.hpp"
 #include "device/pci/scan.hpp"
+#include "device/pci/slots.hpp"
 #include "exercise/net_plan.hpp"
 #include "net/device.hpp"
 #include "net/stack.hpp"
@@ -39,6 +40,9 @@ class Network {
     /// Waits for an address on each interface, asks the peer, serves.
     [[nodiscard]] NetFigures run(const NetPlan& plan);
 
+    /// Tells the slots of those that are in one. After `start`. Errors: out_of_memory.
+    Result<> occupy(pci::Slots& slots);
+
     void print_status();
 
     /// The stack; nullptr without a device.
@@ -51,6 +55,7 @@ class Network {
     void ask(net::Interface& interface, const NetPlan& plan, NetFigures& figures);
 
     Vector<std::unique_ptr<net::Device>> devices_;
+    Vector<pci::Address> addresses_;  ///< of devices_, and then of the stack's interfaces
     std::unique_ptr<net::Stack> stack_;
     std::size_t failed_ = 0;
     unsigned number_ = 0;

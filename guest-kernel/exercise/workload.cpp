@@ -10,6 +10,8 @@
 #include "base/log.hpp"
 #include "boot/options.hpp"
 #include "device/dma/mapping.hpp"
+#include "device/pci/machine.hpp"
+#include "device/pci/slots.hpp"
 #include "exercise/disk.hpp"
 #include "exercise/disks.hpp"
 #include "exercise/load.hpp"
@@ -109,6 +111,7 @@ struct Machine {
     Disks disks;
     Network network;
     Peripherals peripherals;
+    pci::Slots slots;
 };
 
 Status run() {
@@ -138,13 +141,16 @@ Status run() {
         }
         net_plan = *parsed;
     }
+    bool slots_taken = true;
     disks.find([&](const pci::Found& found) {
+        slots_taken = owner->slots.take(found, pci::function_at(found.address)) && slots_taken;
         network.take(found);
         peripherals.take(found);
     });
     peripherals.start();
     if (disks.failed() != 0 || network.failed() != 0 || peripherals.failed() != 0 ||
-        !network.start(net_plan)) {
+        !network.start(net_plan) || !slots_taken || !disks.occupy(owner->slots) ||
+        !network.occupy(owner->slots) || !owner->slots.start()) {
         status = Status::set_up;
     }
     if ((asked && disks.count() + network.count() == 0) || (asked_net && network.count() == 0)) {
@@ -184,6 +190,7 @@ Status run() {
         status = worse(status, Status::set_up);
     }
     prompt = nullptr;
+    owner->slots.stop();
     network.let_go(plan.shutdown);
     peripherals.let_go(plan.shutdown);
     disks.let_go(plan.shutdown);

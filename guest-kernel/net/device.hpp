@@ -81,6 +81,16 @@ class Device {
     /// Called a few times a second: looks for what waits too long, and for what the device says of itself.
     virtual void tick() = 0;
 
+    /// Something happened to the device: the next tick, which comes soon, finds out what. Any thread.
+    virtual void look() = 0;
+
+    /// The device is about to be taken away: it takes no more frames, gives those on their way
+    /// `patience`, and lets go of the hardware. Any thread; at the next tick. dead() says when.
+    virtual void leave(Duration patience) = 0;
+
+    /// It was given up, and touches the hardware no more. Any thread.
+    [[nodiscard]] virtual bool dead() const = 0;
+
     [[nodiscard]] virtual Counters counters() const = 0;
 
     /// Says on the console how its queues stand.

@@ -59,6 +59,32 @@ std::string quoted(const std::string& word) {
     return result + "'";
 }
 
+// What the plan takes out sits in a slot.
+Result<> make_removable(Guest& guest) {
+    using Action = faults::Step::Action;
+    for (const faults::Step& step : guest.plan.steps) {
+        if (step.action != Action::unplug && step.action != Action::pull) {
+            continue;
+        }
+        bool known = false;
+        for (std::size_t i = 0; i < guest.spec.disks.size(); ++i) {
+            if (step.target == fmt::format("disk{}", i)) {
+                known = guest.spec.disks[i].removable = true;
+            }
+        }
+        for (std::size_t i = 0; i < guest.spec.networks.size(); ++i) {
+            if (step.target == fmt::format("net{}", i)) {
+                known = guest.spec.networks[i].removable = true;
+            }
+        }
+        if (!known) {
+            return fail(ExitStatus::usage, fmt::format("'{}': the guest has no '{}'", step.text, step.target),
+                        "devices are disk0, disk1, ... and net0, net1, ... in the order they are given");
+        }
+    }
+    return {};
+}
+
 Result<> check_fault_disks(const Guest& guest) {
     std::vector<faults::Fault> all = guest.faults;
     all.insert(all.end(), guest.plan.faults.begin(), guest.plan.faults.end());
@@ -251,6 +277,7 @@ Result<Guest> understand(const GuestOptions& options, const images::Start& start
     if (!options.fault_plan.empty()) {
         guest.plan = PV_TRY(faults::read_plan(options.fault_plan));
         PV_TRY(check_events(guest.plan.steps));
+        PV_TRY(make_removable(guest));
     }
     PV_TRY(check_fault_disks(guest));
     if (!options.timeout.empty()) {

@@ -211,6 +211,10 @@ Result<> GuestRun::perform(const faults::Step& step) {
         case Action::link_down:
         case Action::link_up:
             return machine_->set_link(step.target, step.action == Action::link_up);
+        case Action::unplug:
+            return machine_->unplug(step.target);
+        case Action::pull:
+            return machine_->pull(step.target);
     }
     return {};
 }

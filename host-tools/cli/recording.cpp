@@ -53,13 +53,13 @@ Result<> describe(store::Writer& writer, const Guest& guest, const domain::Guest
         const domain::Disk& disk = guest.spec.disks[i];
         const auto* size = std::get_if<std::uint64_t>(&disk.backing);
         PV_TRY(writer.add_device(
-            {.bdf = domain::disk_bdf(i),
+            {.bdf = domain::disk_bdf(guest.spec, i),
              .name = fmt::format("disk{}", i),
              .kind = std::string(name(disk.kind)),
              .detail = size != nullptr ? format_size(*size) : std::get<fs::path>(disk.backing).string()}));
     }
     for (std::size_t i = 0; i < guest.spec.networks.size(); ++i) {
-        PV_TRY(writer.add_device({.bdf = domain::network_bdf(i),
+        PV_TRY(writer.add_device({.bdf = domain::network_bdf(guest.spec, i),
                                   .name = fmt::format("net{}", i),
                                   .kind = "virtio-net",
                                   .detail = describe(guest.spec.networks[i])}));

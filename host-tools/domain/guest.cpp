@@ -186,6 +186,33 @@ Result<Disk> parse_disk(std::string_view text) {
     return disk;
 }
 
+namespace {
+
+std::uint32_t bdf(const GuestSpec& guest, unsigned slot, bool removable) {
+    if (!removable) {
+        return slot << 3U;
+    }
+    std::uint32_t bus = 1;
+    const auto count = [&](const auto& devices, unsigned first) {
+        for (std::size_t i = 0; i < devices.size() && first + i < slot; ++i) {
+            bus += devices[i].removable ? 1U : 0U;
+        }
+    };
+    count(guest.networks, first_network_slot);
+    count(guest.disks, first_disk_slot);
+    return bus << 8U;
+}
+
+}  // namespace
+
+std::uint32_t disk_bdf(const GuestSpec& guest, std::size_t index) {
+    return bdf(guest, first_disk_slot + static_cast<unsigned>(index), guest.disks.at(index).removable);
+}
+
+std::uint32_t network_bdf(const GuestSpec& guest, std::size_t index) {
+    return bdf(guest, first_network_slot + static_cast<unsigned>(index), guest.networks.at(index).removable);
+}
+
 Result<> validate(const GuestSpec& guest) {
     PV_TRY(inspect_kernel(guest.kernel));
     if (!guest.initrd.empty()) {

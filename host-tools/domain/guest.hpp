@@ -26,6 +26,7 @@ struct Disk {
     std::variant<std::filesystem::path, std::uint64_t> backing = std::uint64_t{64} << 20;
     bool read_only = false;     ///< virtio-blk only: QEMU's NVMe refuses it
     bool packed = false;        ///< virtio-blk only: packed rings are offered
+    bool removable = false;     ///< in a slot it can be taken out of, behind a port of its own
     unsigned block_size = 512;  ///< logical block size in bytes: 512 or 4096
     std::filesystem::path nbd =
         {};  ///< UNIX socket of an NBD server to use instead of the backing; may be empty
@@ -64,18 +65,20 @@ struct GuestSpec {
     unsigned cpus = 1;
     Accelerator accelerator = Accelerator::tcg;
     Iommu iommu = Iommu::none;
-    std::vector<Disk> disks;        ///< the n-th is disk<n>, at PCI 00:(0x10 + n).0
-    std::vector<Network> networks;  ///< the n-th is net<n>, at PCI 00:(0x0c + n).0
+    /// The n-th is disk<n>, at PCI 00:(0x10 + n).0, and where it is removable the only one behind a port
+    /// there.
+    std::vector<Disk> disks;
+    std::vector<Network> networks;  ///< the n-th is net<n>, at PCI 00:(0x0c + n).0, or behind a port there
 };
 
 inline constexpr unsigned first_disk_slot = 0x10;
 inline constexpr std::size_t max_disks = 14;  ///< slots 0x10 to 0x1d
 inline constexpr unsigned iommu_slot = 0x1e;  ///< of a virtio-iommu; 0x1f is the chipset's
 
-/// Segment, bus, device and function as one number (abi/paravane/marker.h, DEVICES), for the n-th disk.
-constexpr std::uint32_t disk_bdf(std::size_t index) {
-    return (first_disk_slot + static_cast<std::uint32_t>(index)) << 3U;
-}
+/// Segment, bus, device and function as one number (abi/paravane/marker.h, DEVICES), for the n-th disk or
+/// network interface of the guest. Firmware numbers the buses behind ports in the order of the ports' slots.
+std::uint32_t disk_bdf(const GuestSpec& guest, std::size_t index);
+std::uint32_t network_bdf(const GuestSpec& guest, std::size_t index);
 
 /// Everything about the specification that this machine can refuse before a process is started: kernel and
 /// initrd readable, kernel bootable (kernel_file.hpp), disks there, readable, writable unless read-only, not

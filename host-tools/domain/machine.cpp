@@ -205,6 +205,15 @@ Result<> Machine::set_link(const std::string& card, bool up) {
     return state_->monitor->set_link(card, up, 5s);
 }
 
+Result<> Machine::unplug(const std::string& device) {
+    return state_->monitor->unplug(device, 5s);
+}
+
+Result<> Machine::pull(const std::string& device) {
+    // It waits for what the host's disk still does.
+    return state_->monitor->pull(device, 60s);
+}
+
 EndReport Machine::end(const Ladder& ladder) {
     State& state = *state_;
     if (state.finished) {

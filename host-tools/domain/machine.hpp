@@ -83,6 +83,8 @@ class Machine {
 
     /// See Monitor. While the guest runs; any thread.
     Result<> set_link(const std::string& card, bool up);
+    Result<> unplug(const std::string& device);
+    Result<> pull(const std::string& device);
 
     /// Ends the guest if it still runs. When it returns, QEMU is gone, except when even SIGKILL did not help
     /// (a process stuck in the kernel). Idempotent.

@@ -180,6 +180,28 @@ Result<> Monitor::set_link(const std::string& card, bool up, std::chrono::millis
     return {};
 }
 
+Result<> Monitor::unplug(const std::string& device, std::chrono::milliseconds limit) {
+    PV_TRY(state_->execute({{"execute", "device_del"}, {"arguments", {{"id", device}}}},
+                           std::chrono::steady_clock::now() + limit));
+    return {};
+}
+
+Result<> Monitor::pull(const std::string& device, std::chrono::milliseconds limit) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    // Processors that run could use registers that are being freed: QEMU does not reckon with this.
+    PV_TRY(state_->execute({{"execute", "stop"}}, deadline));
+    const Result<json> pulled = state_->execute(
+        {{"execute", "qom-set"},
+         {"arguments",
+          {{"path", "/machine/peripheral/" + device}, {"property", "realized"}, {"value", false}}}},
+        deadline);
+    PV_TRY(state_->execute({{"execute", "cont"}}, deadline));
+    if (!pulled) {
+        return std::unexpected(pulled.error());
+    }
+    return {};
+}
+
 MonitorFacts Monitor::facts() const {
     const std::lock_guard guard(state_->lock);
     return state_->facts;

@@ -45,6 +45,17 @@ class Monitor {
     /// unavailable (QEMU refused: no such card).
     Result<> set_link(const std::string& card, bool up, std::chrono::milliseconds limit);
 
+    /// Asks the guest to let go of a device, by its slot's attention button (`device_del`); QEMU takes it
+    /// away when the guest powers the slot off. Errors: incomplete, unavailable (QEMU refused: no such
+    /// device, not in a slot, or the guest is at it already).
+    Result<> unplug(const std::string& device, std::chrono::milliseconds limit);
+
+    /// Takes a device away from the guest that uses it. QEMU has no command for it: the device is unrealised
+    /// (`qom-set`, its property `realized`), upon which its registers are gone; the slot tells the guest
+    /// nothing. The guest stands still meanwhile, until its disks are through with what they have under way.
+    /// Errors: as unplug.
+    Result<> pull(const std::string& device, std::chrono::milliseconds limit);
+
     /// What was heard so far; complete once QEMU has gone and closed() is true.
     [[nodiscard]] MonitorFacts facts() const;
     /// Waits until QEMU has closed its end; false after `limit`.

@@ -117,8 +117,8 @@ NetworkArguments network_arguments(const Network& network, std::size_t index, bo
                 {"id", id},
                 {"netdev", id + "-link"},
                 {"mac", mac_address(network, index)},
-                {"bus", "pcie.0"},
-                {"addr", fmt::format("{:x}", first_network_slot + index)},
+                {"bus", network.removable ? id + "-port" : "pcie.0"},
+                {"addr", fmt::format("{:x}", network.removable ? 0 : first_network_slot + index)},
                 {"disable-legacy", "on"},
                 // No firmware of its own: nothing is to be started from the network.
                 {"romfile", ""}};

@@ -32,6 +32,7 @@ struct Network {
     NetworkKind kind = NetworkKind::user;
     std::filesystem::path socket = {};       ///< of listen and connect
     std::vector<PortForward> forwards = {};  ///< of user
+    bool removable = false;                  ///< in a slot it can be taken out of, behind a port of its own
 };
 
 /// Understands `user`, `user,hostfwd=tcp:HOSTPORT:GUESTPORT` (repeatable; udp as well), `listen:PATH` and
@@ -40,11 +41,6 @@ Result<Network> parse_network(std::string_view text);
 
 inline constexpr unsigned first_network_slot = 0x0c;
 inline constexpr std::size_t max_networks = 4;  ///< slots 0x0c to 0x0f
-
-/// Segment, bus, device and function as one number, for the n-th interface, net<n>.
-constexpr std::uint32_t network_bdf(std::size_t index) {
-    return (first_network_slot + static_cast<std::uint32_t>(index)) << 3U;
-}
 
 /// QEMU's JSON for -netdev and for -device. `behind_iommu`: the device uses the platform's addresses.
 struct NetworkArguments {

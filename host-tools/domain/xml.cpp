@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 #include <sstream>
@@ -63,19 +64,45 @@ json storage_node(const Disk& disk, const std::string& node) {
             {"discard", "unmap"}};
 }
 
-void add_nvme(Arguments& arguments, const Disk& disk, std::size_t index) {
-    const std::string id = fmt::format("disk{}", index);
-    arguments.add_pair("-blockdev", storage_node(disk, id + "-storage"));
-    arguments.add_pair("-blockdev",
-                       json{{"driver", "raw"}, {"node-name", id + "-format"}, {"file", id + "-storage"}});
-    arguments.add_pair("-device", json{{"driver", "nvme"},
+// A port with a slot, for a device to be taken out of; its bus is called as it is.
+void add_port(Arguments& arguments, const std::string& device, std::size_t slot) {
+    const std::string id = device + "-port";
+    arguments.add_pair("-device", json{{"driver", "pcie-root-port"},
                                        {"id", id},
-                                       {"serial", id},
-                                       {"drive", id + "-format"},
                                        {"bus", "pcie.0"},
-                                       {"addr", fmt::format("{:x}", first_disk_slot + index)},
-                                       {"logical_block_size", disk.block_size},
-                                       {"physical_block_size", disk.block_size}});
+                                       {"addr", fmt::format("{:x}", slot)},
+                                       {"chassis", slot},
+                                       {"slot", slot}});
+}
+
+// NVMe disks, and those that libvirt is not to look after.
+void add_disk(Arguments& arguments, const Disk& disk, std::size_t index, Iommu iommu) {
+    const std::string id = fmt::format("disk{}", index);
+    const bool nvme = disk.kind == DiskKind::nvme;
+    json storage = storage_node(disk, id + "-storage");
+    json format = {{"driver", "raw"}, {"node-name", id + "-format"}, {"file", id + "-storage"}};
+    if (disk.read_only) {
+        storage["read-only"] = format["read-only"] = true;
+    }
+    arguments.add_pair("-blockdev", storage);
+    arguments.add_pair("-blockdev", format);
+    if (disk.removable) {
+        add_port(arguments, id, first_disk_slot + index);
+    }
+    json device{{"driver", nvme ? "nvme" : "virtio-blk-pci-non-transitional"},
+                {"id", id},
+                {"serial", id},
+                {"drive", id + "-format"},
+                {"bus", disk.removable ? id + "-port" : "pcie.0"},
+                {"addr", fmt::format("{:x}", disk.removable ? 0 : first_disk_slot + index)},
+                {"logical_block_size", disk.block_size},
+                {"physical_block_size", disk.block_size}};
+    if (!nvme) {
+        device["werror"] = device["rerror"] = "report";
+        device["packed"] = disk.packed;
+        device["iommu_platform"] = iommu != Iommu::none;
+    }
+    arguments.add_pair("-device", device);
 }
 
 void add_pci_address(xml_node device, unsigned slot) {
@@ -85,6 +112,10 @@ void add_pci_address(xml_node device, unsigned slot) {
     set(address, "bus", "0x00");
     set(address, "slot", fmt::format("{:#04x}", slot));
     set(address, "function", "0x0");
+}
+
+bool of_arguments(const Disk& disk) {
+    return disk.kind == DiskKind::nvme || disk.removable;
 }
 
 // The NVMe controllers need nothing: whatever sits on the bus is behind the unit.
@@ -295,7 +326,7 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
         add_text(devices, "emulator", absolute_text(wiring.emulator));
     }
     for (std::size_t i = 0; i < guest.disks.size(); ++i) {
-        if (guest.disks[i].kind == DiskKind::virtio_blk) {
+        if (!of_arguments(guest.disks[i])) {
             add_virtio_blk(devices, guest.disks[i], i, guest.iommu);
         }
     }
@@ -310,14 +341,22 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
     add_security(domain, wiring);
     Arguments arguments(domain);
     add_watching(arguments, wiring);
+    if (std::ranges::any_of(guest.disks, &Disk::removable) ||
+        std::ranges::any_of(guest.networks, &Network::removable)) {
+        // Slots are the guest's to serve by the ports' own registers, as on real machines, and not ACPI's.
+        arguments.add_pair("-global", std::string("ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"));
+    }
     for (std::size_t i = 0; i < guest.disks.size(); ++i) {
-        if (guest.disks[i].kind == DiskKind::nvme) {
-            add_nvme(arguments, guest.disks[i], i);
+        if (of_arguments(guest.disks[i])) {
+            add_disk(arguments, guest.disks[i], i, guest.iommu);
         }
     }
     for (std::size_t i = 0; i < guest.networks.size(); ++i) {
         const NetworkArguments network = network_arguments(guest.networks[i], i, guest.iommu != Iommu::none);
         arguments.add_pair("-netdev", network.netdev);
+        if (guest.networks[i].removable) {
+            add_port(arguments, fmt::format("net{}", i), first_network_slot + i);
+        }
         arguments.add_pair("-device", network.device);
     }
     std::ostringstream text;

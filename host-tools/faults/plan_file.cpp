@@ -199,10 +199,12 @@ Result<> add_step(Table table, Plan& plan) {
         Step::Action action;
     };
 
-    static constexpr std::array words = {Word{"disconnect", Step::Action::disconnect},
-                                         Word{"link-down", Step::Action::link_down},
-                                         Word{"link-up", Step::Action::link_up}};
-    constexpr std::string_view hint = "do = \"disconnect disk0\", \"link-down net0\" or \"link-up net0\"";
+    static constexpr std::array words = {
+        Word{"disconnect", Step::Action::disconnect}, Word{"link-down", Step::Action::link_down},
+        Word{"link-up", Step::Action::link_up}, Word{"unplug", Step::Action::unplug},
+        Word{"pull", Step::Action::pull}};
+    constexpr std::string_view hint =
+        "do = \"disconnect disk0\", \"unplug disk0\", \"pull net0\", \"link-down net0\" or \"link-up net0\"";
     const auto text = PV_TRY(table.get<std::string>("do", hint));
     if (!text) {
         return table.wrong("a step without 'do'", hint);

@@ -29,6 +29,8 @@ struct Step {
         disconnect,  ///< the connection to a disk's server is cut: all its requests fail from then on
         link_down,   ///< a network card loses its link
         link_up,
+        unplug,  ///< the guest is asked to let go of a device, which then leaves its slot
+        pull,    ///< a device leaves its slot, whatever the guest does with it
     };
 
     Action action = Action::arm;

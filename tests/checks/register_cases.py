@@ -23,6 +23,28 @@ def _(about="a byte of CSTS, half of AQA, both of VS and INTMS at once, a doorbe
     return run(about, body)
 
 
+def access_after_a_pull(log, disk, wrong):
+    log.line(f"paravane_lifecycle state 'step' detail 'pull {disk}, after marker_command_complete number 60'")
+    log.sleep(0.01)
+    if wrong:
+        log.expect("mmio-unmapped", None, NVME_BAR + 0x1c, 4)
+    log.lines.append(f"Invalid read at addr 0x{NVME_BAR + 0x1c:X}, size 4, region '(null)', reason: rejected")
+
+
+@case("mmio-unmapped", "breaks-another-was-pulled")
+def _(about="a disk refuses an access after the other one was pulled out"):
+    def body(log):
+        access_after_a_pull(log, "disk1", wrong=True)
+    return run(about, body)
+
+
+@case("mmio-unmapped", "clean-pulled")
+def _(about="a fault plan pulls a disk out, and its driver looks where its registers were"):
+    def body(log):
+        access_after_a_pull(log, "disk0", wrong=False)
+    return run(about, body)
+
+
 @case("mmio-width", "breaks-virtio")
 def _(about="device_status with its neighbour, half of a feature word, a ring address of 16 bits, a notification of a byte"):
     def body(log):

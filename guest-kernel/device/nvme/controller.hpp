@@ -41,6 +41,12 @@ class Controller final : public block::Controller, private Identity {
 
     void shut_down(Deadline deadline) override;
 
+    void look() override { recovery_->look(); }
+
+    void leave(Duration patience) override { recovery_->leave(patience); }
+
+    [[nodiscard]] bool dead() const override { return recovery_ != nullptr && recovery_->dead(); }
+
   private:
     Controller(pci::Function function, unsigned number, const Patience& patience, bool doorbells_in_memory);
 

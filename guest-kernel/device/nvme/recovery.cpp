@@ -19,6 +19,7 @@ constexpr unsigned useless_queues = 2;
 /// And resets on top of that, before it is given up.
 constexpr unsigned useless_resets = 3;
 constexpr unsigned reset_attempts = 2;
+constexpr std::string_view gone_words = "its registers do not answer: it was removed";
 /// Aborts of one queue before the others are looked at.
 constexpr unsigned aborts_at_once = 8;
 
@@ -46,6 +47,29 @@ Recovery::~Recovery() {
 void Recovery::look() {
     asked_.store(true, std::memory_order_release);
     work_.wake_one();
+}
+
+void Recovery::leave(Duration patience) {
+    leaves_.store(std::max<std::uint64_t>(patience.to_nanoseconds(), 1), std::memory_order_release);
+    look();
+}
+
+void Recovery::depart() {
+    const Duration patience = Duration::nanoseconds(leaves_.load(std::memory_order_acquire));
+    begin(marker::Reason::gone);
+    mark(marker::RecoveryStep::wait, patience);
+    const Deadline deadline = Deadline::after(patience);
+    bool settled = true;
+    for (std::size_t i = 0; i < service_.queue_count(); ++i) {
+        service_.queue(i).suspend();
+    }
+    for (std::size_t i = 0; i < service_.queue_count(); ++i) {
+        settled = service_.queue(i).settle(deadline).has_value() && settled;
+    }
+    if (settled) {
+        service_.notify_shutdown();
+    }
+    give_up(marker::Reason::gone, "it leaves its slot");
 }
 
 void Recovery::stop() {
@@ -125,7 +149,11 @@ void Recovery::climb() {
     const std::uint32_t status = service_.status();
     if (status == Status::gone) {
         begin(marker::Reason::gone);
-        give_up(marker::Reason::gone, "its registers read as all ones: it was removed");
+        give_up(marker::Reason::gone, gone_words);
+        return;
+    }
+    if (leaves_.load(std::memory_order_acquire) != 0) {
+        depart();
         return;
     }
     if ((status & Status::fatal) != 0 || (status & Status::ready) == 0) {
@@ -253,7 +281,7 @@ void Recovery::reset(marker::Reason reason) {
             return;
         }
         if (service_.status() == Status::gone) {
-            give_up(marker::Reason::gone, "its registers read as all ones: it was removed");
+            give_up(marker::Reason::gone, gone_words);
             return;
         }
     }
@@ -286,8 +314,10 @@ void Recovery::give_up(marker::Reason reason, std::string_view why) {
     service_.close(why);
     // A controller that is gone reaches no memory; one that did not stop may, whatever its configuration
     // says, until its requests are through: what it was given stays in quarantine.
-    const bool quiet = reason == marker::Reason::gone || service_.confined() ||
-                       service_.disable(marker::ResetReason::recovery);
+    const bool gone = service_.status() == Status::gone;
+    const bool obeys = !gone && reason == marker::Reason::gone;  // it leaves: nothing is wrong with it
+    const bool quiet = gone || (obeys && service_.disable(marker::ResetReason::recovery)) ||
+                       service_.confined() || (!obeys && service_.disable(marker::ResetReason::recovery));
     service_.cut_off();
     if (quiet) {
         service_.empty_queues(Error::device_failed);

@@ -51,6 +51,11 @@ class Recovery {
     /// Something is overdue, or slow: look. Any thread; never sleeps.
     void look();
 
+    /// The controller is to leave its slot: nothing more is submitted, what is outstanding has until
+    /// `patience` to end, then it writes its cache back and is given up. Any thread; never sleeps. dead()
+    /// says when.
+    void leave(Duration patience);
+
     /// Ends the thread: the controller is the caller's alone then. It finishes the step it is at.
     void stop();
 
@@ -82,6 +87,7 @@ class Recovery {
     [[nodiscard]] bool make_again(std::size_t index);
     void reset(marker::Reason reason);
     [[nodiscard]] Result<> try_reset();
+    void depart();
     void give_up(marker::Reason reason, std::string_view why);
     [[nodiscard]] std::uint64_t succeeded();
 
@@ -95,6 +101,7 @@ class Recovery {
     std::atomic<bool> dead_{false};
     std::atomic<bool> asked_{false};
     std::atomic<bool> stopping_{false};
+    std::atomic<std::uint64_t> leaves_{0};  ///< how long it has for that, in nanoseconds; 0: it stays
     task::WaitQueue work_;
     task::Thread thread_;
 };

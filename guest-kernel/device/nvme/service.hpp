@@ -97,7 +97,8 @@ class Service {
     /// Reads one identify structure (4096 bytes) into pages that the next call uses again.
     [[nodiscard]] Result<const dma::Pages*> identify(IdentifyStructure structure, std::uint32_t name_space);
 
-    [[nodiscard]] std::uint32_t status() const { return registers_.read(Registers::status); }
+    /// CSTS; Status::gone when the function is not there any more.
+    [[nodiscard]] std::uint32_t status() const;
 
     [[nodiscard]] Queue& admin_queue() { return *admin_; }
 

@@ -15,13 +15,22 @@ constexpr std::uint32_t bar_mask = 7;
 
 }  // namespace
 
-Device::Device(Function function, std::string_view name) : function_{function}, name_{name} {
-    command(Registers::command_memory | Registers::command_no_intx, Registers::command_bus_master);
+Device::Device(Function function, std::string_view name, bool masters)
+    : function_{function}, name_{name}, masters_{masters} {
+    const std::uint16_t master = Registers::command_bus_master;
+    const std::uint16_t on = Registers::command_memory | Registers::command_no_intx;
+    command(static_cast<std::uint16_t>(masters ? on | master : on), masters ? 0 : master);
 }
 
 Device::~Device() {
     disable_msix();
-    set_bus_mastering(false);
+    if (!masters_) {
+        set_bus_mastering(false);
+    }
+}
+
+bool Device::present() const {
+    return function_.read(Registers::vendor) != Registers::no_device;
 }
 
 void Device::command(std::uint16_t set, std::uint16_t clear) const {
@@ -92,7 +101,7 @@ Result<> Device::set_vector(std::size_t index, const interrupt::Message& message
 }
 
 void Device::mask_vector(std::size_t index) {
-    if (index < vectors_) {
+    if (index < vectors_ && present()) {
         const auto control = MsixRegisters::vector_control.at(index);
         table_.write(control, table_.read(control) | MsixRegisters::vector_masked);
         // A read back: the write reached the device before whoever owns the vector lets go of it.

@@ -27,7 +27,10 @@ struct BarWindow {
 class Device {
   public:
     /// `name` outlives it.
-    explicit Device(Function function, std::string_view name);
+    explicit Device(Function function, std::string_view name) : Device{function, name, false} {}
+
+    /// The same of a bridge (`masters`): what lies behind it masters the bus through it, so it stays able to.
+    Device(Function function, std::string_view name, bool masters);
     Device(const Device&) = delete;
     Device& operator=(const Device&) = delete;
     ~Device();
@@ -39,6 +42,9 @@ class Device {
     /// Maps memory BAR `index`, once: later calls answer the same. Threads only. Errors: as probe_bar and
     /// map_device.
     [[nodiscard]] Result<BarWindow> map_bar(unsigned index);
+
+    /// Whether the function answers: an empty slot, or one without power, reads as all ones. Any context.
+    [[nodiscard]] bool present() const;
 
     void set_bus_mastering(bool on) const;
 
@@ -66,6 +72,7 @@ class Device {
     mmio::Window table_;
     std::size_t vectors_ = 0;
     std::uint8_t msix_ = 0;  ///< offset of the capability
+    bool masters_ = false;
 };
 
 }  // namespace pv::pci

@@ -48,6 +48,41 @@ struct Registers {
 /// Capability ids (PCI Code and ID Assignment Specification).
 enum class CapabilityId : std::uint8_t { vendor = 0x09, express = 0x10, msix = 0x11 };
 
+/// PCI Express capability of a port with a slot (PCI Express 5.0, 7.5.3), by offset from the capability.
+struct SlotRegisters {
+    static constexpr std::size_t flags = 0x02;         // 16 bits
+    static constexpr std::size_t capabilities = 0x14;  // 32 bits
+    static constexpr std::size_t control = 0x18;       // 16 bits
+    static constexpr std::size_t status = 0x1a;        // 16 bits
+
+    static constexpr std::uint16_t flags_slot = 1U << 8;  // a slot is implemented
+    static constexpr unsigned flags_message_shift = 9;    // which MSI-X entry says events
+    static constexpr std::uint16_t flags_message_mask = 0x1f;
+
+    static constexpr std::uint32_t has_power_controller = 1U << 1;
+    static constexpr std::uint32_t hot_plug_capable = 1U << 6;
+    static constexpr std::uint32_t no_command_completed = 1U << 18;
+    static constexpr unsigned number_shift = 19;
+
+    static constexpr std::uint16_t say_attention = 1U << 0;
+    static constexpr std::uint16_t say_presence = 1U << 3;
+    static constexpr std::uint16_t interrupts = 1U << 5;
+    static constexpr std::uint16_t power_indicator = 3U << 8;
+    static constexpr std::uint16_t power_indicator_on = 1U << 8;
+    static constexpr std::uint16_t power_indicator_blinks = 2U << 8;
+    static constexpr std::uint16_t power_indicator_off = 3U << 8;
+    static constexpr std::uint16_t power_off = 1U << 10;
+    static constexpr std::uint16_t say_link = 1U << 12;
+
+    static constexpr std::uint16_t attention = 1U << 0;  // the button was pressed
+    static constexpr std::uint16_t presence_changed = 1U << 3;
+    static constexpr std::uint16_t command_completed = 1U << 4;
+    static constexpr std::uint16_t occupied = 1U << 6;
+    static constexpr std::uint16_t link_changed = 1U << 8;
+    /// What stays until a 1 is written to it: button, power fault, latch, presence, command, link.
+    static constexpr std::uint16_t events = 0x11f;
+};
+
 /// MSI-X capability (PCI Express 5.0, 7.7.2), by offset from the capability, and its table's entries.
 struct MsixRegisters {
     static constexpr std::size_t control = 2;  // 16 bits

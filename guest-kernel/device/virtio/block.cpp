@@ -189,8 +189,7 @@ Result<> Block::reset(marker::ResetReason reason) {
     const Result<> quiet = transport_->reset(Deadline::after(patience_.reset));
     if (!quiet) {
         log::error("{}: {}", name(),
-                   quiet.error() == Error::timed_out ? "its reset is not done in time"
-                                                     : "its registers read as all ones: it is gone");
+                   quiet.error() == Error::timed_out ? "its reset is not done in time" : "it is gone");
     }
     return quiet;
 }

@@ -68,6 +68,12 @@ class Block final : public block::Controller, public block::Device, private Reco
 
     void shut_down(Deadline deadline) override;
 
+    void look() override { recovery_->look(); }
+
+    void leave(Duration patience) override { recovery_->leave(patience); }
+
+    [[nodiscard]] bool dead() const override { return recovery_ != nullptr && recovery_->dead(); }
+
     [[nodiscard]] const block::Geometry& geometry() const override { return geometry_; }
 
     [[nodiscard]] block::CommandCounts counts() override;
@@ -93,9 +99,9 @@ class Block final : public block::Controller, public block::Device, private Reco
     // Requests.
     [[nodiscard]] Result<block::Ticket> start(const block::Work& work) override;
     [[nodiscard]] Result<> finish(block::Ticket ticket) override;
-    [[nodiscard]] bool settle(Deadline deadline);
-
     // Recovery.
+    [[nodiscard]] bool settle(Deadline deadline) override;
+
     [[nodiscard]] const Patience& patience() const override { return patience_; }
 
     [[nodiscard]] Health health() const override { return transport_->health(); }

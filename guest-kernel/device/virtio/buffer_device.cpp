@@ -185,17 +185,24 @@ void BufferDevice::cut_off() {
     pci_.set_bus_mastering(false);
 }
 
+bool BufferDevice::settle(Deadline deadline) {
+    bool settled = true;
+    for (auto& queue : queues_) {
+        if (!queue->settle(deadline)) {
+            log::error("{}: {} requests are still owed on queue {}", name(), queue->owed(),
+                       queue->identity().number);
+            settled = false;
+        }
+    }
+    return settled;
+}
+
 void BufferDevice::shut_down(Deadline deadline) {
     if (!taken_) {
         return;
     }
     taken_ = false;
-    for (auto& queue : queues_) {
-        if (!queue->settle(deadline)) {
-            log::error("{}: {} requests are still owed on queue {}", name(), queue->owed(),
-                       queue->identity().number);
-        }
-    }
+    (void)settle(deadline);
     listener_.store(nullptr, std::memory_order_release);
     for (auto& queue : queues_) {
         queue->on_trouble(nullptr, nullptr);

@@ -72,6 +72,7 @@ class BufferDevice : private Recoverable {
     void resume() override;
     [[nodiscard]] Result<> reset(marker::ResetReason reason) override;
     void empty(Error error) override;
+    [[nodiscard]] bool settle(Deadline deadline) override;
     [[nodiscard]] Result<> bring_back() override;
     void close(std::string_view why) override;
     [[nodiscard]] bool confined() const override;

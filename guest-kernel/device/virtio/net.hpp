@@ -52,6 +52,13 @@ class Net final : public net::Device {
     std::size_t receive(std::size_t budget, FunctionRef<void(const net::Frame&)> take) override;
     bool arm() override;
     void tick() override;
+
+    void look() override { on_configuration(this); }
+
+    void leave(Duration patience) override;
+
+    [[nodiscard]] bool dead() const override { return dead_.load(std::memory_order_acquire); }
+
     [[nodiscard]] net::Counters counters() const override;
     void print_status() override;
     void shut_down(Deadline deadline) override;
@@ -84,6 +91,7 @@ class Net final : public net::Device {
     void look_for_stalls();
     void recover(marker::Reason why);
     void give_up(marker::Reason why);
+    [[nodiscard]] bool depart();
 
     static void on_queue(void* self);
     static void on_configuration(void* self);
@@ -111,7 +119,9 @@ class Net final : public net::Device {
     std::uint64_t recovery_id_ = 0;
     std::uint64_t lies_ = 0;
     bool link_ = false;
-    bool dead_ = false;
+    std::atomic<bool> dead_{false};
+    std::atomic<std::uint64_t> leaves_by_{
+        0};  ///< when it is to have left its slot at the latest; 0: it stays
     bool taken_ = false;
     bool vectors_ = false;
 };

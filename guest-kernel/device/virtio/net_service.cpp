@@ -91,8 +91,36 @@ void Net::tick() {
     for (Pair& pair : pairs_) {
         (void)pair.transmit->reclaim();
     }
+    if (!dead_ && leaves_by_.load(std::memory_order_acquire) != 0 && depart()) {
+        return;
+    }
     look_for_lies();
     look_for_stalls();
+}
+
+void Net::leave(Duration patience) {
+    leaves_by_.store((now() + patience).since_boot().to_nanoseconds(), std::memory_order_release);
+    look();
+}
+
+// False when it waits for frames still.
+bool Net::depart() {
+    link_ = false;  // the stack sends no more
+    const bool late = now().since_boot().to_nanoseconds() >= leaves_by_.load(std::memory_order_acquire);
+    if (!late && std::ranges::any_of(pairs_, [](Pair& pair) { return pair.transmit->outstanding() != 0; })) {
+        return false;
+    }
+    const std::uint64_t id = static_cast<std::uint64_t>(marker_device()) << 32 | ++recovery_id_;
+    marker::recovery_begin(marker_device(), id, marker::Reason::gone);
+    marker::recovery_step(marker_device(), id, marker::RecoveryStep::dead, reset_time, 0);
+    log::warning("{}: it leaves its slot", name());
+    const Result<> quiet = reset(marker::ResetReason::recovery);
+    give_up(marker::Reason::gone);
+    if (quiet) {
+        release_queues();
+    }
+    marker::recovery_end(marker_device(), id, false);
+    return true;
 }
 
 // False when there was something wrong, and a recovery.
@@ -161,8 +189,9 @@ void Net::recover(marker::Reason why) {
     const std::uint64_t id = static_cast<std::uint64_t>(marker_device()) << 32 | ++recovery_id_;
     marker::recovery_begin(marker_device(), id, why);
     if (why == marker::Reason::gone) {
-        log::error("{}: its registers read as all ones: it was removed", name());
+        log::error("{}: its registers do not answer: it was removed", name());
         give_up(why);
+        release_queues();  // what is gone reaches no memory
         marker::recovery_end(marker_device(), id, false);
         return;
     }

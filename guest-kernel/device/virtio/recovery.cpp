@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "device/virtio/recovery.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "base/log.hpp"
@@ -13,6 +14,7 @@ namespace {
 /// Resets without one success in between, before the device is given up.
 constexpr unsigned useless_resets = 4;
 constexpr unsigned reset_attempts = 2;
+constexpr std::string_view gone_words = "its registers do not answer: it was removed";
 
 }  // namespace
 
@@ -39,6 +41,20 @@ void Recovery::look() {
 void Recovery::configuration_interrupt() {
     configuration_.store(true, std::memory_order_release);
     look();
+}
+
+void Recovery::leave(Duration patience) {
+    leaves_.store(std::max<std::uint64_t>(patience.to_nanoseconds(), 1), std::memory_order_release);
+    look();
+}
+
+void Recovery::depart() {
+    const Duration patience = Duration::nanoseconds(leaves_.load(std::memory_order_acquire));
+    begin(marker::Reason::gone);
+    mark(marker::RecoveryStep::wait, patience);
+    device_.suspend();
+    (void)device_.settle(Deadline::after(patience));  // what does not end, the reset ends
+    give_up(marker::Reason::gone, "it leaves its slot");
 }
 
 void Recovery::stop() {
@@ -102,10 +118,15 @@ void Recovery::mark(marker::RecoveryStep step, Duration deadline) {
 }
 
 void Recovery::climb() {
-    switch (device_.health()) {
+    const Health health = device_.health();
+    if (health != Health::gone && leaves_.load(std::memory_order_acquire) != 0) {
+        depart();
+        return;
+    }
+    switch (health) {
         case Health::gone:
             begin(marker::Reason::gone);
-            give_up(marker::Reason::gone, "its registers read as all ones: it was removed");
+            give_up(marker::Reason::gone, gone_words);
             return;
         case Health::needs_reset:
             log::error("{}: the device asks for a reset", device_.name());
@@ -161,7 +182,7 @@ void Recovery::reset(marker::Reason reason) {
             return;
         }
         if (device_.health() == Health::gone) {
-            give_up(marker::Reason::gone, "its registers read as all ones: it was removed");
+            give_up(marker::Reason::gone, gone_words);
             return;
         }
     }
@@ -188,8 +209,10 @@ void Recovery::give_up(marker::Reason reason, std::string_view why) {
     device_.close(why);
     // A device that is gone reaches no memory; one that did not obey a reset may, until an IOMMU or nothing
     // stops it: what it was given stays in quarantine then.
-    const bool quiet =
-        reason == marker::Reason::gone || device_.confined() || device_.reset(marker::ResetReason::recovery);
+    const bool gone = device_.health() == Health::gone;
+    const bool obeys = !gone && reason == marker::Reason::gone;  // it leaves: nothing is wrong with it
+    const bool quiet = gone || (obeys && device_.reset(marker::ResetReason::recovery)) ||
+                       device_.confined() || (!obeys && device_.reset(marker::ResetReason::recovery));
     device_.cut_off();
     if (quiet) {
         device_.empty(Error::device_failed);

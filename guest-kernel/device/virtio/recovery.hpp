@@ -46,6 +46,8 @@ class Recoverable {
     virtual void resume() = 0;
     /// Emits device_reset, and resets it: it is done with all memory then. Errors: as Transport::reset.
     [[nodiscard]] virtual Result<> reset(marker::ResetReason reason) = 0;
+    /// Waits until it owes nothing. False at the deadline.
+    [[nodiscard]] virtual bool settle(Deadline deadline) = 0;
     /// After a reset: what it owed ends with `error`; the queues are empty.
     virtual void empty(Error error) = 0;
     /// After `empty`: as at first, in the same memory, with the same features. Takes no memory.
@@ -89,6 +91,10 @@ class Recovery {
     /// The device raised its interrupt for a change of the configuration. Any context.
     void configuration_interrupt();
 
+    /// The device is to leave its slot: nothing more is submitted, what is outstanding has until `patience`
+    /// to end, then it is given up. Any thread; never sleeps. dead() says when.
+    void leave(Duration patience);
+
     /// Ends the thread: the device is the caller's alone then. It finishes the step it is at.
     void stop();
 
@@ -114,6 +120,7 @@ class Recovery {
     void mark(marker::RecoveryStep step, Duration deadline);
     void reset(marker::Reason reason);
     [[nodiscard]] Result<> try_reset();
+    void depart();
     void give_up(marker::Reason reason, std::string_view why);
 
     Recoverable& device_;
@@ -126,6 +133,7 @@ class Recovery {
     std::atomic<bool> asked_{false};
     std::atomic<bool> configuration_{false};
     std::atomic<bool> stopping_{false};
+    std::atomic<std::uint64_t> leaves_{0};  ///< how long it has for that, in nanoseconds; 0: it stays
     task::WaitQueue work_;
     task::Thread thread_;
 };

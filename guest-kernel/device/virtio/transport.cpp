@@ -34,8 +34,8 @@ Result<mmio::Window> structure_window(pci::Device& pci, const pci::Capability& c
 }  // namespace
 
 Result<Transport> Transport::find(pci::Device& pci) {
-    Transport transport;
     const pci::Function& function = pci.function();
+    Transport transport{function};
     pci::CapabilityWalk walk{function};
     while (const auto capability = walk.next()) {
         if (capability->id != pci::CapabilityId::vendor ||
@@ -78,6 +78,9 @@ Result<Transport> Transport::find(pci::Device& pci) {
 }
 
 Result<> Transport::reset(Deadline deadline) const {
+    if (!present()) {
+        return fail(Error::device_failed);
+    }
     common_.write(CommonRegisters::device_status, std::uint8_t{0});
     const std::uint8_t last =
         PV_TRY(mmio::poll(common_, CommonRegisters::device_status, deadline, [](std::uint8_t status) {
@@ -89,7 +92,8 @@ Result<> Transport::reset(Deadline deadline) const {
 
 Health Transport::health() const {
     const std::uint8_t now = status();
-    if (now == DeviceStatus::gone) {
+    // Registers that nobody answers for read as all ones on a bus, as zeros in some machines.
+    if (now == DeviceStatus::gone || (now == 0 && !present())) {
         return Health::gone;
     }
     if ((now & (DeviceStatus::needs_reset | DeviceStatus::failed)) != 0) {

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "device/mmio/window.hpp"
 #include "device/pci/device.hpp"
+#include "device/pci/regs.hpp"
 #include "device/virtio/misbehave.hpp"
 #include "device/virtio/regs.hpp"
 
@@ -36,7 +37,7 @@ enum class Health : std::uint8_t {
     good,
     needs_reset,  ///< DEVICE_NEEDS_RESET (2.1.1)
     stopped,      ///< DRIVER_OK is not set any more: it was reset behind the driver's back
-    gone,         ///< its registers read as all ones
+    gone,         ///< it is not there any more
 };
 
 /// Any device type: a driver brings the features it takes, and says how much configuration it needs. Threads
@@ -56,7 +57,7 @@ class Transport {
 
     [[nodiscard]] std::uint8_t status() const { return common_.read(CommonRegisters::device_status); }
 
-    /// One register read. Any context.
+    /// One register read, two when the device does nothing. Any context.
     [[nodiscard]] Health health() const;
 
     void add_status(std::uint8_t bits) const;
@@ -110,8 +111,13 @@ class Transport {
   private:
     static constexpr int configuration_attempts = 16;
 
-    Transport() = default;
+    explicit Transport(const pci::Function& function) : function_{function} {}
 
+    [[nodiscard]] bool present() const {
+        return function_.read(pci::Registers::vendor) != pci::Registers::no_device;
+    }
+
+    pci::Function function_;
     pci::Bar registers_;
     mmio::Window common_;
     mmio::Window notify_;

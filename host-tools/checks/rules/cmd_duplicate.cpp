@@ -102,6 +102,11 @@ class CmdDuplicate final : public Rule {
             if (earlier->serial == command.serial || !earlier->outstanding() || earlier->ambiguous) {
                 continue;
             }
+            // What a device throws away unread, as QEMU's network cards do without a link, it was never seen
+            // to take: that the driver saw it done is all there is.
+            if (earlier->acknowledged && !earlier->taken) {
+                continue;
+            }
             Draft draft = drafted(at, command.bdf, command.queue, command.id);
             draft.title = fmt::format("{}: {} uses an id that a {} still has, submitted {} before",
                                       world().devices().name(command.bdf), describe(command),

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <string>
+#include <string_view>
 
 #include "checks/findings.hpp"
 #include "checks/model/world.hpp"
@@ -48,6 +51,9 @@ class MmioUnmapped final : public Rule {
             case Kind::viommu_fault:
                 cut_off_ = true;
                 break;
+            case Kind::lifecycle:
+                step(event);
+                break;
             default:
                 break;
         }
@@ -61,6 +67,22 @@ class MmioUnmapped final : public Rule {
     }
 
   private:
+    /// A fault plan takes a device away: no guest can know that before it has looked.
+    void step(const trace::Event& event) {
+        constexpr std::string_view pull = "pull ";
+        const std::string detail = world().devices().text(trace::get<Kind::lifecycle, "detail_text">(event));
+        if (world().devices().text(trace::get<Kind::lifecycle, "state_text">(event)) == "step" &&
+            detail.starts_with(pull)) {
+            pulled_.insert(detail.substr(pull.size(), detail.find(',') - pull.size()));
+        }
+    }
+
+    /// Whether a device that was taken away had registers at `address`.
+    [[nodiscard]] bool was_pulled(std::uint64_t address) const {
+        const Bar* bar = world().devices().find(address);
+        return bar != nullptr && pulled_.contains(world().devices().name(bar->bdf));
+    }
+
     void access(const trace::Event& event) {
         const std::optional<RegisterUse> use = world().devices().register_use(event);
         if (!use || use->region == Region::virtio_legacy) {
@@ -107,6 +129,9 @@ class MmioUnmapped final : public Rule {
         if (nowhere && cut_off_) {
             return;
         }
+        if (nowhere && was_pulled(trace::get<Kind::invalid_access, "address">(event))) {
+            return;
+        }
         accesses_ += known ? 1 : 0;
         // The address counts from the region's start, and nothing says which device's region it is.
         add(event, nullptr, trace::get<Kind::invalid_access, "write">(event) != 0,
@@ -143,7 +168,8 @@ class MmioUnmapped final : public Rule {
     }
 
     std::uint64_t accesses_ = 0;
-    bool cut_off_ = false;  ///< the IOMMU refused something
+    std::set<std::string> pulled_;  ///< names of devices
+    bool cut_off_ = false;          ///< the IOMMU refused something
 };
 
 }  // namespace

@@ -69,6 +69,12 @@ class Link final : public net::Device {
 
     void tick() override {}
 
+    void look() override {}
+
+    void leave(Duration) override {}
+
+    [[nodiscard]] bool dead() const override { return false; }
+
     [[nodiscard]] net::Counters counters() const override { return {}; }
 
     void print_status() override {}

@@ -98,6 +98,39 @@ TEST(DomainXml, puts_every_device_behind_the_iommu_that_was_asked_for) {
     }
 }
 
+TEST(DomainXml, puts_what_is_removable_behind_ports) {
+    GuestSpec spec = guest();
+    spec.networks = {Network{}, Network{.removable = true}};
+    EXPECT_TRUE(domain_xml(spec, wiring()).value().contains("ICH9-LPC")) << "a card is enough";
+    spec.disks[0].removable = spec.disks[2].removable = true;
+    spec.iommu = Iommu::intel;
+    pugi::xml_document document;
+    ASSERT_TRUE(document.load_string(domain_xml(spec, wiring()).value().c_str()));
+    std::string arguments;
+    for (const pugi::xml_node argument : document.child("domain").child("qemu:commandline")) {
+        arguments += std::string(argument.attribute("value").value()) + "\n";
+    }
+    for (
+        const char* text :
+        {R"({"addr":"10","bus":"pcie.0","chassis":16,"driver":"pcie-root-port","id":"disk0-port","slot":16})",
+         R"("id":"disk2-port")", R"("bus":"disk0-port")", R"("bus":"disk2-port")", R"("bus":"net1-port")",
+         R"("driver":"virtio-blk-pci-non-transitional")",
+         "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"}) {
+        EXPECT_NE(arguments.find(text), std::string::npos) << text;
+    }
+    const pugi::xml_node disk = document.child("domain").child("devices").child("disk");
+    EXPECT_TRUE(disk) << "libvirt looks after the one that stays";
+    EXPECT_FALSE(disk.next_sibling("disk"));
+    // Buses are counted in the order of the ports' slots: net1, disk0, disk2.
+    EXPECT_EQ(network_bdf(spec, 0), 0x60U);
+    EXPECT_EQ(network_bdf(spec, 1), 0x100U);
+    EXPECT_EQ(disk_bdf(spec, 0), 0x200U);
+    EXPECT_EQ(disk_bdf(spec, 1), 0x88U);
+    EXPECT_EQ(disk_bdf(spec, 2), 0x300U);
+    spec.disks[0].removable = spec.disks[2].removable = spec.networks[1].removable = false;
+    EXPECT_FALSE(domain_xml(spec, wiring()).value().contains("ICH9-LPC"));
+}
+
 TEST(DomainXml, refuses_what_cannot_be_written) {
     GuestSpec control = guest();
     control.command_line = "a\x01";

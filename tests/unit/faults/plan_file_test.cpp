@@ -100,6 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"[[fault]]\ndo = 'stall disk0 read'\ndelay = '5'", ":3:9:", "no time"},      //
         Mistake{"[[fault]]\ndo = 'stall disk0 read'\ndelay = '5ms 3'", ":3:9:", "no time"},  //
         Mistake{"[[step]]\ndo = 'explode disk0'", ":2:6:", "no step"},                       //
+        Mistake{"[[step]]\ndo = 'unplug'", ":2:6:", "no step"},                              //
         Mistake{"[[step]]\ndo = 'disconnect'", ":2:6:", "no step"},                          //
         Mistake{"[expect]", ":1:1:", "asks for nothing"},                                    //
         Mistake{"[expect]\nverdict = 'good'", ":2:11:", "no verdict"},                       //

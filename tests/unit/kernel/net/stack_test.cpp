@@ -134,6 +134,12 @@ class FakeDevice final : public Device {
 
     void tick() override {}
 
+    void look() override {}
+
+    void leave(Duration) override {}
+
+    [[nodiscard]] bool dead() const override { return false; }
+
     Counters counters() const override { return {}; }
 
     void print_status() override {}
