@@ -35,7 +35,7 @@ class Terminal:
             except OSError:  # the other end is closed
                 data = b""
             if not data:
-                raise AssertionError(f"'{text}' did not appear; there is:\n{self.shown.decode(errors='replace')}")
+                raise AssertionError(f"{text!r} did not appear; there is: {self.shown.decode(errors='replace')!r}")
             self.shown += data
         before, self.shown = self.shown.split(wanted, 1)
         return (before + wanted).decode(errors="replace")

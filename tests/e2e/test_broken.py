@@ -13,15 +13,17 @@ class Broken(EndToEnd):
         self.assert_status(result, FAIL)
         answer = result.json
         self.assertEqual((answer["verdict"], answer["exit_status"]), ("fail", FAIL))
-        self.assertEqual(result.rules("broken"), {rule}, str(result))
-        self.assertEqual({finding["rule"] for finding in answer["findings"]}, {rule}, str(result))
-        self.assertEqual(len(answer["findings"]), 1, str(result))
-        finding = answer["findings"][0]
+        # A poll without end keeps the processor from those whose waits end meanwhile: on a slow host they are late as well.
+        also = {"wait-unbounded"} if rule == "mmio-poll-unbounded" else set()
+        self.assertEqual(result.rules("broken") - also, {rule}, str(result))
+        findings = [finding for finding in answer["findings"] if finding["rule"] not in also]
+        self.assertEqual([finding["rule"] for finding in findings], [rule], str(result))
+        finding = findings[0]
         expected = "disk0" if device == "nvme" else "disk1"
         self.assertEqual(finding["device"], None if rule == "wait-unbounded" else expected, finding)  # a thread's, no device's
         self.assertTrue(finding["events"], finding)
         # What is not broken was judged all the same.
-        self.assertEqual(result.rules("held"), set(RULES) - {rule}, str(result))
+        self.assertEqual(result.rules("held") | also, (set(RULES) - {rule}) | also, str(result))
 
 
 # One method a rule and device, so that each can be run and named by itself: test_broken.py Broken.test_dma_leak_nvme.

@@ -28,7 +28,7 @@ class Completion(EndToEnd):
         self.assertEqual(bound.stdout, "complete -F _paravane paravane\n")
 
     def test_subcommands(self):
-        self.assertEqual(self.complete(""), {"run", "check", "record", "analyze", "query", "report", "domain", "doctor"})
+        self.assertEqual(self.complete(""), {"run", "check", "record", "analyze", "query", "report", "domain", "image", "doctor"})
         self.assertEqual(self.complete("re"), {"record", "report"})
         self.assertEqual(self.complete("domain", ""), {"xml"})
         self.assertEqual(self.complete("--"), {"--help", "--help-all", "--version"})

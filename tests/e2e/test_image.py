@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 import unittest
 
 from harness import DEBIAN, PARAVANE, SOURCE, UNAVAILABLE, USAGE, EndToEnd
@@ -91,6 +92,7 @@ class Build(Images):
             "command = ['/bin/x']\n[files]\n'/bin/x' = { from = 'none' }": "does not exist",
             "command = ['/bin/x'": "r.toml:1",
         }
+        self.assert_status(self.paravane("image", "build", "minimal"), 0)  # the lists are there
         for text, words in cases.items():
             with self.subTest(words):
                 # Without a network the lists stay as they are.
@@ -143,10 +145,16 @@ class Linux(Images):
         # Line editing: the wrong letter is taken back.
         terminal.type("stty sizx\x7fe\n")
         terminal.wait_for("33 101\r\n")
-        terminal.type("echo $TERM; tty; trap 'echo caught' INT; sleep 1000\n")
+        terminal.type("echo $TERM; tty\n")
         terminal.wait_for("xterm\r\n/dev/ttyS0\r\n")
+        terminal.wait_for("# ")
+        terminal.type("sleep 1000\n")
+        terminal.wait_for("sleep 1000")
+        time.sleep(1)  # it is typed; nothing says when it sleeps
         terminal.type("\x03")
-        terminal.wait_for("caught")
+        terminal.wait_for("# ")
+        terminal.type("echo status $?\n")
+        terminal.wait_for("status 130\r\n")
         # Job control: the terminal is the session's.
         terminal.type("sleep 1000 & jobs\n")
         terminal.wait_for("Running")
