@@ -153,7 +153,7 @@ Result<Apt> Apt::open(const fs::path& folder, const Work& work) {
         PV_TRY(make_folder(folder / part));
     }
     // Nothing is installed, as far as apt knows: everything a package depends on is wanted.
-    std::ofstream(folder / "status", std::ios::trunc);
+    const std::ofstream status(folder / "status", std::ios::trunc);
     std::ofstream file(folder / "apt.conf", std::ios::trunc);
     if (folder.string().find_first_of("\"\\\n{}") != std::string::npos) {
         return fail(ExitStatus::usage,
