@@ -9,27 +9,25 @@ usage: run_guest.py --kernel ELF --append TEXT [--status N] [--expect REGEX]... 
 With --plugin the guest is watched by our QEMU plugin, and its log is judged too. Each --disk is a sparse file; {disk0}, {disk1}, ... in QEMU's arguments are their names. {mirror} is the name of a file that --mirror-expect looks at: where a second console writes.
 """
 import argparse
-import ctypes
 import os
+import pathlib
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import qemu  # noqa: E402
+
 FINAL = re.compile(rb"paravane: powering off, status (\d+)")
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def boot(options, folder):
     """Runs the guest to its end; returns its console and whether it ended by itself."""
     console = os.path.join(folder, "console")
-    command = [options.qemu, "-machine", "q35", "-cpu", "max", "-m", options.memory, "-nodefaults", "-display", "none",
-               "-no-reboot", "-kernel", options.kernel, "-append", options.append]
+    command = ["-m", options.memory, "-kernel", options.kernel, "-append", options.append]
     if options.stuck_console:
         # A pipe that is opened and not read: it takes 64 KiB, then nothing.
         for end in ("in", "out"):
@@ -51,23 +49,15 @@ def boot(options, folder):
     arguments = [re.sub(r"\{(disk\d+|mirror)\}", lambda name: disks[name.group(1)], text) for text in options.arguments]
     if options.plugin:
         command += ["-plugin", f"{options.plugin},probe=control", "-d", "plugin", "-D", os.path.join(folder, "log")]
-    process = subprocess.Popen(command + arguments, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
-    try:
-        end = time.monotonic() + options.deadline
-        while options.type and process.poll() is None and time.monotonic() < end:
-            try:
-                os.write(keyboard, options.type.encode() + b"\n")
-            except BlockingIOError:
-                pass  # nobody reads: what is on the way is enough
-            time.sleep(0.4)
-        process.wait(max(end - time.monotonic(), 0))
-        ended = True
-    except subprocess.TimeoutExpired:
-        ended = False
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    process = qemu.start(command + arguments)
+    end = time.monotonic() + options.deadline
+    while options.type and process.poll() is None and time.monotonic() < end:
+        try:
+            os.write(keyboard, options.type.encode() + b"\n")
+        except BlockingIOError:
+            pass  # nobody reads: what is on the way is enough
+        time.sleep(0.4)
+    ended = qemu.ended_within(process, end - time.monotonic())
     if options.type:
         os.close(keyboard)
     if options.stuck_console:
@@ -122,7 +112,6 @@ def judge(options, output, ended):
 
 def main():
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--qemu", default="qemu-system-x86_64")
     parser.add_argument("--kernel", required=True)
     parser.add_argument("--append", default="")
     parser.add_argument("--status", type=int, default=0)

@@ -8,22 +8,19 @@ The driver runs the programs one after the other and tells how each ended; it is
 the kernel's own log are left out.
 """
 import argparse
-import ctypes
 import difflib
 import os
+import pathlib
 import re
-import resource
-import signal
 import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import qemu  # noqa: E402
+
 KERNEL_LINE = re.compile(r"^\[ *\d+\.\d{6}\] |^paravane: ")
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def newc(name, mode, data=b"", number=0):
@@ -44,7 +41,7 @@ def archive(driver, programs):
 
 def on_linux(driver, programs, deadline):
     done = subprocess.run([driver] + programs, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          preexec_fn=die_with_parent, timeout=deadline, check=True)
+                          preexec_fn=qemu.die_with_parent, timeout=deadline, check=True)
     return done.stdout.decode("latin-1").splitlines()
 
 
@@ -54,19 +51,9 @@ def on_paravane(options, smp):
         with open(initrd, "wb") as file:
             file.write(archive(options.driver, options.programs))
         names = " ".join("/tests/" + os.path.basename(p) for p in options.programs)
-        command = ["qemu-system-x86_64", "-machine", "q35", "-cpu", "max", "-m", options.memory, "-nodefaults", "-display",
-                   "none", "-no-reboot", "-smp", str(smp), "-kernel", options.kernel, "-initrd", initrd, "-append",
-                   f"{options.append} -- {names}", "-serial", f"file:{console}"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
-        try:
-            process.wait(options.deadline)
-            ended = True
-        except subprocess.TimeoutExpired:
-            ended = False
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        process = qemu.start(["-m", options.memory, "-smp", str(smp), "-kernel", options.kernel, "-initrd", initrd, "-append",
+                              f"{options.append} -- {names}", "-serial", f"file:{console}"])
+        ended = qemu.ended_within(process, options.deadline)
         with open(console, encoding="latin-1") as file:
             return file.read().replace("\r", "").splitlines(), ended
 
