@@ -55,9 +55,7 @@ void Analysis::see(const trace::Event& event) {
         return;
     }
     world_.see(event);
-    for (const Running& running : running_) {
-        running.rule->on_event(event);
-    }
+    tell(&Rule::on_event, event);
 }
 
 Analysis::Outcome Analysis::finish(bool finished) {
@@ -93,51 +91,35 @@ Analysis::Outcome Analysis::finish(bool finished) {
 }
 
 void Analysis::transfer(const Transfer& transfer) {
-    for (const Running& running : running_) {
-        running.rule->on_transfer(transfer);
-    }
+    tell(&Rule::on_transfer, transfer);
 }
 
 void Analysis::mapped(const Mapping& mapping) {
-    for (const Running& running : running_) {
-        running.rule->on_map(mapping);
-    }
+    tell(&Rule::on_map, mapping);
 }
 
 void Analysis::unmapped(const Mapping& mapping) {
-    for (const Running& running : running_) {
-        running.rule->on_unmap(mapping);
-    }
+    tell(&Rule::on_unmap, mapping);
 }
 
 void Analysis::submitted(const Command& command) {
-    for (const Running& running : running_) {
-        running.rule->on_submit(command);
-    }
+    tell(&Rule::on_submit, command);
 }
 
 void Analysis::taken(const Command& command) {
-    for (const Running& running : running_) {
-        running.rule->on_take(command);
-    }
+    tell(&Rule::on_take, command);
 }
 
 void Analysis::completed(const Command& command) {
-    for (const Running& running : running_) {
-        running.rule->on_complete(command);
-    }
+    tell(&Rule::on_complete, command);
 }
 
 void Analysis::acknowledged(const Command& command) {
-    for (const Running& running : running_) {
-        running.rule->on_acknowledge(command);
-    }
+    tell(&Rule::on_acknowledge, command);
 }
 
 void Analysis::closed(const Command& command) {
-    for (const Running& running : running_) {
-        running.rule->on_close(command);
-    }
+    tell(&Rule::on_close, command);
     if (!sink_.command || (command.waits_for_event && !command.completed)) {
         return;
     }
@@ -164,15 +146,11 @@ void Analysis::closed(const Command& command) {
 }
 
 void Analysis::stray(const StrayCompletion& completion) {
-    for (const Running& running : running_) {
-        running.rule->on_stray(completion);
-    }
+    tell(&Rule::on_stray, completion);
 }
 
 void Analysis::doorbell(const Doorbell& doorbell) {
-    for (const Running& running : running_) {
-        running.rule->on_doorbell(doorbell);
-    }
+    tell(&Rule::on_doorbell, doorbell);
 }
 
 void Analysis::timeline(const Place& at, Bdf bdf, std::string_view what, std::string detail) {

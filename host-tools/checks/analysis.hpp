@@ -62,6 +62,13 @@ class Analysis final : private Signals {
         std::unique_ptr<Rule> rule;
     };
 
+    template <class T>
+    void tell(void (Rule::*what)(const T&), const T& about) {
+        for (const Running& running : running_) {
+            (running.rule.get()->*what)(about);
+        }
+    }
+
     Context context_;
     Limits limits_;
     Sink sink_;

@@ -34,6 +34,15 @@ std::string duration(std::int64_t microseconds) {
     return fmt::format("{:.1f} s", static_cast<double>(microseconds) / 1e6);
 }
 
+std::string duration_of(std::uint64_t nanoseconds) {
+    return duration(static_cast<std::int64_t>(nanoseconds / 1'000));
+}
+
+std::string slack_text(const World& world, std::int64_t host) {
+    return fmt::format("slack: the guest's {}, and {} for the host", duration_of(world.guest().slack()),
+                       duration(host));
+}
+
 std::string where(const World& world, const Place& place) {
     std::string text = fmt::format("{}.{:06} s", place.time / 1'000'000, place.time % 1'000'000);
     if (place.cpu >= 0) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "checks/model/devices.hpp"
@@ -34,24 +35,34 @@ std::ostream& operator<<(std::ostream& out, const Expectation& e) {
     return out << fmt::format("line {}: {} {} {} {}", e.line, e.rule, e.device, e.address, e.length);
 }
 
-std::vector<Expectation> expectations(const std::filesystem::path& path) {
-    std::vector<Expectation> expected;
+/// What stands in a log's comments `# WORD ...` behind the word, each with the number of the next line that
+/// is no comment.
+std::vector<std::pair<std::string, std::size_t>> comments(const std::filesystem::path& path,
+                                                          const std::string& word) {
+    const std::string beginning = "# " + word + " ";
+    std::vector<std::pair<std::string, std::size_t>> found;
+    std::size_t waiting = 0;
     std::ifstream file(path);
     std::string line;
     for (std::size_t number = 1; std::getline(file, line); ++number) {
-        std::istringstream words(line);
-        std::string hash;
-        std::string word;
-        Expectation expectation;
-        if (words >> hash >> word && hash == "#" && word == "expect") {
-            words >> expectation.rule >> expectation.device >> expectation.address >> expectation.length;
-            expectation.line = 0;
-            expected.push_back(expectation);
+        if (line.starts_with(beginning)) {
+            found.emplace_back(line.substr(beginning.size()), 0);
         } else if (!line.starts_with('#')) {
-            for (Expectation& before : expected) {
-                before.line = before.line == 0 ? number : before.line;
+            for (; waiting < found.size(); ++waiting) {
+                found[waiting].second = number;
             }
         }
+    }
+    return found;
+}
+
+std::vector<Expectation> expectations(const std::filesystem::path& path) {
+    std::vector<Expectation> expected;
+    for (const auto& [text, line] : comments(path, "expect")) {
+        std::istringstream words(text);
+        Expectation& expectation = expected.emplace_back();
+        words >> expectation.rule >> expectation.device >> expectation.address >> expectation.length;
+        expectation.line = line;
     }
     return expected;
 }
@@ -71,23 +82,11 @@ std::ostream& operator<<(std::ostream& out, const Told& told) {
 
 std::vector<Told> told_in(const std::filesystem::path& path) {
     std::vector<Told> told;
-    std::vector<Told> waiting;
-    std::ifstream file(path);
-    std::string line;
-    for (std::size_t number = 1; std::getline(file, line); ++number) {
-        std::istringstream words(line);
-        std::string hash;
-        std::string word;
-        Told entry;
-        if (!line.starts_with('#')) {
-            for (Told& before : waiting) {
-                before.line = number;
-                told.push_back(before);
-            }
-            waiting.clear();
-        } else if (words >> hash >> word >> entry.what >> entry.device && word == "timeline") {
-            waiting.push_back(entry);
-        }
+    for (const auto& [text, line] : comments(path, "timeline")) {
+        std::istringstream words(text);
+        Told& entry = told.emplace_back();
+        words >> entry.what >> entry.device;
+        entry.line = line;
     }
     return told;
 }

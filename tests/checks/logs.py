@@ -72,6 +72,11 @@ class Log:
     def hello(self, features=ALL_FEATURES, slack=SECOND // 10):
         self.mark("hello", 0x10000, features, slack, 1)
 
+    def set_cc(self, value, ready):
+        """Writes a controller's CC; CSTS.RDY is then read as `ready`."""
+        self.write(NVME_BAR + 0x14, value)
+        self.read(NVME_BAR + 0x1C, ready)
+
     def start_nvme(self, entries=8, markers=True):
         """A controller with an admin queue (8 entries) and I/O queue 1."""
         if markers:
@@ -80,13 +85,11 @@ class Log:
             self.map(NVME, 0x11000, 0x1000, FROM_DEVICE)
             self.mark("queue_create", NVME, SQ, 0, 8, 0x10000)
             self.mark("queue_create", NVME, CQ, 0, 8, 0x11000)
-        self.write(NVME_BAR + 0x14, 0)
-        self.read(NVME_BAR + 0x1C, 0)
+        self.set_cc(0, 0)
         self.write(NVME_BAR + 0x24, 0x70007)
         self.write(NVME_BAR + 0x28, 0x10000)
         self.write(NVME_BAR + 0x30, 0x11000)
-        self.write(NVME_BAR + 0x14, 0x460001)
-        self.read(NVME_BAR + 0x1C, 1)
+        self.set_cc(0x460001, 1)
         if markers:
             self.map(NVME, 0x12000, 0x1000, TO_DEVICE)
             self.map(NVME, 0x13000, 0x1000, FROM_DEVICE)
@@ -120,8 +123,7 @@ class Log:
     def stop_nvme(self, markers=True):
         if markers:
             self.mark("device_reset", NVME, 2)
-        self.write(NVME_BAR + 0x14, 0x460000)
-        self.read(NVME_BAR + 0x1C, 0)
+        self.set_cc(0x460000, 0)
         if markers:
             self.mark("device_release", NVME)
             for bus in (0x10000, 0x11000, 0x12000, 0x13000):
@@ -196,6 +198,14 @@ class Log:
         for page in pages:
             self.line(f"address_space_map as:{NVME_SPACE:#x} addr {page:#x}:1000 write:{int(operation == READ)} attrs:0x0", 500)
 
+    def fetch_breaking(self, rule, address, length, command, operation, pages, prp2=0, at=None):
+        """As fetch_nvme; the line with `at` in it, or the first access to `address`, breaks `rule`."""
+        before = len(self.lines)
+        self.fetch_nvme(command, operation, pages, prp2)
+        at = at or f"map_addr addr {address & ~0xFFF:#x}"
+        line = next(i for i in range(before, len(self.lines)) if at in self.lines[i])
+        self.lines.insert(line, f"# expect {rule} {NAMES[NVME]} {address:#x} {length}")
+
     def complete_nvme(self, command, status=0, markers=True, entries=8):
         self.line(f"pci_nvme_enqueue_req_completion cid {command} cqid 1 dw0 0x0 dw1 0x0 status {status:#x}", 500)
         self.answer(1, entries)
@@ -209,9 +219,13 @@ class Log:
         self.line(f"virtio_queue_notify vdev {VDEV:#x} n 0 vq {VQ:#x}", 500)
         self.pop_virtio(operation, parts, sectors)
 
-    def pop_virtio(self, operation, parts, sectors=8):
+    def pop_virtio(self, operation, parts, sectors=8, breaks=None):
+        """`breaks`: by the number of a part, what (rule, address, length) the device's access to it breaks."""
         element = 0x5500E000 + 0x100 * self.element
-        for address, length, writes in parts:
+        for number, (address, length, writes) in enumerate(parts):
+            if breaks and number in breaks:
+                rule, *place = breaks[number]
+                self.expect(rule, VIRTIO, *place)
             self.line(f"address_space_map as:{MEMORY_SPACE:#x} addr {address:#x}:{length:x} write:{writes} attrs:0x0", 500)
         writes = sum(part[2] for part in parts)
         self.line(f"virtqueue_pop vq {VQ:#x} elem {element:#x} in_num {writes} out_num {len(parts) - writes}", 500)

@@ -12,11 +12,10 @@ def read_into(log, bus, rule=None, address=None, length=None):
     log.map(NVME, bus, 0x2000, FROM_DEVICE)
     log.submit(NVME, 5, READ)
     log.ring(1)
-    before = len(log.lines)
-    log.fetch_nvme(5, READ, [bus, bus + 0x1000])
     if rule:
-        at = next(i for i in range(before, len(log.lines)) if f"map_addr addr {address & ~0xFFF:#x}" in log.lines[i])
-        log.lines.insert(at, f"# expect {rule} 00:10.0 {address:#x} {length}")
+        log.fetch_breaking(rule, address, length, 5, READ, [bus, bus + 0x1000])
+    else:
+        log.fetch_nvme(5, READ, [bus, bus + 0x1000])
     log.complete_nvme(5)
     log.unmap(NVME, bus)
 

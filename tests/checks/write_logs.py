@@ -5,6 +5,7 @@
 # `# expect RULE DEVICE ADDRESS LENGTH` before a line says that the line breaks the rule there ("-": not said).
 # A log without such lines must stay silent under every rule.
 import pathlib
+import sys
 
 import foreign_cases  # noqa: F401: it adds to CASES
 import protect_cases  # noqa: F401: same
@@ -22,10 +23,7 @@ def _(about="an NVMe read goes to a page that was never mapped"):
     def body(log):
         log.submit(NVME, 5, READ)
         log.ring(1)
-        before = len(log.lines)
-        log.fetch_nvme(5, READ, [0x400000, 0x401000])
-        at = next(i for i in range(before, len(log.lines)) if "map_addr addr 0x400000" in log.lines[i])
-        log.lines.insert(at, "# expect dma-outside-mapping 00:10.0 0x400000 8192")
+        log.fetch_breaking("dma-outside-mapping", 0x400000, 8192, 5, READ, [0x400000, 0x401000])
         log.complete_nvme(5)
     return run(about, body)
 
@@ -38,11 +36,7 @@ def _(about="a virtio-blk write reads 512 bytes beyond the end of its mapping"):
         log.submit(VIRTIO, 5, WRITE)
         log.mark("doorbell", VIRTIO, SPLIT, 0, 9)
         log.element += 1
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x412000:10 write:0 attrs:0x0", 500)
-        log.expect("dma-outside-mapping", VIRTIO, 0x411000, 512)
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x410000:1200 write:0 attrs:0x0", 500)
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x412010:1 write:1 attrs:0x0", 500)
-        log.line(f"virtqueue_pop vq {VQ:#x} elem {0x5500E000 + 0x100 * log.element:#x} in_num 1 out_num 2", 500)
+        log.pop_virtio(None, [(0x412000, 0x10, 0), (0x410000, 0x1200, 0), (0x412010, 0x1, 1)], breaks={1: ("dma-outside-mapping", 0x411000, 512)})
         log.complete_virtio(5)
         log.unmap(VIRTIO, 0x410000)
         log.unmap(VIRTIO, 0x412000)
@@ -56,10 +50,7 @@ def _(about="a virtio-blk read goes to memory that is mapped for the NVMe disk")
         log.map(VIRTIO, 0x422000, 0x11, BOTH)
         log.submit(VIRTIO, 5, READ)
         log.element += 1
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x422000:10 write:0 attrs:0x0", 500)
-        log.expect("dma-outside-mapping", VIRTIO, 0x420000, 4096)
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x420000:1000 write:1 attrs:0x0", 500)
-        log.line(f"virtqueue_pop vq {VQ:#x} elem {0x5500E000 + 0x100 * log.element:#x} in_num 1 out_num 1", 500)
+        log.pop_virtio(None, [(0x422000, 0x10, 0), (0x420000, 0x1000, 1)], breaks={1: ("dma-outside-mapping", 0x420000, 4096)})
         log.complete_virtio(5)
         log.unmap(NVME, 0x420000)
         log.unmap(VIRTIO, 0x422000)
@@ -103,11 +94,7 @@ def _(about="a virtio-blk read goes to a buffer that was unmapped before it bega
         log.unmap(VIRTIO, 0x510000)
         log.submit(VIRTIO, 5, READ)
         log.element += 1
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x512000:10 write:0 attrs:0x0", 500)
-        log.expect("dma-after-unmap", VIRTIO, 0x510000, 4096)
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x510000:1000 write:1 attrs:0x0", 500)
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x512010:1 write:1 attrs:0x0", 500)
-        log.line(f"virtqueue_pop vq {VQ:#x} elem {0x5500E000 + 0x100 * log.element:#x} in_num 2 out_num 1", 500)
+        log.pop_virtio(None, [(0x512000, 0x10, 0), (0x510000, 0x1000, 1), (0x512010, 0x1, 1)], breaks={1: ("dma-after-unmap", 0x510000, 4096)})
         log.complete_virtio(5)
         log.unmap(VIRTIO, 0x512000)
     return run(about, body)
@@ -132,8 +119,7 @@ def _(about="a read times out; its buffer is quarantined, and unmapped after the
         log.unmap(NVME, 0x520000)
         log.tell("reset", NVME)
         log.mark("device_reset", NVME, 1)
-        log.write(NVME_BAR + 0x14, 0x460000)
-        log.read(NVME_BAR + 0x1C, 0)
+        log.set_cc(0x460000, 0)
         log.unmap(NVME, 0x521000)
     return run(about, body)
 
@@ -144,10 +130,7 @@ def _(about="an NVMe read goes to a buffer that is mapped for reading by the dev
         log.map(NVME, 0x600000, 0x1000, TO_DEVICE)
         log.submit(NVME, 5, READ)
         log.ring(1)
-        before = len(log.lines)
-        log.fetch_nvme(5, READ, [0x600000])
-        at = next(i for i in range(before, len(log.lines)) if "map_addr addr 0x600000" in log.lines[i])
-        log.lines.insert(at, "# expect dma-direction 00:10.0 0x600000 4096")
+        log.fetch_breaking("dma-direction", 0x600000, 4096, 5, READ, [0x600000])
         log.complete_nvme(5)
         log.unmap(NVME, 0x600000)
     return run(about, body)
@@ -160,11 +143,7 @@ def _(about="a virtio-blk write reads a buffer that is mapped for writing by the
         log.map(VIRTIO, 0x612000, 0x11, BOTH)
         log.submit(VIRTIO, 5, WRITE)
         log.element += 1
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x612000:10 write:0 attrs:0x0", 500)
-        log.expect("dma-direction", VIRTIO, 0x610000, 4096)
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x610000:1000 write:0 attrs:0x0", 500)
-        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr 0x612010:1 write:1 attrs:0x0", 500)
-        log.line(f"virtqueue_pop vq {VQ:#x} elem {0x5500E000 + 0x100 * log.element:#x} in_num 1 out_num 2", 500)
+        log.pop_virtio(None, [(0x612000, 0x10, 0), (0x610000, 0x1000, 0), (0x612010, 0x1, 1)], breaks={1: ("dma-direction", 0x610000, 4096)})
         log.complete_virtio(5)
         log.unmap(VIRTIO, 0x610000)
         log.unmap(VIRTIO, 0x612000)
@@ -252,10 +231,7 @@ def _(about="an NVMe command's PRP list lies in memory that is not mapped for th
         log.map(NVME, 0x800000, 0x4000, FROM_DEVICE)
         log.submit(NVME, 5, READ)
         log.ring(1)
-        before = len(log.lines)
-        log.fetch_nvme(5, READ, [0x800000 + 0x1000 * i for i in range(4)], prp2=0x820000)
-        at = next(i for i in range(before, len(log.lines)) if "map_prp" in log.lines[i])
-        log.lines.insert(at, "# expect dma-descriptor 00:10.0 0x820000 24")
+        log.fetch_breaking("dma-descriptor", 0x820000, 24, 5, READ, [0x800000 + 0x1000 * i for i in range(4)], prp2=0x820000, at="map_prp")
         log.complete_nvme(5)
         log.unmap(NVME, 0x800000)
     return run(about, body)
@@ -584,11 +560,17 @@ def _(about="a guest with markers that does everything right: every rule holds")
 
 
 def main():
-    for (rule, name), function in CASES.items():
-        folder = HERE / rule
-        folder.mkdir(exist_ok=True)
-        log = function()
-        (folder / f"{name}.log").write_text(log.text())
+    """With --check, says which logs are not what would be written."""
+    written = {HERE / rule / f"{name}.log": function().text() for (rule, name), function in CASES.items()}
+    if sys.argv[1:] == ["--check"]:
+        wrong = [path for path, text in written.items() if not path.exists() or path.read_text() != text]
+        wrong += [path for path in HERE.glob("*/*.log") if path not in written]
+        for path in wrong:
+            print(f"{path} is not what write_logs.py writes: run it")
+        sys.exit(1 if wrong else 0)
+    for path, text in written.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
 
 
 if __name__ == "__main__":

@@ -138,14 +138,18 @@ Result<> add_commands(store::ResultsWriter& results, const SampleOptions& option
 
 Result<> add_rules(store::ResultsWriter& results, const SampleOptions& options) {
     const std::string note(options.hostile ? hostile_text : "needs the guest's promise to mark waits");
-    const auto held = [&](std::string rule, std::uint64_t observed, std::string unit) {
+    const auto add = [&](std::string rule, store::Outcome outcome, std::uint64_t observed, std::string unit,
+                         std::uint64_t findings, std::string note) {
         return results.add(store::RuleResult{.rule = std::move(rule),
-                                             .outcome = store::Outcome::held,
+                                             .outcome = outcome,
                                              .observed = observed,
                                              .unit = std::move(unit),
-                                             .findings = 0,
+                                             .findings = findings,
                                              .evidence = "E M",
-                                             .note = ""});
+                                             .note = std::move(note)});
+    };
+    const auto held = [&](std::string rule, std::uint64_t observed, std::string unit) {
+        return add(std::move(rule), store::Outcome::held, observed, std::move(unit), 0, "");
     };
     PV_TRY(held("dma-outside-mapping", 1204, "transfers"));
     PV_TRY(held("dma-direction", 1204, "transfers"));
@@ -155,27 +159,10 @@ Result<> add_rules(store::ResultsWriter& results, const SampleOptions& options) 
     if (!options.findings) {
         return held("dma-after-unmap", 604, "mappings");
     }
-    PV_TRY(results.add(store::RuleResult{.rule = "dma-after-unmap",
-                                         .outcome = store::Outcome::broken,
-                                         .observed = 604,
-                                         .unit = "mappings",
-                                         .findings = 1,
-                                         .evidence = "E M",
-                                         .note = ""}));
-    PV_TRY(results.add(store::RuleResult{.rule = "cmd-deadline",
-                                         .outcome = store::Outcome::broken,
-                                         .observed = 600,
-                                         .unit = "commands",
-                                         .findings = 3,
-                                         .evidence = "E M",
-                                         .note = "repetitions are folded into one finding"}));
-    return results.add(store::RuleResult{.rule = "mmio-poll-unbounded",
-                                         .outcome = store::Outcome::not_observed,
-                                         .observed = 0,
-                                         .unit = "polls",
-                                         .findings = 0,
-                                         .evidence = "E M",
-                                         .note = note});
+    PV_TRY(add("dma-after-unmap", store::Outcome::broken, 604, "mappings", 1, ""));
+    PV_TRY(add("cmd-deadline", store::Outcome::broken, 600, "commands", 3,
+               "repetitions are folded into one finding"));
+    return add("mmio-poll-unbounded", store::Outcome::not_observed, 0, "polls", 0, note);
 }
 
 Result<> add_findings(store::ResultsWriter& results, const SampleOptions& options, const Proof& proof) {

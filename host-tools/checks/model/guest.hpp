@@ -42,6 +42,12 @@ class Guest {
 
     [[nodiscard]] std::uint64_t slack() const { return slack_; }  ///< nanoseconds, at most longest_deadline
 
+    /// Microseconds within which the guest has to act on a deadline of so many nanoseconds, at most
+    /// longest_deadline.
+    [[nodiscard]] std::int64_t allowed(std::uint64_t deadline) const {
+        return static_cast<std::int64_t>((deadline + slack_) / 1'000);
+    }
+
     [[nodiscard]] std::uint64_t status() const { return status_; }
 
     /// Its markers have a version this plugin does not know.

@@ -7,16 +7,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "checks/model/registers.hpp"
+
 namespace pv::checks {
 
 using trace::Kind;
 
 namespace {
 
-// NVMe 2.0, section 3.1.3: controller properties.
-constexpr std::uint64_t register_cc = 0x14;
-constexpr std::uint64_t register_aqa = 0x24;
-constexpr std::uint64_t first_doorbell = 0x1000;
 constexpr std::uint64_t doorbell_stride = 4;  ///< CAP.DSTRD is 0 in QEMU
 
 // Base specification, figure 138, and the NVM command set's opcodes.
@@ -133,12 +131,12 @@ void Nvme::register_write(const trace::Event& event) {
     controller.registers = bar->address;
     const std::uint64_t offset = use->offset;
     const std::uint64_t value = use->value;
-    if (offset == register_cc) {
+    if (offset == nvme_register::cc) {
         configure(controller, static_cast<std::uint32_t>(value), place_of(event));
-    } else if (offset == register_aqa) {
+    } else if (offset == nvme_register::aqa) {
         controller.admin_sizes = static_cast<std::uint32_t>(value);
-    } else if (offset >= first_doorbell && offset % doorbell_stride == 0) {
-        const std::uint64_t index = (offset - first_doorbell) / doorbell_stride;
+    } else if (offset >= nvme_register::doorbells && offset % doorbell_stride == 0) {
+        const std::uint64_t index = (offset - nvme_register::doorbells) / doorbell_stride;
         Doorbell bell;
         bell.at = place_of(event);
         bell.bdf = bar->bdf;

@@ -7,17 +7,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "checks/model/registers.hpp"
+
 namespace pv::checks {
 
 using trace::Kind;
 
 namespace {
 
-// VIRTIO 1.2, section 4.1.4.3: common configuration structure.
-constexpr std::uint64_t common_driver_feature_select = 0x08;
-constexpr std::uint64_t common_driver_feature = 0x0c;
-constexpr std::uint64_t common_queue_select = 0x16;
-constexpr std::uint64_t common_queue_size = 0x18;
 /// VIRTQUEUE_MAX_SIZE: no element has more parts.
 constexpr std::size_t max_element_parts = 1024;
 
@@ -94,20 +91,20 @@ void Virtio::register_write(const trace::Event& event) {
         return;
     }
     switch (write->offset) {
-        case common_driver_feature_select:
+        case virtio_register::driver_feature_select:
             device.feature_page = static_cast<std::uint32_t>(value);
             break;
-        case common_driver_feature:
+        case virtio_register::driver_feature:
             if (device.feature_page < 2) {
                 const unsigned shift = device.feature_page * 32;
                 device.features &= ~(std::uint64_t{0xffff'ffff} << shift);
                 device.features |= (value & 0xffff'ffff) << shift;
             }
             break;
-        case common_queue_select:
+        case virtio_register::queue_select:
             device.queue_select = static_cast<std::uint32_t>(value & 0xffff);
             break;
-        case common_queue_size:
+        case virtio_register::queue_size:
             if (device.queue_sizes.size() < 65'536) {
                 device.queue_sizes[device.queue_select] = static_cast<std::uint32_t>(value & 0xffff);
             }

@@ -31,9 +31,8 @@ class CmdDeadline final : public Rule {
             report(std::move(draft));
             return;
         }
-        const std::uint64_t slack = world().guest().slack();
-        watch(command, command.submitted.time + static_cast<std::int64_t>((command.deadline + slack) / 1000) +
-                           limits().clock_tolerance);
+        watch(command,
+              command.submitted.time + world().guest().allowed(command.deadline) + limits().clock_tolerance);
     }
 
     void on_take(const Command& command) override {
@@ -120,8 +119,7 @@ class CmdDeadline final : public Rule {
         draft.lines.push_back(
             command->submitted
                 ? fmt::format("deadline: {} after submission, plus {} slack and {} for the host",
-                              duration(static_cast<std::int64_t>(command->deadline / 1000)),
-                              duration(static_cast<std::int64_t>(world().guest().slack() / 1000)),
+                              duration_of(command->deadline), duration_of(world().guest().slack()),
                               duration(limits().clock_tolerance))
                 : fmt::format("deadline: none stated; {} is the default",
                               duration(limits().command_deadline)));

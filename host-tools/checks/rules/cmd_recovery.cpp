@@ -200,22 +200,17 @@ class CmdRecovery final : public Rule {
         if (recovery.step == 0 || recovery.deadline == 0 || recovery.deadline > longest_deadline) {
             return;
         }
-        const std::uint64_t slack = world().guest().slack();
         const std::int64_t stood = world().standstill().total() - recovery.stood;
         const std::int64_t took = at.time - recovery.stepped.time;
-        if (took <= static_cast<std::int64_t>((recovery.deadline + slack) / 1000) + stood +
-                        limits().clock_tolerance) {
+        if (took <= world().guest().allowed(recovery.deadline) + stood + limits().clock_tolerance) {
             return;
         }
         Draft draft = drafted(recovery, bdf, at);
-        draft.title =
-            fmt::format("{}: {} of recovery {} took {}, its deadline was {}", world().devices().name(bdf),
-                        step_name(recovery.step), recovery.id, duration(took),
-                        duration(static_cast<std::int64_t>(recovery.deadline / 1000)));
+        draft.title = fmt::format("{}: {} of recovery {} took {}, its deadline was {}",
+                                  world().devices().name(bdf), step_name(recovery.step), recovery.id,
+                                  duration(took), duration_of(recovery.deadline));
         draft.lines.push_back(fmt::format("step: {}", where(world(), recovery.stepped)));
-        draft.lines.push_back(fmt::format("slack: the guest's {}, and {} for the host",
-                                          duration(static_cast<std::int64_t>(slack / 1000)),
-                                          duration(limits().clock_tolerance + stood)));
+        draft.lines.push_back(slack_text(world(), limits().clock_tolerance + stood));
         draft.events.push_back({recovery.stepped.sequence, "step"});
         draft.cause = fmt::format("step/{}/{}", bdf, recovery.step);
         report(std::move(draft));

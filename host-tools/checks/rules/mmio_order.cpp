@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <unordered_map>
 
 #include "checks/findings.hpp"
-#include "checks/model/world.hpp"
+#include "checks/rules/register_rule.hpp"
 #include "checks/rules/rules.hpp"
 #include "checks/text.hpp"
 
@@ -17,52 +16,15 @@ namespace {
 
 using trace::Kind;
 
-// NVMe 2.0, section 3.1.3: offsets.
-constexpr std::uint64_t nvme_cc = 0x14;
-constexpr std::uint64_t nvme_csts = 0x1c;
-constexpr std::uint64_t nvme_aqa = 0x24;
-constexpr std::uint64_t nvme_acq_end = 0x38;
-constexpr std::uint64_t nvme_doorbells = 0x1000;
-
-// VIRTIO 1.2, section 4.1.4.3: offsets, and section 2.1: bits of the device status.
-constexpr std::uint64_t common_driver_feature = 0x0c;
-constexpr std::uint64_t common_status = 0x14;
-constexpr std::uint64_t common_queue_size = 0x18;
-constexpr std::uint64_t common_queue_enable = 0x1c;
-constexpr std::uint64_t common_queue_desc = 0x20;
-constexpr std::uint64_t common_queue_end = 0x38;
+// VIRTIO 1.2, section 2.1: bits of the device status.
 constexpr std::uint64_t status_driver_ok = 4;
 constexpr std::uint64_t status_features_ok = 8;
 /// VIRTIO_F_RING_RESET: a queue may be set up again while the device runs (section 2.6.1).
 constexpr std::uint64_t ring_reset = std::uint64_t{1} << 40;
 
-class MmioOrder final : public Rule {
+class MmioOrder final : public RegisterRule {
   public:
-    using Rule::Rule;
-
-    void on_event(const trace::Event& event) override {
-        switch (event.kind) {
-            case Kind::mmio_read:
-            case Kind::mmio_write:
-                access(event);
-                break;
-            case Kind::marker_doorbell:
-                // A notification is often handled without an event of its register (ioeventfd).
-                if (event.args[1] == PV_QUEUE_VIRTIO_SPLIT || event.args[1] == PV_QUEUE_VIRTIO_PACKED) {
-                    notified(event, static_cast<Bdf>(event.args[0]), nullptr);
-                }
-                break;
-            default:
-                break;
-        }
-    }
-
-    [[nodiscard]] Observed observed() const override {
-        if (writes_ == 0) {
-            return {0, "no register of a device whose order is known (NVMe, virtio) was written"};
-        }
-        return {writes_, {}};
-    }
+    using RegisterRule::RegisterRule;
 
   private:
     enum class Known : std::uint8_t { unknown, no, yes };
@@ -77,19 +39,30 @@ class MmioOrder final : public Rule {
         Place changed;             ///< the last write of CC, or of the status
     };
 
-    void access(const trace::Event& event) {
-        const std::optional<RegisterUse> use = world().devices().register_use(event);
-        if (!use || (use->region != Region::nvme && use->region != Region::virtio_common &&
-                     use->region != Region::virtio_notify)) {
+    [[nodiscard]] std::string_view subject() const override { return "written"; }
+
+    void other(const trace::Event& event) override {
+        // A notification is often handled without an event of its register (ioeventfd).
+        if (event.kind == Kind::marker_doorbell &&
+            (event.args[1] == PV_QUEUE_VIRTIO_SPLIT || event.args[1] == PV_QUEUE_VIRTIO_PACKED)) {
+            notified(event, static_cast<Bdf>(event.args[0]), nullptr);
+        }
+    }
+
+    void used(const trace::Event& event, const RegisterUse& use) override {
+        if (use.region != Region::nvme && use.region != Region::virtio_common &&
+            use.region != Region::virtio_notify) {
             return;
         }
-        const auto& [region, bar, write, offset, structure, value, size] = *use;
-        writes_ += write ? 1 : 0;
+        const auto& [region, bar, write, offset, structure, value, size] = use;
+        if (write) {
+            count();
+        }
         if (region == Region::nvme) {
             State& state = devices_[bar->bdf];
             if (write) {
                 nvme_write(event, *bar, state, offset);
-            } else if (offset == nvme_csts) {
+            } else if (offset == nvme_register::csts) {
                 state.ready = state.ready || (state.enabled == Known::yes && (value & 1) != 0);
                 state.stopped = state.stopped || (value & 1) == 0;
             }
@@ -101,7 +74,7 @@ class MmioOrder final : public Rule {
     }
 
     void nvme_write(const trace::Event& event, const Bar& bar, State& state, std::uint64_t offset) {
-        if (offset == nvme_cc) {
+        if (offset == nvme_register::cc) {
             const bool enable = (event.args[1] & 1) != 0;
             if (enable && state.enabled == Known::no && !state.stopped) {
                 add(event, bar.bdf, &bar, state,
@@ -115,31 +88,34 @@ class MmioOrder final : public Rule {
                 state.changed = place_of(event);
             }
             state.enabled = enable ? Known::yes : Known::no;
-        } else if (offset >= nvme_aqa && offset < nvme_acq_end && state.enabled == Known::yes) {
+        } else if (offset >= nvme_register::aqa && offset < nvme_register::acq_end &&
+                   state.enabled == Known::yes) {
             add(event, bar.bdf, &bar, state,
                 "the admin queues' registers are written while the controller is enabled");
-        } else if (offset >= nvme_doorbells && state.enabled == Known::no) {
+        } else if (offset >= nvme_register::doorbells && state.enabled == Known::no) {
             add(event, bar.bdf, &bar, state, "a doorbell is written while the controller is disabled");
-        } else if (offset >= nvme_doorbells && state.enabled == Known::yes && !state.ready) {
+        } else if (offset >= nvme_register::doorbells && state.enabled == Known::yes && !state.ready) {
             add(event, bar.bdf, &bar, state, "a doorbell is written before CSTS.RDY was seen as 1");
         }
     }
 
     void common_write(const trace::Event& event, const Bar& bar, State& state, std::uint64_t offset) {
         const std::uint64_t value = event.args[1];
-        if (offset == common_status) {
+        if (offset == virtio_register::device_status) {
             status(event, bar, state, value & 0xff);
             return;
         }
         if (state.status_known != Known::yes) {
             return;
         }
-        if (offset == common_driver_feature && (state.status & status_features_ok) != 0) {
+        if (offset == virtio_register::driver_feature && (state.status & status_features_ok) != 0) {
             add(event, bar.bdf, &bar, state, "features are written after FEATURES_OK");
             return;
         }
-        const bool sets_up = offset == common_queue_size || (offset == common_queue_enable && value == 1) ||
-                             (offset >= common_queue_desc && offset < common_queue_end);
+        const bool sets_up =
+            offset == virtio_register::queue_size ||
+            (offset == virtio_register::queue_enable && value == 1) ||
+            (offset >= virtio_register::queue_desc && offset < virtio_register::queue_device_end);
         const VirtioDevice* device = world().virtio().find(bar.bdf);
         const bool may_reset = device != nullptr && (device->features & ring_reset) != 0;
         if (sets_up && (state.status & status_driver_ok) != 0 && !may_reset) {
@@ -201,7 +177,6 @@ class MmioOrder final : public Rule {
     }
 
     std::unordered_map<Bdf, State> devices_;  ///< of devices with a BAR
-    std::uint64_t writes_ = 0;
 };
 
 }  // namespace

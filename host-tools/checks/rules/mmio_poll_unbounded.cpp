@@ -147,9 +147,7 @@ class MmioPollUnbounded final : public Rule {
         wait.deadline = trace::get<Kind::marker_wait_begin, "deadline">(event);
         wait.begun = place_of(event);
         if (wait.deadline <= longest_deadline) {
-            const std::uint64_t slack = world().guest().slack();
-            wait.due = event.time + static_cast<std::int64_t>((wait.deadline + slack) / 1000) +
-                       limits().clock_tolerance;
+            wait.due = event.time + world().guest().allowed(wait.deadline) + limits().clock_tolerance;
         }
         const std::uint64_t id = trace::get<Kind::marker_wait_begin, "wait">(event);
         forget(id);
@@ -209,12 +207,10 @@ class MmioPollUnbounded final : public Rule {
             "{}: register {:#x} still polled after {}, the wait's deadline was {} (value {:#x}, {} reads)",
             bar == nullptr ? "a device" : world().devices().name(bar->bdf),
             bar == nullptr ? wait.address : wait.address - bar->address, duration(at.time - wait.begun.time),
-            duration(static_cast<std::int64_t>(wait.deadline / 1000)), wait.value, grouped(wait.reads));
+            duration_of(wait.deadline), wait.value, grouped(wait.reads));
         draft.lines.push_back(fmt::format("begun: {}", where(world(), wait.begun)));
         draft.lines.push_back(fmt::format("seen: {}", where(world(), at)));
-        draft.lines.push_back(fmt::format("slack: the guest's {}, and {} for the host",
-                                          duration(static_cast<std::int64_t>(world().guest().slack() / 1000)),
-                                          duration(limits().clock_tolerance)));
+        draft.lines.push_back(slack_text(world(), limits().clock_tolerance));
         draft.events = {{wait.begun.sequence, "begun"}, {at.sequence, "access"}};
         draft.cause = fmt::format("{:#x}", wait.address);
         report(std::move(draft));

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "checks/findings.hpp"
-#include "checks/model/world.hpp"
+#include "checks/rules/register_rule.hpp"
 #include "checks/rules/rules.hpp"
 #include "checks/text.hpp"
 
@@ -30,20 +30,14 @@ constexpr std::array nvme_registers = {
     Range{0x5c, 0x6c},    // CMBEBS, CMBSWTP, NSSD, CRTO
     Range{0xe00, 0xe1c},  // PMRCAP to PMRMSC
 };
-constexpr std::uint64_t nvme_doorbells = 0x1000;
-/// VIRTIO 1.2, section 4.1.4.3: the common configuration structure, with what 1.3 added.
-constexpr std::uint64_t virtio_common_size = 0x40;
 
-class MmioUnmapped final : public Rule {
+class MmioUnmapped final : public RegisterRule {
   public:
-    using Rule::Rule;
+    using RegisterRule::RegisterRule;
 
-    void on_event(const trace::Event& event) override {
+  private:
+    void other(const trace::Event& event) override {
         switch (event.kind) {
-            case Kind::mmio_read:
-            case Kind::mmio_write:
-                access(event);
-                break;
             case Kind::invalid_access:
                 rejected(event);
                 break;
@@ -59,14 +53,6 @@ class MmioUnmapped final : public Rule {
         }
     }
 
-    [[nodiscard]] Observed observed() const override {
-        if (accesses_ == 0) {
-            return {0, "no register of a device whose map is known (NVMe, virtio) was used"};
-        }
-        return {accesses_, {}};
-    }
-
-  private:
     /// A fault plan takes a device away: no guest can know that before it has looked.
     void step(const trace::Event& event) {
         constexpr std::string_view pull = "pull ";
@@ -83,30 +69,29 @@ class MmioUnmapped final : public Rule {
         return bar != nullptr && pulled_.contains(world().devices().name(bar->bdf));
     }
 
-    void access(const trace::Event& event) {
-        const std::optional<RegisterUse> use = world().devices().register_use(event);
-        if (!use || use->region == Region::virtio_legacy) {
+    void used(const trace::Event& event, const RegisterUse& use) override {
+        if (use.region == Region::virtio_legacy) {
             return;
         }
-        ++accesses_;
-        const std::uint64_t offset = use->offset;
-        const std::uint64_t size = std::clamp<std::uint64_t>(use->size, 1, 8);
+        count();
+        const std::uint64_t offset = use.offset;
+        const std::uint64_t size = std::clamp<std::uint64_t>(use.size, 1, 8);
         std::string why;
-        if (use->region == Region::nvme) {
-            const bool defined =
-                offset >= nvme_doorbells || std::ranges::any_of(nvme_registers, [&](const Range& range) {
-                    return offset >= range.begin && offset + size <= range.end;
-                });
+        if (use.region == Region::nvme) {
+            const bool defined = offset >= nvme_register::doorbells ||
+                                 std::ranges::any_of(nvme_registers, [&](const Range& range) {
+                                     return offset >= range.begin && offset + size <= range.end;
+                                 });
             if (!defined) {
                 why = "where the controller defines no register";
             }
-        } else if (use->region == Region::virtio_common) {
-            if (use->structure + size > virtio_common_size) {
+        } else if (use.region == Region::virtio_common) {
+            if (use.structure + size > virtio_register::common_end) {
                 why = "beyond the common configuration structure";
             }
         }
         if (!why.empty()) {
-            add(event, use->bar, use->write, size, why);
+            add(event, use.bar, use.write, size, why);
         }
     }
 
@@ -132,7 +117,9 @@ class MmioUnmapped final : public Rule {
         if (nowhere && was_pulled(trace::get<Kind::invalid_access, "address">(event))) {
             return;
         }
-        accesses_ += known ? 1 : 0;
+        if (known) {
+            count();
+        }
         // The address counts from the region's start, and nothing says which device's region it is.
         add(event, nullptr, trace::get<Kind::invalid_access, "write">(event) != 0,
             trace::get<Kind::invalid_access, "size">(event),
@@ -167,7 +154,6 @@ class MmioUnmapped final : public Rule {
         report(std::move(draft));
     }
 
-    std::uint64_t accesses_ = 0;
     std::set<std::string> pulled_;  ///< names of devices
     bool cut_off_ = false;          ///< the IOMMU refused something
 };

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "checks/findings.hpp"
-#include "checks/model/world.hpp"
+#include "checks/rules/register_rule.hpp"
 #include "checks/rules/rules.hpp"
 #include "checks/text.hpp"
 
@@ -30,7 +30,6 @@ constexpr std::array nvme_wide = {
     Field{0x48, 8},  // BPMBL
     Field{0x50, 8},  // CMBMSC
 };
-constexpr std::uint64_t nvme_doorbells = 0x1000;
 
 /// VIRTIO 1.2, section 4.1.4.3; the last two came with 1.3.
 constexpr std::array virtio_common = {
@@ -55,38 +54,27 @@ constexpr std::array virtio_common = {
     Field{0x3c, 2},  // admin_queue_index
     Field{0x3e, 2},  // admin_queue_num
 };
-constexpr std::uint64_t virtio_common_size = 0x40;
 /// VIRTIO_F_NOTIFICATION_DATA: notifications have 32 bits.
 constexpr std::uint64_t notification_data = std::uint64_t{1} << 38;
 
-class MmioWidth final : public Rule {
+class MmioWidth final : public RegisterRule {
   public:
-    using Rule::Rule;
+    using RegisterRule::RegisterRule;
 
-    void on_event(const trace::Event& event) override {
-        if (event.kind == Kind::mmio_read || event.kind == Kind::mmio_write) {
-            access(event);
-        } else if (event.kind == Kind::invalid_access) {
+  private:
+    void other(const trace::Event& event) override {
+        if (event.kind == Kind::invalid_access) {
             refused(event);
         }
     }
 
-    [[nodiscard]] Observed observed() const override {
-        if (accesses_ == 0) {
-            return {0, "no register of a device whose map is known (NVMe, virtio) was used"};
-        }
-        return {accesses_, {}};
-    }
-
-  private:
-    void access(const trace::Event& event) {
-        const std::optional<RegisterUse> use = world().devices().register_use(event);
-        if (!use || (use->region != Region::nvme && use->region != Region::virtio_common &&
-                     use->region != Region::virtio_notify && use->region != Region::virtio_isr)) {
+    void used(const trace::Event& event, const RegisterUse& use) override {
+        if (use.region != Region::nvme && use.region != Region::virtio_common &&
+            use.region != Region::virtio_notify && use.region != Region::virtio_isr) {
             return;
         }
-        ++accesses_;
-        const auto& [region, bar, write, offset, structure, value, size] = *use;
+        count();
+        const auto& [region, bar, write, offset, structure, value, size] = use;
         std::string why;
         switch (region) {
             case Region::nvme:
@@ -126,7 +114,7 @@ class MmioWidth final : public Rule {
         if (size == 4 && offset % 4 == 0) {
             return {};
         }
-        if (offset >= nvme_doorbells) {
+        if (offset >= nvme_register::doorbells) {
             return "a doorbell has 32 bits";
         }
         const bool wide = std::ranges::any_of(
@@ -136,7 +124,7 @@ class MmioWidth final : public Rule {
 
     /// VIRTIO 1.2, section 4.1.3.1: each field in its own width, 64-bit fields as two of 32 bits. "": right.
     static std::string common(std::uint64_t offset, std::uint64_t size) {
-        if (offset >= virtio_common_size) {
+        if (offset >= virtio_register::common_end) {
             return {};  // mmio-unmapped's
         }
         const auto* const field = std::ranges::find_if(
@@ -170,7 +158,7 @@ class MmioWidth final : public Rule {
         if (region == Region::other || !refuses_width(reason)) {
             return;
         }
-        ++accesses_;
+        count();
         Draft draft;
         draft.at = place_of(event);
         draft.address = trace::get<Kind::invalid_access, "address">(event);
@@ -185,8 +173,6 @@ class MmioWidth final : public Rule {
         draft.cause = fmt::format("refused/{:#x}/{}", *draft.address, *draft.length);
         report(std::move(draft));
     }
-
-    std::uint64_t accesses_ = 0;
 };
 
 }  // namespace

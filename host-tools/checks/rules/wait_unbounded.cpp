@@ -139,8 +139,7 @@ class WaitUnbounded final : public Rule {
     }
 
     void judge(const Wait& wait, const Place& at, bool ended) {
-        const std::uint64_t slack = world().guest().slack();
-        const std::int64_t due = wait.begun.time + static_cast<std::int64_t>((wait.deadline + slack) / 1000);
+        const std::int64_t due = wait.begun.time + world().guest().allowed(wait.deadline);
         const std::int64_t host =
             limits().clock_tolerance + world().standstill().total() - wait.stood + held_by_host(at, due);
         if (at.time - due <= host) {
@@ -149,10 +148,9 @@ class WaitUnbounded final : public Rule {
         Draft draft = drafted(wait, at);
         draft.title = fmt::format("{} at {:#x} {} {}, its deadline was {}", what(wait), wait.object,
                                   ended ? "took" : "still goes on after", duration(at.time - wait.begun.time),
-                                  duration(static_cast<std::int64_t>(wait.deadline / 1000)));
+                                  duration_of(wait.deadline));
         draft.lines.push_back(fmt::format("{}: {}", ended ? "ended" : "seen", where(world(), at)));
-        draft.lines.push_back(fmt::format("slack: the guest's {}, and {} for the host",
-                                          duration(static_cast<std::int64_t>(slack / 1000)), duration(host)));
+        draft.lines.push_back(slack_text(world(), host));
         draft.events.push_back({at.sequence, ended ? "ended" : "seen"});
         draft.cause = fmt::format("late/{:x}", wait.begun.pc);
         report(std::move(draft));
