@@ -104,8 +104,11 @@ struct Session::State {
 
     std::mutex mutex;
     std::condition_variable done_changed;
-    bool done = false;                  ///< guarded by mutex
-    std::vector<std::string> injected;  ///< guarded by mutex
+    std::condition_variable placed_changed;
+    bool done = false;                  ///< guarded by mutex, as what follows
+    std::vector<std::string> injected;  ///< without those that have their place
+    std::uint64_t injections = 0;       ///< all that were ever injected
+    std::uint64_t placed = 0;           ///< of them, those that have their place
 
     std::thread thread;  ///< last: it uses all of the above
 };
@@ -226,6 +229,11 @@ void Session::State::run() {
         // What QEMU wrote before a line was injected takes its place before it.
         const Input state = read_available();
         store_injected(own_lines);
+        if (!own_lines.empty()) {
+            const std::scoped_lock lock(mutex);
+            placed += own_lines.size();
+            placed_changed.notify_all();
+        }
         if (!failure) {
             note_failure(writer.checkpoint());
         }
@@ -333,8 +341,15 @@ void Session::inject(std::string_view name, std::string_view fields) {
     {
         const std::scoped_lock lock(state_->mutex);
         state_->injected.push_back(std::move(line));
+        ++state_->injections;
     }
     ::eventfd_write(state_->wake.get(), 1);
+}
+
+bool Session::settle(std::chrono::milliseconds limit) {
+    std::unique_lock lock(state_->mutex);
+    return state_->placed_changed.wait_for(
+        lock, limit, [&state = *state_, all = state_->injections] { return state.placed >= all; });
 }
 
 Result<Statistics> Session::join(std::chrono::milliseconds limit) {

@@ -55,6 +55,10 @@ class Session {
     /// as in PV_TRACE_EVENTS' log_name, `fields` = "key value key value 'text'" (see line.hpp).
     void inject(std::string_view name, std::string_view fields);
 
+    /// Waits until what was injected so far has its place: what QEMU writes from now on stands behind it.
+    /// False when `limit` passed first. Any thread but the reader's.
+    [[nodiscard]] bool settle(std::chrono::milliseconds limit);
+
     /// Waits until every writer has closed the FIFO, then until all is stored. After `limit`: reads what is
     /// there already, stops, and the statistics say so in `lost` (the writers were still open). Call once.
     [[nodiscard]] Result<Statistics> join(std::chrono::milliseconds limit);

@@ -31,6 +31,7 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds default_limit = 120s;
 // QEMU is gone by then, so the FIFO ends by itself; what lies in it is at most a pipe's worth.
 constexpr std::chrono::milliseconds drain_limit = 60s;
+constexpr std::chrono::milliseconds place_limit = 2s;  ///< for a line to get its place in the trace
 
 Result<> describe(store::Writer& writer, const Guest& guest, const domain::GuestSpec& spec,
                   const std::string& reproduced) {
@@ -152,6 +153,9 @@ Result<Recording> record(const RecordOptions& options, std::string_view subcomma
         run->later_steps(), [&run = *run](const faults::Step& step) { return run.perform(step); },
         [&log](const std::string& step) {
             log->inject("paravane_lifecycle", fmt::format("state 'step' detail {}", capture::quote(step)));
+            // What the step does to the guest stands behind it: rules excuse by that order. A reader that
+            // takes longer is no reason not to do the step.
+            static_cast<void>(log->settle(place_limit));
         });
     const auto on_event = [&plan](trace::Kind kind) { plan.saw(kind); };
     const std::unique_ptr<capture::Session> session = PV_TRY(capture::Session::start_fifo(
@@ -179,6 +183,7 @@ Result<Recording> record(const RecordOptions& options, std::string_view subcomma
     wait.ending = [&] {
         plan.stop();
         session->inject("paravane_lifecycle", "state 'ending' detail ''");
+        static_cast<void>(session->settle(place_limit));
     };
     plan.begin();
     recording.run = run->wait(wait);

@@ -133,6 +133,28 @@ TEST(Session, puts_injected_lines_after_what_was_written_before_them) {
     EXPECT_EQ(injected, 50);
 }
 
+TEST(Session, puts_what_comes_after_settle_behind_what_was_injected) {
+    const test::TemporaryFolder folder;
+    store::Writer writer = *store::Writer::create(folder / "t.db");
+    std::array<int, 2> pipe{};
+    ASSERT_EQ(::pipe(pipe.data()), 0);
+    auto session = *Session::start(pipe[0], writer);
+    constexpr int rounds = 300;
+    for (int i = 0; i < rounds; ++i) {
+        session->inject("paravane_fault_begin",
+                        "disk 0 operation 1 offset 0 length " + std::to_string(i) + " detail " + quote("x"));
+        ASSERT_TRUE(session->settle(10s));
+        write_all(pipe[1], line(i));
+    }
+    ::close(pipe[1]);
+    ASSERT_EQ(session->join(10s)->events, 2U * rounds);
+    ASSERT_TRUE(writer.finish());
+    const std::vector<Event> events = events_of(folder / "t.db");
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        ASSERT_EQ(events[i].kind, i % 2 == 0 ? Kind::fault_begin : Kind::nvme_doorbell_sq) << i;
+    }
+}
+
 TEST(Session, leaves_a_row_where_a_line_was_not_understood) {
     const test::TemporaryFolder folder;
     store::Writer writer = *store::Writer::create(folder / "t.db");
