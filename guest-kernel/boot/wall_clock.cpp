@@ -6,7 +6,6 @@
 #include "base/log.hpp"
 #include "base/wall_time.hpp"
 #include "device/rtc/rtc.hpp"
-#include "device/rtc/wall_clock.hpp"
 
 namespace pv::boot {
 namespace {
@@ -32,7 +31,6 @@ void start_wall_clock(std::uint8_t century_register) {
         log::warning("wall clock: the real-time clock is of no use: {}", time.error());
         return;
     }
-    rtc::set_wall_clock(rtc::seconds_since_1970(*time), now());
     set_wall_time({.seconds = rtc::seconds_since_1970(*time)});
     log::info("wall clock: {:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", time->year, time->month, time->day,
               time->hour, time->minute, time->second);

@@ -8,7 +8,6 @@
 
 #include "base/deadline.hpp"
 #include "device/rtc/rtc.hpp"
-#include "device/rtc/wall_clock.hpp"
 
 namespace pv::rtc {
 namespace {
@@ -167,15 +166,6 @@ TEST(Rtc, CountsSeconds) {
     EXPECT_EQ(seconds_since_1970({2000, 2, 29, 12, 34, 56}), 951'827'696);
     EXPECT_EQ(seconds_since_1970({2038, 1, 19, 3, 14, 8}), 2'147'483'648);
     EXPECT_EQ(seconds_since_1970({2100, 3, 1, 0, 0, 0}), 4'107'542'400);
-}
-
-TEST(WallClock, GoesOnFromWhatWasRead) {
-    set_wall_clock(1'000, now());
-    const auto first = wall_clock();
-    ASSERT_TRUE(first.has_value());
-    EXPECT_GE(*first, 1'000 * 1'000'000'000LL);
-    EXPECT_LT(*first, 1'100 * 1'000'000'000LL);
-    EXPECT_GE(*wall_clock(), *first);
 }
 
 }  // namespace
