@@ -2,21 +2,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string_view>
 
 #include "base/result.hpp"
-#include "base/vector.hpp"
 #include "block/controller.hpp"
-#include "device/pci/device.hpp"
 #include "device/virtio/block_queue.hpp"
-#include "device/virtio/recovery.hpp"
-#include "device/virtio/transport.hpp"
-#include "interrupt/vector.hpp"
+#include "device/virtio/service_device.hpp"
 
 namespace pv::virtio {
 
@@ -47,7 +41,7 @@ struct BlockOptions {
 /// Controller and its one disk. Features: VERSION_1 is required; multi-queue, packed rings, event indexes,
 /// indirect descriptors, FLUSH, DISCARD, WRITE_ZEROES, RO, BLK_SIZE, SIZE_MAX, SEG_MAX and ACCESS_PLATFORM
 /// are taken where offered (addresses are what dma::Mapping says, so the last costs nothing).
-class Block final : public block::Controller, public block::Device, private Recoverable {
+class Block final : public block::Controller, public block::Device, private ServiceDevice {
   public:
     /// Takes the function, resets the device and makes its queues. `number` gives its name, "virtio-blk0".
     /// Threads only. On an error the device is quiet again, and the console says what went wrong.
@@ -58,27 +52,27 @@ class Block final : public block::Controller, public block::Device, private Reco
 
     ~Block() override;
 
-    [[nodiscard]] std::string_view name() const override { return {name_.data(), name_length_}; }
+    [[nodiscard]] std::string_view name() const override { return ServiceDevice::name(); }
 
     [[nodiscard]] std::size_t device_count() const override { return 1; }
 
     [[nodiscard]] block::Device& device(std::size_t) override { return *this; }
 
-    void print_status() override;
+    void print_status() override { ServiceDevice::print_status(); }
 
-    void shut_down(Deadline deadline) override;
+    void shut_down(Deadline deadline) override { ServiceDevice::shut_down(deadline); }
 
-    void look() override { recovery_->look(); }
+    void look() override { recovery().look(); }
 
-    void leave(Duration patience) override { recovery_->leave(patience); }
+    void leave(Duration patience) override { recovery().leave(patience); }
 
-    [[nodiscard]] bool dead() const override { return recovery_ != nullptr && recovery_->dead(); }
+    [[nodiscard]] bool dead() const override { return ServiceDevice::dead(); }
 
     [[nodiscard]] const block::Geometry& geometry() const override { return geometry_; }
 
-    [[nodiscard]] block::CommandCounts counts() override;
+    [[nodiscard]] block::CommandCounts counts() override { return ServiceDevice::counts(); }
 
-    [[nodiscard]] marker::Device marker_device() const override { return pci_.function().address().marker(); }
+    [[nodiscard]] marker::Device marker_device() const override { return ServiceDevice::marker_device(); }
 
     [[nodiscard]] marker::DeviceKind kind() const override { return marker::DeviceKind::virtio_blk; }
 
@@ -87,59 +81,26 @@ class Block final : public block::Controller, public block::Device, private Reco
 
     // Set-up (block_setup.cpp).
     [[nodiscard]] Result<> bring_up();
-    /// From a reset device to features agreed on.
-    [[nodiscard]] Result<std::uint64_t> agree(std::uint64_t wanted);
     [[nodiscard]] Result<BlockConfiguration> read_configuration() const;
     [[nodiscard]] Result<> make_queues(const BlockConfiguration& configuration);
     [[nodiscard]] Result<> make_vectors();
-    /// Tells the device of its queues, and that the driver is ready.
-    [[nodiscard]] Result<> start_device();
-    [[nodiscard]] std::uint16_t vector_of(std::size_t queue) const;
+    [[nodiscard]] std::uint16_t vector_of(std::size_t queue) const override;
+    [[nodiscard]] Result<> same_as_before() override;
 
     // Requests.
     [[nodiscard]] Result<block::Ticket> start(const block::Work& work) override;
     [[nodiscard]] Result<> finish(block::Ticket ticket) override;
-    // Recovery.
-    [[nodiscard]] bool settle(Deadline deadline) override;
-
-    [[nodiscard]] const Patience& patience() const override { return patience_; }
-
-    [[nodiscard]] Health health() const override { return transport_->health(); }
-
-    [[nodiscard]] bool lied() override;
-    [[nodiscard]] std::optional<Instant> overdue_since() override;
-
-    [[nodiscard]] std::uint64_t succeeded() override { return counts().succeeded; }
 
     void configuration_changed() override;
-    void suspend() override;
-    void resume() override;
-    [[nodiscard]] Result<> reset(marker::ResetReason reason) override;
-    void empty(Error error) override;
-    [[nodiscard]] Result<> bring_back() override;
-    void close(std::string_view why) override;
-    [[nodiscard]] bool confined() const override;
-    void cut_off() override;
 
     static void raise_queue(void* queue);
-    static void raise_configuration(void* block);
-    static void raise_all(void* block);
 
-    std::array<char, 16> name_{};
-    std::size_t name_length_ = 0;
-    pci::Device pci_;
-    Patience patience_;
+    [[nodiscard]] BlockQueue& queue(std::size_t index) { return static_cast<BlockQueue&>(queue_at(index)); }
+
     BlockOptions options_;
-    std::unique_ptr<Transport> transport_;
-    std::uint64_t features_ = 0;
     BlockConfiguration configuration_;
     block::Geometry geometry_;
-    Vector<std::unique_ptr<BlockQueue>> queues_;
-    std::unique_ptr<Recovery> recovery_;
-    std::atomic<Recovery*> listener_{nullptr};  ///< recovery_, while the device is in service
-    Vector<interrupt::Vector> vectors_;         ///< by MSI-X entry: the configuration's, then one a queue
     std::atomic<std::uint64_t> failures_{0};
-    bool taken_ = false;
 };
 
 }  // namespace pv::virtio

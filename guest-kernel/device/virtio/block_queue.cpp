@@ -77,12 +77,8 @@ Result<std::unique_ptr<BlockQueue>> BlockQueue::create(block::QueueIdentity iden
     return queue;
 }
 
-QueueAreas BlockQueue::announce() {
-    const QueueAreas areas{memory_.rings.bus(), memory_.rings.bus() + driver_area_, memory_.used.bus()};
-    marker::queue_areas(identity().device, identity().number, areas.driver, areas.device);
-    marker::queue_create(identity().device, kind(), identity().number, ring_.shape().entries, areas.table);
-    announced_ = true;
-    return areas;
+QueueAreas BlockQueue::areas() const {
+    return {memory_.rings.bus(), memory_.rings.bus() + driver_area_, memory_.used.bus()};
 }
 
 Result<block::CommandId> BlockQueue::start(BlockRequest type, block::Submission&& submission, Room room,
@@ -112,41 +108,7 @@ void BlockQueue::publish(block::CommandId id) {
         index = ring_.make_available(slot);
         surplus_ = 1;
     }
-    // Said each time: a watcher that reads the ring at each doorbell sees each chain. The register is written
-    // when the device does not look by itself.
-    marker::doorbell(identity().device, kind(), identity().number, index);
-    if (ring_.wants_doorbell()) {
-        doorbell_.ring(identity().number);
-    }
-}
-
-void BlockQueue::drain() {
-    // At most one pass of the ring a call, and a few looks: a device that keeps it full, or says that there
-    // is something where there is nothing, cannot hold the processor here.
-    bool armed = false;
-    for (std::size_t left = ring_.shape().entries; left > 0 && !armed; --left) {
-        if (const std::optional<Used> used = ring_.next_used(owed_locked() + surplus_)) {
-            take(*used);
-        } else {
-            armed = !ring_.rearm();
-        }
-    }
-    if (!armed) {
-        (void)ring_.rearm();
-    }
-    if (ring_.broken() && !lied_) {
-        log::error("{}: the ring of queue {} says what cannot be: nothing is taken from it any more",
-                   identity().name, identity().number);
-        lie();
-    }
-}
-
-void BlockQueue::lie() {
-    ++lies_;
-    if (!lied_) {
-        lied_ = true;
-        tell();
-    }
+    ring_doorbell(index, ring_.wants_doorbell());
 }
 
 void BlockQueue::take(const Used& used) {
@@ -171,7 +133,7 @@ void BlockQueue::take(const Used& used) {
     // believed.
     if (used.length > command->expected || (reads && good && used.length < command->expected)) {
         lie();
-        if (lies_ <= lie_log_limit) {
+        if (lies_locked() <= lie_log_limit) {
             log::error("{}: says it wrote {} bytes where {} were due on queue {}: the request fails",
                        identity().name, used.length, command->expected, identity().number);
         }
@@ -180,40 +142,15 @@ void BlockQueue::take(const Used& used) {
     arrived(wire, status, used.length);
 }
 
-void BlockQueue::mark_deleted() {
-    if (announced_) {
-        announced_ = false;
-        marker::queue_delete(identity().device, kind(), identity().number);
-    }
+void BlockQueue::restart() {
+    std::ranges::fill(memory_.rings.bytes(), std::byte{0});
+    std::ranges::fill(memory_.used.bytes(), std::byte{0});
+    ring_.restart();
+    surplus_ = 0;
 }
 
-void BlockQueue::renew() {
-    locked([&] {
-        mark_deleted();
-        std::ranges::fill(memory_.rings.bytes(), std::byte{0});
-        std::ranges::fill(memory_.used.bytes(), std::byte{0});
-        ring_.restart();
-        lied_ = false;
-        surplus_ = 0;
-    });
-}
-
-void BlockQueue::release(bool quiet) {
-    if (quiet) {
-        end_all();
-        mark_deleted();
-    } else {
-        log::error("{}: the memory of queue {} and of {} requests stays in quarantine for good",
-                   identity().name, identity().number, owed());
-    }
-    for (dma::Buffer* buffer :
-         {&memory_.rings, &memory_.used, &memory_.headers, &memory_.statuses, &memory_.tables}) {
-        if (*buffer && quiet) {
-            buffer->release();
-        } else if (*buffer) {
-            buffer->quarantine();
-        }
-    }
+void BlockQueue::end_memory(bool quiet) {
+    end({&memory_.rings, &memory_.used, &memory_.headers, &memory_.statuses, &memory_.tables}, quiet);
 }
 
 }  // namespace pv::virtio

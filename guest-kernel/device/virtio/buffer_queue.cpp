@@ -12,6 +12,8 @@ namespace pv::virtio {
 namespace {
 
 constexpr std::uint16_t done_badly = 1;
+/// Lies that are logged one by one.
+constexpr std::uint64_t lie_log_limit = 8;
 
 }  // namespace
 
@@ -33,14 +35,8 @@ Result<std::unique_ptr<BufferQueue>> BufferQueue::create(block::QueueIdentity id
     return queue;
 }
 
-QueueAreas BufferQueue::announce() {
-    const QueueAreas areas{driver_area_.bus(), driver_area_.bus() + SplitRing::table_bytes(entries()),
-                           device_area_.bus()};
-    marker::queue_areas(identity().device, identity().number, areas.driver, areas.device);
-    marker::queue_create(identity().device, marker::QueueKind::virtio_split, identity().number, entries(),
-                         areas.table);
-    announced_ = true;
-    return areas;
+QueueAreas BufferQueue::areas() const {
+    return {driver_area_.bus(), driver_area_.bus() + SplitRing::table_bytes(entries()), device_area_.bus()};
 }
 
 Result<block::CommandId> BufferQueue::start(block::Submission&& submission, bool device_writes, Room room) {
@@ -58,28 +54,7 @@ Result<block::CommandId> BufferQueue::start(block::Submission&& submission, bool
 void BufferQueue::publish(block::CommandId id) {
     const auto slot = static_cast<std::uint16_t>(block::CommandTable::Slots::slot_of(id));
     const std::uint16_t index = ring_.make_available(slot);
-    marker::doorbell(identity().device, marker::QueueKind::virtio_split, identity().number, index);
-    if (ring_.wants_doorbell()) {
-        doorbell_.ring(identity().number);
-    }
-}
-
-void BufferQueue::drain() {
-    // At most one pass of the ring a call: see BlockQueue::drain.
-    bool armed = false;
-    for (std::size_t left = entries(); left > 0 && !armed; --left) {
-        if (const auto used = ring_.next_used(owed_locked())) {
-            take(*used);
-        } else {
-            armed = !ring_.rearm();
-        }
-    }
-    if (!armed) {
-        (void)ring_.rearm();
-    }
-    if (ring_.broken() && !lied_) {
-        lie(identity().number, "its used index moved by more than what is outstanding");
-    }
+    ring_doorbell(index, ring_.wants_doorbell());
 }
 
 void BufferQueue::take(const Used& used) {
@@ -87,52 +62,28 @@ void BufferQueue::take(const Used& used) {
     const block::Command* command = used.id < entries() ? outstanding(wire) : nullptr;
     if (command == nullptr) {
         refuse(used.id, "there is no such request");
-        lie(used.id, "it answers what nobody asked");
+        lie_about(used.id, "it answers what nobody asked");
         return;
     }
     if (used.length > command->expected) {
-        lie(used.length, "it says that it wrote more bytes than there are");
+        lie_about(used.length, "it says that it wrote more bytes than there are");
         arrived(wire, done_badly, 0);
         return;
     }
     arrived(wire, 0, used.length);
 }
 
-void BufferQueue::lie(std::uint64_t what, std::string_view why) {
-    if (!lied_) {
-        lied_ = true;
+void BufferQueue::lie_about(std::uint64_t what, std::string_view why) {
+    if (lies_locked() < lie_log_limit) {
         log::error("{}: {} ({:#x}, queue {}): it is reset", identity().name, why, what, identity().number);
-        tell();
     }
+    lie();
 }
 
-void BufferQueue::mark_deleted() {
-    if (announced_) {
-        announced_ = false;
-        marker::queue_delete(identity().device, marker::QueueKind::virtio_split, identity().number);
-    }
-}
-
-void BufferQueue::renew() {
-    locked([&] {
-        mark_deleted();
-        std::ranges::fill(driver_area_.bytes(), std::byte{0});
-        std::ranges::fill(device_area_.bytes(), std::byte{0});
-        ring_.restart();
-        lied_ = false;
-    });
-}
-
-void BufferQueue::release(bool quiet) {
-    if (quiet) {
-        end_all();
-        mark_deleted();
-        driver_area_.release();
-        device_area_.release();
-    } else {
-        driver_area_.quarantine();
-        device_area_.quarantine();
-    }
+void BufferQueue::restart() {
+    std::ranges::fill(driver_area_.bytes(), std::byte{0});
+    std::ranges::fill(device_area_.bytes(), std::byte{0});
+    ring_.restart();
 }
 
 }  // namespace pv::virtio

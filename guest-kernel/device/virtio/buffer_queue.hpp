@@ -4,16 +4,17 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include "base/result.hpp"
-#include "block/command_queue.hpp"
 #include "device/dma/buffer.hpp"
+#include "device/virtio/service_queue.hpp"
 #include "device/virtio/split_ring.hpp"
-#include "device/virtio/transport.hpp"
 
 namespace pv::virtio {
 
-class BufferQueue final : public block::CommandQueue {
+class BufferQueue final : public ServiceQueue {
   public:
     /// Memory for a split queue of `entries` (a power of two); the device does not know of it yet. Errors:
     /// out_of_memory, invalid_argument.
@@ -21,77 +22,40 @@ class BufferQueue final : public block::CommandQueue {
                                                                      std::size_t entries, bool event_index,
                                                                      Duration patience);
 
-    /// Emits queue_areas and queue_create, and returns what the device is to be told.
-    [[nodiscard]] QueueAreas announce();
-
-    void set_doorbell(const Doorbell& doorbell) {
-        locked([&] { doorbell_ = doorbell; });
-    }
-
-    /// As BlockQueue's.
-    using Trouble = void (*)(void* context);
-
-    void on_trouble(Trouble function, void* context) {
-        locked([&] {
-            trouble_ = function;
-            trouble_context_ = context;
-        });
-    }
-
     /// Hands `submission.data` to the device, to fill or to read. The outcome's result is how many bytes it
     /// wrote, never more than there are. Errors: see CommandQueue::submit.
     [[nodiscard]] Result<block::CommandId> start(block::Submission&& submission, bool device_writes,
                                                  Room room);
 
-    [[nodiscard]] std::size_t entries() const { return ring_.entries(); }
-
-    [[nodiscard]] bool lied() {
-        bool lied = false;
-        locked([&] { lied = lied_; });
-        return lied;
-    }
-
-    /// As BlockQueue's.
-    void renew();
-    void release(bool quiet);
+    [[nodiscard]] std::size_t entries() const override { return ring_.entries(); }
 
   private:
     BufferQueue(block::QueueIdentity identity, const SplitRing& ring, dma::Buffer&& driver_area,
                 dma::Buffer&& device_area, Duration patience)
-        : CommandQueue{identity, block::Generations::host_only, ring.entries(), patience},
+        : ServiceQueue{identity, ring.entries(), patience},
           ring_{ring},
           driver_area_{std::move(driver_area)},
           device_area_{std::move(device_area)} {}
 
+    [[nodiscard]] marker::QueueKind kind() const override { return marker::QueueKind::virtio_split; }
+
+    [[nodiscard]] QueueAreas areas() const override;
+    void restart() override;
+
+    void end_memory(bool quiet) override { end({&driver_area_, &device_area_}, quiet); }
+
     void publish(block::CommandId id) override;
-    void drain() override;
 
-    void expired(block::CommandId) override {
-        locked([&] { tell(); });
-    }
-
-    void slow() override {
-        locked([&] { tell(); });
-    }
-
-    void tell() {
-        if (trouble_ != nullptr) {
-            trouble_(trouble_context_);
-        }
+    void drain() override {
+        drain_ring(ring_, 0, [&](const Used& used) { take(used); });
     }
 
     void take(const Used& used);
-    void lie(std::uint64_t what, std::string_view why);
-    void mark_deleted();
+    void lie_about(std::uint64_t what, std::string_view why);
 
     SplitRing ring_;
     dma::Buffer driver_area_;  ///< descriptor table, and the available ring behind it
     dma::Buffer device_area_;  ///< used ring
-    Doorbell doorbell_;
-    bool announced_ = false;
-    bool lied_ = false;          ///< under the lock
-    Trouble trouble_ = nullptr;  ///< both under the lock
-    void* trouble_context_ = nullptr;
 };
 
 }  // namespace pv::virtio
