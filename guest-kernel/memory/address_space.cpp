@@ -131,6 +131,18 @@ Outcome<> AddressSpace::unmap(UserAddress begin, std::uint64_t length) {
     return {};
 }
 
+// Calls f(region) from `begin` on, up to `end` or the first gap or the first false. Returns how far it got.
+template <class F>
+UserAddress AddressSpace::for_regions(UserAddress begin, UserAddress end, F&& f) {
+    UserAddress covered = begin;
+    for (Region* region = regions_.first_above(begin);
+         region != nullptr && region->begin() < end && region->begin() <= covered && f(*region);
+         region = regions_.next(*region)) {
+        covered = region->end();
+    }
+    return covered;
+}
+
 Outcome<> AddressSpace::protect(UserAddress begin, std::uint64_t length, Rights rights) {
     if (!begin.is_aligned(page_size)) {
         return fail(Errno::einval);
@@ -146,16 +158,13 @@ Outcome<> AddressSpace::protect(UserAddress begin, std::uint64_t length, Rights 
     }
     const UserAddress end = begin + align_up(length, page_size);
     const SpaceGuard guard(lock_);
-    UserAddress covered = begin;
-    for (Region* region = regions_.first_above(begin); region != nullptr && region->begin() < end;
-         region = regions_.next(*region)) {
-        if (region->begin() > covered) {
-            return fail(Errno::enomem);
-        }
-        if (rights.write && !region->contents().rights_max.write) {
-            return fail(Errno::eacces);
-        }
-        covered = region->end();
+    bool allowed = true;
+    const UserAddress covered = for_regions(begin, end, [&](const Region& region) {
+        allowed = !rights.write || region.contents().rights_max.write;
+        return allowed;
+    });
+    if (!allowed) {
+        return fail(Errno::eacces);
     }
     if (covered < end) {
         return fail(Errno::enomem);
@@ -182,14 +191,7 @@ Outcome<> AddressSpace::discard(UserAddress begin, std::uint64_t length) {
     }
     const UserAddress end = begin + align_up(length, page_size);
     const SpaceGuard guard(lock_);
-    UserAddress covered = begin;
-    for (Region* region = regions_.first_above(begin); region != nullptr && region->begin() < end;
-         region = regions_.next(*region)) {
-        if (region->begin() > covered) {
-            break;
-        }
-        covered = region->end();
-    }
+    const UserAddress covered = for_regions(begin, end, [](const Region&) { return true; });
     if (!tables_->remove(begin, end, end, begin, [](PhysicalAddress frame) { memory::drop_owner(frame); })) {
         log::error("memory: a processor does not answer: {} bytes of a program are lost", length);
     }

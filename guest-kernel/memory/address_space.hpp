@@ -113,6 +113,8 @@ class AddressSpace final : public RefCounted {
     Outcome<UserAddress> choose(const MapRequest& request);
     Outcome<> cut(UserAddress begin, UserAddress end);
     void drop_pages(UserAddress begin, UserAddress end);
+    template <class F>
+    UserAddress for_regions(UserAddress begin, UserAddress end, F&& f);
     Region* region_for_fault(UserAddress address);
     Resolution bring_in(Region& region, UserAddress page, bool write);
     Resolution unshare(Region& region, UserAddress page, arch::UserPage old);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "arch/x86_64/image.hpp"
+#include "arch/x86_64/page_table_entry.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "base/marker.hpp"
 #include "memory/direct_map.hpp"
@@ -12,26 +13,7 @@
 namespace pv::arch {
 namespace {
 
-constexpr std::uint64_t present = 1ULL << 0;
-constexpr std::uint64_t writable = 1ULL << 1;
-constexpr std::uint64_t user = 1ULL << 2;
-constexpr std::uint64_t write_through = 1ULL << 3;
-constexpr std::uint64_t cache_disable = 1ULL << 4;
-constexpr std::uint64_t large = 1ULL << 7;
-constexpr std::uint64_t global = 1ULL << 8;
-constexpr std::uint64_t no_execute = 1ULL << 63;
-constexpr std::uint64_t address_mask = 0x000f'ffff'ffff'f000;
-
-constexpr unsigned entries_count = 512;
-constexpr unsigned top_level = 3;
-
-constexpr unsigned shift_of(unsigned level) {
-    return page_shift + 9 * level;
-}
-
-constexpr std::uint64_t size_of(unsigned level) {
-    return 1ULL << shift_of(level);
-}
+using namespace paging;
 
 std::uint64_t* entries(PhysicalAddress table) {
     // The boot tables lie in the image, which the direct map leaves out while they are in use.
@@ -42,11 +24,7 @@ std::uint64_t* entries(PhysicalAddress table) {
 }
 
 std::uint64_t& entry_of(PhysicalAddress table, unsigned level, VirtualAddress address) {
-    return entries(table)[address.value() >> shift_of(level) & (entries_count - 1)];
-}
-
-PhysicalAddress target(std::uint64_t entry) {
-    return PhysicalAddress(entry & address_mask);
+    return entries(table)[index_of(address.value(), level)];
 }
 
 bool is_leaf(std::uint64_t entry, unsigned level) {
@@ -89,13 +67,13 @@ Leaf make_leaf(std::uint64_t address, std::uint64_t entry, unsigned level, Right
 
 void walk(PhysicalAddress table, unsigned level, std::uint64_t base, Rights rights,
           const FunctionRef<void(const Leaf&)>& visit) {
-    for (unsigned i = 0; i < entries_count; ++i) {
+    for (unsigned i = 0; i < entries_per_table; ++i) {
         const std::uint64_t entry = entries(table)[i];
         if ((entry & present) == 0) {
             continue;
         }
         std::uint64_t address = base + (std::uint64_t{i} << shift_of(level));
-        if (level == top_level && i >= entries_count / 2) {
+        if (level == top_level && i >= entries_per_table / 2) {
             address |= 0xffff'0000'0000'0000;
         }
         const Rights here = narrow(rights, entry);
@@ -108,7 +86,7 @@ void walk(PhysicalAddress table, unsigned level, std::uint64_t base, Rights righ
 }
 
 void free_below(PhysicalAddress table, unsigned level, const FunctionRef<void(PhysicalAddress)>& give_back) {
-    for (unsigned i = 0; level > 0 && i < entries_count; ++i) {
+    for (unsigned i = 0; level > 0 && i < entries_per_table; ++i) {
         const std::uint64_t entry = entries(table)[i];
         if ((entry & present) != 0 && !is_leaf(entry, level)) {
             free_below(target(entry), level - 1, give_back);

@@ -1,5 +1,6 @@
 // Entries of all 256 vectors: one frame layout for exceptions and interrupts (arch/x86_64/trap.hpp).
 // SPDX-License-Identifier: MIT
+#include "arch/x86_64/trap_registers.inc"
 
     .section .text
     .altmacro
@@ -17,42 +18,6 @@
     .else
     jmp trap_common
     .endif
-    .endm
-
-    .macro pv_save_registers
-    pushq %rax
-    pushq %rbx
-    pushq %rcx
-    pushq %rdx
-    pushq %rsi
-    pushq %rdi
-    pushq %rbp
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    .endm
-
-    .macro pv_restore_registers
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rbp
-    popq %rdi
-    popq %rsi
-    popq %rdx
-    popq %rcx
-    popq %rbx
-    popq %rax
     .endm
 
     // The whole frame lies at %rsp; %rdi = it. Leaves %rbp on a frame for the back trace.

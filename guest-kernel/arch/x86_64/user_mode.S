@@ -1,5 +1,6 @@
 // SYSCALL's entry, the way into user mode, and the copies to and from it.
 // SPDX-License-Identifier: MIT
+#include "arch/x86_64/trap_registers.inc"
 
 #define USER_DATA 0x2b
 #define USER_CODE 0x33
@@ -22,21 +23,7 @@ pv_system_call_entry:
     pushq %rcx
     pushq %rax
     pushq $SYSTEM_CALL
-    pushq %rax
-    pushq %rbx
-    pushq %rcx
-    pushq %rdx
-    pushq %rsi
-    pushq %rdi
-    pushq %rbp
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    pv_save_registers
     sti
     movq %rsp, %rdi
     xorl %ebp, %ebp
@@ -44,21 +31,7 @@ pv_system_call_entry:
     // Interrupts are off; %al: whether all registers must be as in the frame.
     testb %al, %al
     jnz pv_leave_trap
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rbp
-    popq %rdi
-    popq %rsi
-    popq %rdx
-    popq %rcx
-    popq %rbx
-    popq %rax
+    pv_restore_registers
     addq $16, %rsp
     popq %rcx
     addq $8, %rsp

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "arch/x86_64/page_table.hpp"
+#include "arch/x86_64/page_table_entry.hpp"
 #include "base/marker.hpp"
 #include "base/panic.hpp"
 #include "memory/direct_map.hpp"
@@ -14,41 +15,17 @@
 namespace pv::arch {
 namespace {
 
-constexpr std::uint64_t present = 1ULL << 0;
-constexpr std::uint64_t writable = 1ULL << 1;
-constexpr std::uint64_t user = 1ULL << 2;
-constexpr std::uint64_t accessed = 1ULL << 5;
-constexpr std::uint64_t dirty = 1ULL << 6;
+using namespace paging;
+
 /// Not present any more, but not given back yet: some processor may remember it. A bit that processors
 /// ignore.
 constexpr std::uint64_t leaving = 1ULL << 10;
 /// A page that is kept out of everybody's reach. The same.
 constexpr std::uint64_t hidden = 1ULL << 11;
 constexpr std::uint64_t held = present | hidden;
-constexpr std::uint64_t no_execute = 1ULL << 63;
-constexpr std::uint64_t address_mask = 0x000f'ffff'ffff'f000;
-
-constexpr unsigned entries_count = 512;
-constexpr unsigned top_level = 3;
-
-constexpr unsigned shift_of(unsigned level) {
-    return page_shift + 9 * level;
-}
-
-constexpr std::uint64_t size_of(unsigned level) {
-    return 1ULL << shift_of(level);
-}
 
 std::uint64_t* entries(PhysicalAddress table) {
     return memory::to_pointer<std::uint64_t>(table);
-}
-
-constexpr unsigned index_of(std::uint64_t address, unsigned level) {
-    return address >> shift_of(level) & (entries_count - 1);
-}
-
-PhysicalAddress target(std::uint64_t entry) {
-    return PhysicalAddress(entry & address_mask);
 }
 
 std::uint64_t encode(UserPage page) {
@@ -85,7 +62,7 @@ void for_entries(PhysicalAddress table, unsigned level, std::uint64_t base, std:
                  std::uint64_t end, F&& f) {
     const std::uint64_t size = size_of(level);
     unsigned i = begin > base ? static_cast<unsigned>((begin - base) / size) : 0;
-    for (; i < entries_count && base + i * size < end; ++i) {
+    for (; i < entries_per_table && base + i * size < end; ++i) {
         f(base + i * size, entries(table)[i]);
     }
 }
@@ -96,7 +73,7 @@ Result<Ref<UserTables>> UserTables::create() {
     const PhysicalAddress root = PV_TRY(allocate_table());
     std::uint64_t* top = entries(root);
     // The kernel's half: its entries of the top level are all there before the first program is.
-    std::memcpy(top + entries_count / 2, entries(kernel_page_table().root()) + entries_count / 2,
+    std::memcpy(top + entries_per_table / 2, entries(kernel_page_table().root()) + entries_per_table / 2,
                 page_size / 2);
     auto* tables = new (std::nothrow) UserTables(root);
     if (tables == nullptr) {

@@ -191,12 +191,8 @@ void Controller::print_status() {
     if (recovery_ != nullptr) {
         const Recovery::Counts& counts = recovery_->counts();
         log::info("status: {}: {}; {} recoveries, {} aborts ({} aborted), {} queues made again, {} resets",
-                  name(),
-                  recovery_->dead()        ? "given up"
-                  : recovery_->under_way() ? "a recovery is under way"
-                                           : "in service",
-                  counts.begun.load(), counts.aborts.load(), counts.aborted.load(), counts.queues.load(),
-                  counts.resets.load());
+                  name(), recovery_->state(), recovery_->begun(), counts.aborts.load(), counts.aborted.load(),
+                  counts.queues.load(), counts.resets.load());
     }
 }
 

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 
 #include "base/log.hpp"
-#include "base/panic.hpp"
 
 namespace pv::nvme {
 namespace {
@@ -19,7 +19,6 @@ constexpr unsigned useless_queues = 2;
 /// And resets on top of that, before it is given up.
 constexpr unsigned useless_resets = 3;
 constexpr unsigned reset_attempts = 2;
-constexpr std::string_view gone_words = "its registers do not answer: it was removed";
 /// Aborts of one queue before the others are looked at.
 constexpr unsigned aborts_at_once = 8;
 
@@ -30,9 +29,7 @@ Result<std::unique_ptr<Recovery>> Recovery::create(Service& service, Identity& i
     if (recovery == nullptr) {
         return fail(Error::out_of_memory);
     }
-    recovery->thread_ = PV_TRY(task::Thread::create(
-        "nvme recovery", [](void* self) { static_cast<Recovery*>(self)->serve(); }, recovery.get(),
-        task::Priority::high));
+    PV_TRY(recovery->start("nvme recovery"));
     const auto look = [](void* self) { static_cast<Recovery*>(self)->look(); };
     for (std::size_t i = 0; i < service.queue_count(); ++i) {
         service.queue(i).on_trouble(look, recovery.get());
@@ -44,18 +41,7 @@ Recovery::~Recovery() {
     stop();
 }
 
-void Recovery::look() {
-    asked_.store(true, std::memory_order_release);
-    work_.wake_one();
-}
-
-void Recovery::leave(Duration patience) {
-    leaves_.store(std::max<std::uint64_t>(patience.to_nanoseconds(), 1), std::memory_order_release);
-    look();
-}
-
-void Recovery::depart() {
-    const Duration patience = Duration::nanoseconds(leaves_.load(std::memory_order_acquire));
+void Recovery::depart(Duration patience) {
     begin(marker::Reason::gone);
     mark(marker::RecoveryStep::wait, patience);
     const Deadline deadline = Deadline::after(patience);
@@ -73,47 +59,16 @@ void Recovery::depart() {
 }
 
 void Recovery::stop() {
-    if (!thread_.joinable()) {
+    if (!running()) {
         return;
     }
     for (std::size_t i = 0; i < service_.queue_count(); ++i) {
         service_.queue(i).on_trouble(nullptr, nullptr);
     }
-    stopping_.store(true, std::memory_order_release);
-    work_.wake_all();
     // The longest step is a reset: two waits for CSTS.RDY, and admin commands for each queue, twice.
     const Duration step = service_.ready_timeout() * 2 + service_.patience().admin * 6;
     const Duration longest = step * reset_attempts + service_.patience().admin * service_.queue_count() * 4;
-    // Every wait of that thread is bounded: if it does not end, this kernel is broken. Several looks, because
-    // a machine that stood still uses up the whole of one.
-    bool joined = false;
-    for (int look = 0; look < 4 && !joined; ++look) {
-        joined = thread_.join(Deadline::after(longest)).has_value();
-    }
-    PV_ASSERT(joined);
-    thread_ = task::Thread{};
-    if (id_ != 0) {
-        end(!dead());
-    }
-}
-
-void Recovery::serve() {
-    while (!stopping_.load(std::memory_order_acquire)) {
-        const Deadline until = due_ ? Deadline::at(*due_)
-                                    : Deadline::never("idle until a command is overdue or the driver stops");
-        const Result<> woken = work_.wait(until, [&] {
-            return stopping_.load(std::memory_order_acquire) || asked_.load(std::memory_order_acquire);
-        });
-        if (stopping_.load(std::memory_order_acquire) || dead()) {
-            due_.reset();
-            asked_.store(false, std::memory_order_relaxed);
-            continue;
-        }
-        if (woken) {
-            asked_.store(false, std::memory_order_relaxed);
-        }
-        climb();
-    }
+    end_thread(longest);
 }
 
 std::uint64_t Recovery::succeeded() {
@@ -124,36 +79,15 @@ std::uint64_t Recovery::succeeded() {
     return sum;
 }
 
-void Recovery::begin(marker::Reason reason) {
-    if (id_ == 0) {
-        id_ = marker::next_recovery();
-        counts_.begun.fetch_add(1, std::memory_order_relaxed);
-        marker::recovery_begin(service_.device(), id_, reason);
-    }
-}
-
-void Recovery::end(bool serves) {
-    marker::recovery_end(service_.device(), id_, serves);
-    if (serves) {
-        log::info("{}: recovery {} is over: it serves", service_.name(), id_.load());
-    }
-    id_ = 0;
-    due_.reset();
-}
-
-void Recovery::mark(marker::RecoveryStep step, Duration deadline, std::uint64_t queue) {
-    marker::recovery_step(service_.device(), id_, step, deadline, queue);
-}
-
 void Recovery::climb() {
     const std::uint32_t status = service_.status();
     if (status == Status::gone) {
         begin(marker::Reason::gone);
-        give_up(marker::Reason::gone, gone_words);
+        give_up(marker::Reason::gone, block::gone_words);
         return;
     }
-    if (leaves_.load(std::memory_order_acquire) != 0) {
-        depart();
+    if (const auto patience = leaving()) {
+        depart(*patience);
         return;
     }
     if ((status & Status::fatal) != 0 || (status & Status::ready) == 0) {
@@ -185,11 +119,11 @@ void Recovery::climb() {
             return;
         }
     }
-    if (due && due_ != due) {
+    if (due && looks_again_at() != due) {
         mark(marker::RecoveryStep::wait, *due - now());
     }
-    due_ = due;
-    if (id_ != 0 && !due_) {
+    look_again_at(due);
+    if (under_way() && !due) {
         end(true);
     }
 }
@@ -242,10 +176,7 @@ bool Recovery::abort_overdue(Queue& queue) {
 
 bool Recovery::make_again(std::size_t index) {
     Queue& queue = service_.queue(index);
-    const std::uint64_t progress = succeeded();
-    useless_ = progress == progress_ ? useless_ + 1 : 0;
-    progress_ = progress;
-    if (useless_ >= useless_queues) {
+    if (useless(succeeded()) >= useless_queues) {
         log::error("{}: making queues again does not help", service_.name());
         return false;
     }
@@ -267,10 +198,7 @@ bool Recovery::make_again(std::size_t index) {
 
 void Recovery::reset(marker::Reason reason) {
     begin(reason);
-    const std::uint64_t progress = succeeded();
-    useless_ = progress == progress_ ? useless_ + 1 : 0;
-    progress_ = progress;
-    if (useless_ >= useless_queues + useless_resets) {
+    if (useless(succeeded()) >= useless_queues + useless_resets) {
         give_up(marker::Reason::useless, "resets do not help");
         return;
     }
@@ -281,7 +209,7 @@ void Recovery::reset(marker::Reason reason) {
             return;
         }
         if (service_.status() == Status::gone) {
-            give_up(marker::Reason::gone, gone_words);
+            give_up(marker::Reason::gone, block::gone_words);
             return;
         }
     }
@@ -322,9 +250,7 @@ void Recovery::give_up(marker::Reason reason, std::string_view why) {
     if (quiet) {
         service_.empty_queues(Error::device_failed);
     }
-    marker::device_dead(service_.device(), reason);
-    dead_.store(true, std::memory_order_release);
-    end(false);
+    end_dead(reason);
 }
 
 }  // namespace pv::nvme

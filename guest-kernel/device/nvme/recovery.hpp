@@ -6,13 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <string_view>
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "block/recovery_thread.hpp"
 #include "device/nvme/service.hpp"
-#include "task/thread.hpp"
-#include "task/wait_queue.hpp"
 
 namespace pv::nvme {
 
@@ -39,33 +38,17 @@ class Identity {
 ///
 /// One thread climbs it. It waits for the controller's answers to its own admin commands and registers, each
 /// with a deadline, and for nothing else; it allocates nothing.
-class Recovery {
+class Recovery final : public block::RecoveryThread {
   public:
     /// Starts the thread. `service` and `identity` outlive it. Errors: out_of_memory.
     [[nodiscard]] static Result<std::unique_ptr<Recovery>> create(Service& service, Identity& identity);
 
     ~Recovery();
-    Recovery(const Recovery&) = delete;
-    Recovery& operator=(const Recovery&) = delete;
-
-    /// Something is overdue, or slow: look. Any thread; never sleeps.
-    void look();
-
-    /// The controller is to leave its slot: nothing more is submitted, what is outstanding has until
-    /// `patience` to end, then it writes its cache back and is given up. Any thread; never sleeps. dead()
-    /// says when.
-    void leave(Duration patience);
 
     /// Ends the thread: the controller is the caller's alone then. It finishes the step it is at.
     void stop();
 
-    /// The device was given up.
-    [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire); }
-
-    [[nodiscard]] bool under_way() const { return id_.load(std::memory_order_relaxed) != 0; }
-
     struct Counts {
-        std::atomic<std::uint64_t> begun{0};
         std::atomic<std::uint64_t> aborts{0};
         std::atomic<std::uint64_t> aborted{0};
         std::atomic<std::uint64_t> queues{0};
@@ -75,35 +58,22 @@ class Recovery {
     [[nodiscard]] const Counts& counts() const { return counts_; }
 
   private:
-    Recovery(Service& service, Identity& identity) : service_{service}, identity_{identity} {}
+    Recovery(Service& service, Identity& identity)
+        : RecoveryThread{service.name(), service.device()}, service_{service}, identity_{identity} {}
 
-    void serve();
-    void climb();
-    void begin(marker::Reason reason);
-    void end(bool serves);
-    void mark(marker::RecoveryStep step, Duration deadline, std::uint64_t queue = 0);
+    void climb() override;
     /// False when the controller did not answer the Abort.
     [[nodiscard]] bool abort_overdue(Queue& queue);
     [[nodiscard]] bool make_again(std::size_t index);
     void reset(marker::Reason reason);
     [[nodiscard]] Result<> try_reset();
-    void depart();
+    void depart(Duration patience);
     void give_up(marker::Reason reason, std::string_view why);
     [[nodiscard]] std::uint64_t succeeded();
 
     Service& service_;
     Identity& identity_;
     Counts counts_;
-    std::atomic<std::uint64_t> id_{0};  ///< of the recovery under way, 0 = none
-    std::optional<Instant> due_;        ///< when a grace ends
-    std::uint64_t progress_ = 0;        ///< completions at the last step 3 or 4
-    unsigned useless_ = 0;              ///< steps 3 and 4 since something succeeded
-    std::atomic<bool> dead_{false};
-    std::atomic<bool> asked_{false};
-    std::atomic<bool> stopping_{false};
-    std::atomic<std::uint64_t> leaves_{0};  ///< how long it has for that, in nanoseconds; 0: it stays
-    task::WaitQueue work_;
-    task::Thread thread_;
 };
 
 }  // namespace pv::nvme

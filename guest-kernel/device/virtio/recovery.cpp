@@ -2,11 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include "device/virtio/recovery.hpp"
 
-#include <algorithm>
 #include <new>
 
 #include "base/log.hpp"
-#include "base/panic.hpp"
 
 namespace pv::virtio {
 namespace {
@@ -14,7 +12,6 @@ namespace {
 /// Resets without one success in between, before the device is given up.
 constexpr unsigned useless_resets = 4;
 constexpr unsigned reset_attempts = 2;
-constexpr std::string_view gone_words = "its registers do not answer: it was removed";
 
 }  // namespace
 
@@ -23,9 +20,7 @@ Result<std::unique_ptr<Recovery>> Recovery::create(Recoverable& device) {
     if (recovery == nullptr) {
         return fail(Error::out_of_memory);
     }
-    recovery->thread_ = PV_TRY(task::Thread::create(
-        "virtio recovery", [](void* self) { static_cast<Recovery*>(self)->serve(); }, recovery.get(),
-        task::Priority::high));
+    PV_TRY(recovery->start("virtio recovery"));
     return recovery;
 }
 
@@ -33,23 +28,12 @@ Recovery::~Recovery() {
     stop();
 }
 
-void Recovery::look() {
-    asked_.store(true, std::memory_order_release);
-    work_.wake_one();
-}
-
 void Recovery::configuration_interrupt() {
     configuration_.store(true, std::memory_order_release);
     look();
 }
 
-void Recovery::leave(Duration patience) {
-    leaves_.store(std::max<std::uint64_t>(patience.to_nanoseconds(), 1), std::memory_order_release);
-    look();
-}
-
-void Recovery::depart() {
-    const Duration patience = Duration::nanoseconds(leaves_.load(std::memory_order_acquire));
+void Recovery::depart(Duration patience) {
     begin(marker::Reason::gone);
     mark(marker::RecoveryStep::wait, patience);
     device_.suspend();
@@ -58,75 +42,22 @@ void Recovery::depart() {
 }
 
 void Recovery::stop() {
-    if (!thread_.joinable()) {
-        return;
+    if (running()) {
+        // Its longest step is a reset, tried twice, each with one wait for a register.
+        end_thread(device_.patience().reset * (2 * reset_attempts) + Duration::seconds(1));
     }
-    stopping_.store(true, std::memory_order_release);
-    work_.wake_all();
-    // Its longest step is a reset, tried twice, each with one wait for a register. Several looks, because a
-    // machine that stood still uses up the whole of one.
-    const Duration longest = device_.patience().reset * (2 * reset_attempts) + Duration::seconds(1);
-    bool joined = false;
-    for (int look = 0; look < 4 && !joined; ++look) {
-        joined = thread_.join(Deadline::after(longest)).has_value();
-    }
-    PV_ASSERT(joined);
-    thread_ = task::Thread{};
-    if (id_ != 0) {
-        end(!dead());
-    }
-}
-
-void Recovery::serve() {
-    while (!stopping_.load(std::memory_order_acquire)) {
-        const Deadline until = due_ ? Deadline::at(*due_)
-                                    : Deadline::never("idle until a request is overdue or the driver stops");
-        const Result<> woken = work_.wait(until, [&] {
-            return stopping_.load(std::memory_order_acquire) || asked_.load(std::memory_order_acquire);
-        });
-        if (stopping_.load(std::memory_order_acquire) || dead()) {
-            due_.reset();
-            asked_.store(false, std::memory_order_relaxed);
-            continue;
-        }
-        if (woken) {
-            asked_.store(false, std::memory_order_relaxed);
-        }
-        climb();
-    }
-}
-
-void Recovery::begin(marker::Reason reason) {
-    if (id_ == 0) {
-        id_ = marker::next_recovery();
-        counts_.begun.fetch_add(1, std::memory_order_relaxed);
-        marker::recovery_begin(device_.marker_device(), id_, reason);
-    }
-}
-
-void Recovery::end(bool serves) {
-    marker::recovery_end(device_.marker_device(), id_, serves);
-    if (serves) {
-        log::info("{}: recovery {} is over: it serves", device_.name(), id_.load());
-    }
-    id_ = 0;
-    due_.reset();
-}
-
-void Recovery::mark(marker::RecoveryStep step, Duration deadline) {
-    marker::recovery_step(device_.marker_device(), id_, step, deadline, 0);
 }
 
 void Recovery::climb() {
     const Health health = device_.health();
-    if (health != Health::gone && leaves_.load(std::memory_order_acquire) != 0) {
-        depart();
+    if (const auto patience = leaving(); patience && health != Health::gone) {
+        depart(*patience);
         return;
     }
     switch (health) {
         case Health::gone:
             begin(marker::Reason::gone);
-            give_up(marker::Reason::gone, gone_words);
+            give_up(marker::Reason::gone, block::gone_words);
             return;
         case Health::needs_reset:
             log::error("{}: the device asks for a reset", device_.name());
@@ -148,10 +79,10 @@ void Recovery::climb() {
     }
     const std::optional<Instant> since = device_.overdue_since();
     if (!since) {
-        if (id_ != 0) {
+        if (under_way()) {
             end(true);
         }
-        due_.reset();
+        look_again_at({});
         return;
     }
     begin(marker::Reason::overdue);
@@ -161,18 +92,15 @@ void Recovery::climb() {
         reset(marker::Reason::overdue);
         return;
     }
-    if (due_ != ends) {
+    if (looks_again_at() != ends) {
         mark(marker::RecoveryStep::wait, ends - now());
     }
-    due_ = ends;
+    look_again_at(ends);
 }
 
 void Recovery::reset(marker::Reason reason) {
     begin(reason);
-    const std::uint64_t progress = device_.succeeded();
-    useless_ = progress == progress_ ? useless_ + 1 : 0;
-    progress_ = progress;
-    if (useless_ >= useless_resets) {
+    if (useless(device_.succeeded()) >= useless_resets) {
         give_up(marker::Reason::useless, "resets do not help");
         return;
     }
@@ -182,7 +110,7 @@ void Recovery::reset(marker::Reason reason) {
             return;
         }
         if (device_.health() == Health::gone) {
-            give_up(marker::Reason::gone, gone_words);
+            give_up(marker::Reason::gone, block::gone_words);
             return;
         }
     }
@@ -199,7 +127,7 @@ Result<> Recovery::try_reset() {
     device_.empty(Error::interrupted);
     PV_TRY(device_.bring_back());
     device_.resume();
-    counts_.resets.fetch_add(1, std::memory_order_relaxed);
+    resets_.fetch_add(1, std::memory_order_relaxed);
     log::warning("{}: the device was reset in {}", device_.name(), now() - begun);
     return {};
 }
@@ -217,9 +145,7 @@ void Recovery::give_up(marker::Reason reason, std::string_view why) {
     if (quiet) {
         device_.empty(Error::device_failed);
     }
-    marker::device_dead(device_.marker_device(), reason);
-    dead_.store(true, std::memory_order_release);
-    end(false);
+    end_dead(reason);
 }
 
 }  // namespace pv::virtio

@@ -11,9 +11,8 @@
 #include "base/marker.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "block/recovery_thread.hpp"
 #include "device/virtio/transport.hpp"
-#include "task/thread.hpp"
-#include "task/wait_queue.hpp"
 
 namespace pv::virtio {
 
@@ -76,66 +75,34 @@ class Recoverable {
 /// to 3.
 ///
 /// One thread climbs it. It waits for registers, with a deadline, and for nothing else; it allocates nothing.
-class Recovery {
+class Recovery final : public block::RecoveryThread {
   public:
     /// Starts the thread. `device` outlives it. Errors: out_of_memory.
     [[nodiscard]] static Result<std::unique_ptr<Recovery>> create(Recoverable& device);
 
     ~Recovery();
-    Recovery(const Recovery&) = delete;
-    Recovery& operator=(const Recovery&) = delete;
-
-    /// Something is overdue, or slow, or wrong: look. Any context; never sleeps.
-    void look();
 
     /// The device raised its interrupt for a change of the configuration. Any context.
     void configuration_interrupt();
 
-    /// The device is to leave its slot: nothing more is submitted, what is outstanding has until `patience`
-    /// to end, then it is given up. Any thread; never sleeps. dead() says when.
-    void leave(Duration patience);
-
     /// Ends the thread: the device is the caller's alone then. It finishes the step it is at.
     void stop();
 
-    /// The device was given up.
-    [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire); }
-
-    [[nodiscard]] bool under_way() const { return id_.load(std::memory_order_relaxed) != 0; }
-
-    struct Counts {
-        std::atomic<std::uint64_t> begun{0};
-        std::atomic<std::uint64_t> resets{0};
-    };
-
-    [[nodiscard]] const Counts& counts() const { return counts_; }
+    [[nodiscard]] std::uint64_t resets() const { return resets_.load(std::memory_order_relaxed); }
 
   private:
-    explicit Recovery(Recoverable& device) : device_{device} {}
+    explicit Recovery(Recoverable& device)
+        : RecoveryThread{device.name(), device.marker_device()}, device_{device} {}
 
-    void serve();
-    void climb();
-    void begin(marker::Reason reason);
-    void end(bool serves);
-    void mark(marker::RecoveryStep step, Duration deadline);
+    void climb() override;
     void reset(marker::Reason reason);
     [[nodiscard]] Result<> try_reset();
-    void depart();
+    void depart(Duration patience);
     void give_up(marker::Reason reason, std::string_view why);
 
     Recoverable& device_;
-    Counts counts_;
-    std::optional<Instant> due_;  ///< when the grace of what is overdue ends
-    std::uint64_t progress_ = 0;  ///< successes when the last reset was made
-    unsigned useless_ = 0;        ///< resets since, without one more
-    std::atomic<std::uint64_t> id_{0};
-    std::atomic<bool> dead_{false};
-    std::atomic<bool> asked_{false};
+    std::atomic<std::uint64_t> resets_{0};
     std::atomic<bool> configuration_{false};
-    std::atomic<bool> stopping_{false};
-    std::atomic<std::uint64_t> leaves_{0};  ///< how long it has for that, in nanoseconds; 0: it stays
-    task::WaitQueue work_;
-    task::Thread thread_;
 };
 
 }  // namespace pv::virtio

@@ -134,12 +134,8 @@ void ServiceDevice::print_status() {
         lies += queue->lies();
     }
     if (recovery_ != nullptr) {
-        const Recovery::Counts& counts = recovery_->counts();
-        log::info("status: {}: {}; {} recoveries, {} resets, {} lies", name(),
-                  recovery_->dead()        ? "given up"
-                  : recovery_->under_way() ? "a recovery is under way"
-                                           : "in service",
-                  counts.begun.load(), counts.resets.load(), lies);
+        log::info("status: {}: {}; {} recoveries, {} resets, {} lies", name(), recovery_->state(),
+                  recovery_->begun(), recovery_->resets(), lies);
     }
 }
 
