@@ -24,8 +24,8 @@ struct FirstPort {
     }
 };
 
-constexpr Duration patience = 100_ms;         // for a reader that is only slow
-constexpr Duration urgent_patience = 500_ms;  // the last words of a machine
+constexpr Duration patience = 100_ms;      // for a reader that is only slow
+constexpr Duration urgent_patience = 2_s;  // the last words of a machine
 
 constinit task::Guarded<Uart<FirstPort>, task::Rank::console> port{FirstPort{}};
 
@@ -57,7 +57,7 @@ void console_write(std::string_view line, bool urgent) {
     using namespace device::serial;
     if (urgent) {
         // Only when all else has stopped: whoever holds the lock never lets go of it.
-        port.unguarded().write_line(line, Deadline::after(urgent_patience));
+        port.unguarded().write_last_line(line, Deadline::after(urgent_patience));
         return;
     }
     port.with([&](auto& uart) { uart.write_line(line, Deadline::after(patience)); });

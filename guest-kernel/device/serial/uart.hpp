@@ -61,6 +61,12 @@ class Uart {
         }
     }
 
+    /// The same for a machine's last words: also a port that took nothing before is waited for once more.
+    void write_last_line(std::string_view line, Deadline deadline) {
+        stuck_ = false;
+        write_line(line, deadline);
+    }
+
     /// Writes as much of `text` as the port takes until `deadline`, as it is; returns how much. Nothing is
     /// dropped: the caller has the rest. While the port takes nothing, only the first call waits.
     [[nodiscard]] std::size_t write(std::string_view text, Deadline deadline) {

@@ -89,6 +89,31 @@ TEST(Uart, StuckPortIsWaitedForOnceAndReported) {
 }
 
 // Before there is a clock no deadline ever passes.
+// A reader that was slow once is not given up for good: how a machine ended is worth a wait.
+TEST(Uart, LastWordsWaitForAPortThatWasStuck) {
+    struct Slow {
+        Wire* wire;
+
+        std::uint8_t read(Register) const {
+            // It takes characters again after so many more looks, for ever.
+            wire->room = wire->polls-- == 0 ? 1 << 20 : wire->room;
+            return wire->room > 0 ? status_transmit_empty : 0;
+        }
+
+        void write(Register r, std::uint8_t value) const { FakePorts{wire}.write(r, value); }
+    };
+
+    Wire wire;
+    wire.room = 16;
+    wire.polls = ~std::uint64_t{0};
+    Uart uart(Slow{&wire});
+    uart.write_line(std::string(100, 'a'), Deadline::after(1_ms));
+    ASSERT_EQ(uart.dropped(), 102U - 16);
+    wire.polls = 1000;
+    uart.write_last_line("the end", Deadline::after(10_s));
+    EXPECT_EQ(wire.sent, std::string(16, 'a') + "\r\n[serial: 86 characters dropped]\r\nthe end\r\n");
+}
+
 TEST(Uart, StuckPortEndsWithoutAClock) {
     hosted::hold_clock(Instant());
     Wire wire;
