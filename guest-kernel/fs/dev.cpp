@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "fs/devices.hpp"
 #include "fs/operations.hpp"
+#include "fs/pty.hpp"
 #include "fs/wait.hpp"
 #include "random/pool.hpp"
 
@@ -30,6 +31,7 @@ constexpr std::uint32_t messages_minor = 11;
 constexpr std::uint32_t first_serial_minor = 64;
 constexpr std::uint32_t own_terminal_minor = 0;
 constexpr std::uint32_t console_minor = 1;
+constexpr std::uint32_t ptmx_minor = 2;
 
 class MemoryFile final : public OpenFile {
   public:
@@ -161,7 +163,10 @@ class TerminalDevices final : public DeviceClass {
             if (!own) {
                 return fail(Errno::enxio);
             }
-            return open_terminal(here, flags, std::move(own));
+            return open_terminal(here, flags | open_flag::no_controlling_terminal, std::move(own));
+        }
+        if (number.major == terminal_major && number.minor == ptmx_minor) {
+            return open_pty_master(here, flags);
         }
         if (console == nullptr ||
             number.minor != (number.major == serial_major ? first_serial_minor : console_minor)) {
@@ -194,6 +199,7 @@ constexpr std::array device_nodes{
     DeviceNode{"kmsg", {memory_major, messages_minor}, 0600},
     DeviceNode{"tty", {terminal_major, own_terminal_minor}, 0666},
     DeviceNode{"console", {terminal_major, console_minor}, 0600},
+    DeviceNode{"ptmx", {terminal_major, ptmx_minor}, 0666},
     DeviceNode{"ttyS0", {serial_major, first_serial_minor}, 0600},
 };
 

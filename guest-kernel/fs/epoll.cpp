@@ -87,7 +87,7 @@ void Epoll::take_out(Item& item) {
 }
 
 Outcome<> Epoll::add(OpenFile& file, int descriptor, const EpollEvent& event) {
-    if (file.is_epoll()) {
+    if (file.kind() == FileKind::epoll) {
         return fail(Errno::einval);
     }
     std::unique_ptr<Item> owner(new (std::nothrow) Item);

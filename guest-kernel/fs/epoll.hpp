@@ -43,7 +43,7 @@ class Epoll final : public OpenFile {
     std::uint32_t poll(Watcher* watcher) override;
     std::string_view label(std::span<char> room) const override;
 
-    [[nodiscard]] bool is_epoll() const override { return true; }
+    [[nodiscard]] FileKind kind() const override { return FileKind::epoll; }
 
     /// A file ends: whoever watches it stops.
     static void forget(OpenFile& file);

@@ -28,12 +28,7 @@ class EventFile final : public OpenFile {
     }
 
     std::string_view label(std::span<char> room) const override {
-        constexpr std::string_view text = "anon_inode:[eventfd]";
-        if (room.size() < text.size()) {
-            return {};
-        }
-        std::ranges::copy(text, room.begin());
-        return {room.data(), text.size()};
+        return put_label(room, "anon_inode:[eventfd]");
     }
 
   protected:

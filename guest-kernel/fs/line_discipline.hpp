@@ -39,6 +39,12 @@ class LineDiscipline {
     /// Turning ICANON off makes all that was typed readable, turning it on makes it a line.
     void set(const struct termios& settings);
 
+    /// Whether one more byte finds room. In canonical mode it does while no line is complete, for then only a
+    /// key can help: what is too much for one line is lost.
+    [[nodiscard]] bool has_room() const {
+        return count_ + 1 < capacity || ((settings_.c_lflag & ICANON) != 0 && lines_ == 0);
+    }
+
     /// One byte from the keyboard.
     void take(char c, TerminalEffects& effects);
 

@@ -25,6 +25,7 @@ struct MountTable {
 namespace {
 
 constinit task::Guarded<MountTable, task::Rank::mounts> table;
+constinit std::atomic<std::uint32_t> last_id{0};
 
 void copy_text(std::array<char, 32>& to, std::string_view text) {
     const std::size_t length = std::min(text.size(), to.size() - 1);
@@ -118,6 +119,7 @@ Outcome<Ref<Mount>> Mount::create(Ref<Node> root, std::string_view kind, std::st
     }
     mount->root_ = std::move(root);
     mount->set(flags);
+    mount->id_ = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
     copy_text(mount->kind_, kind);
     copy_text(mount->source_, source);
     return mount;

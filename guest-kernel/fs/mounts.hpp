@@ -50,6 +50,9 @@ class Mount final : public RefCounted {
 
     [[nodiscard]] std::string_view source() const { return {source_.data()}; }
 
+    /// Tells mounts apart, for mountinfo and statx.
+    [[nodiscard]] std::uint32_t id() const { return id_; }
+
     /// Where it is mounted; empty for a root of all, and once it is unmounted.
     [[nodiscard]] Location point() const;
 
@@ -66,6 +69,7 @@ class Mount final : public RefCounted {
     std::atomic<MountFlags> flags_{};
     std::array<char, 32> kind_{};
     std::array<char, 32> source_{};
+    std::uint32_t id_ = 0;
     Mount* next_ = nullptr;  ///< in the table, which owns one part of each
 };
 

@@ -36,6 +36,8 @@ class PlainFile final : public OpenFile {
 
 }  // namespace
 
+constinit std::atomic<std::uint64_t> OpenFile::count_{0};
+
 void OpenFile::end_of_life() {
     if (in_epoll_.load(std::memory_order_acquire)) {
         Epoll::forget(*this);
@@ -59,7 +61,10 @@ Outcome<std::size_t> OpenFile::read(Target& target) {
         return do_read(nowhere, target);
     }
     const MutexGuard guard(position_lock_);
-    return do_read(position_, target);
+    std::uint64_t position = position_;
+    const Outcome<std::size_t> count = do_read(position, target);
+    position_ = position;
+    return count;
 }
 
 Outcome<std::size_t> OpenFile::write(Source& source) {
@@ -72,7 +77,10 @@ Outcome<std::size_t> OpenFile::write(Source& source) {
         return do_write(nowhere, append, source);
     }
     const MutexGuard guard(position_lock_);
-    return do_write(position_, append, source);
+    std::uint64_t position = position_;
+    const Outcome<std::size_t> count = do_write(position, append, source);
+    position_ = position;
+    return count;
 }
 
 Outcome<std::size_t> OpenFile::read_at(std::uint64_t offset, Target& target) {
@@ -105,7 +113,7 @@ Outcome<std::uint64_t> OpenFile::seek(std::int64_t offset, Whence whence) {
         case Whence::set:
             break;
         case Whence::current:
-            base = static_cast<std::int64_t>(position_);
+            base = static_cast<std::int64_t>(position_.load());
             break;
         case Whence::end:
             base = static_cast<std::int64_t>(attributes().size);
@@ -116,7 +124,7 @@ Outcome<std::uint64_t> OpenFile::seek(std::int64_t offset, Whence whence) {
                 return fail(Errno::enxio);
             }
             position_ = PV_TRY(node()->seek_data(static_cast<std::uint64_t>(offset), whence == Whence::hole));
-            return position_;
+            return position_.load();
         default:
             return fail(Errno::einval);
     }
@@ -128,7 +136,7 @@ Outcome<std::uint64_t> OpenFile::seek(std::int64_t offset, Whence whence) {
         return fail(Errno::einval);
     }
     position_ = static_cast<std::uint64_t>(result);
-    return position_;
+    return position_.load();
 }
 
 Outcome<> OpenFile::list(FunctionRef<bool(const DirectoryEntry&)>) {
@@ -158,8 +166,20 @@ Outcome<> OpenFile::sync() {
     return fail(Errno::einval);
 }
 
+std::string_view put_label(std::span<char> room, std::string_view text) {
+    if (room.size() < text.size()) {
+        return {};
+    }
+    std::ranges::copy(text, room.begin());
+    return {room.data(), text.size()};
+}
+
 std::string_view OpenFile::label(std::span<char>) const {
     return {};
+}
+
+Outcome<Ref<OpenFile>> OpenFile::reopen(std::uint32_t) {
+    return fail(Errno::enxio);
 }
 
 Attributes OpenFile::attributes() {
@@ -167,12 +187,18 @@ Attributes OpenFile::attributes() {
 }
 
 Outcome<std::size_t> OpenFile::do_read(std::uint64_t& position, Target& target) {
+    if (node() == nullptr) {
+        return fail(Errno::einval);
+    }
     const std::size_t count = PV_TRY(node()->read_at(position, target));
     position += count;
     return count;
 }
 
 Outcome<std::size_t> OpenFile::do_write(std::uint64_t& position, bool append, Source& source) {
+    if (node() == nullptr) {
+        return fail(Errno::einval);
+    }
     return node()->write_at(position, append, source, position);
 }
 

@@ -30,10 +30,24 @@ enum class Whence : std::uint8_t { set = 0, current = 1, end = 2, data = 3, hole
 /// Whether bytes lie at offsets (regular files, disks) or flow past (pipes, terminals, sockets).
 enum class Flow : std::uint8_t { seekable, stream };
 
+/// Kinds that calls of their own work on.
+enum class FileKind : std::uint8_t { other, pipe, epoll, pty_master, timer, signals, notify, socket };
+
+/// Puts a label into a room; empty where it does not fit.
+[[nodiscard]] std::string_view put_label(std::span<char> room, std::string_view text);
+
 /// Reading and writing obey the flags given at open (nonblock, append); calls that block end with eintr when
 /// a signal comes. May be used by several threads at once.
 class OpenFile : public RefCounted {
   public:
+    /// More of them in the whole machine are enfile for unprivileged programs.
+    static constexpr std::uint64_t open_max = 1'048'576;
+
+    /// How many there are.
+    [[nodiscard]] static std::uint64_t count() { return count_.load(std::memory_order_relaxed); }
+
+    ~OpenFile() override { count_.fetch_sub(1, std::memory_order_relaxed); }
+
     /// What it was opened as; empty for what has no place (pipes, epoll).
     [[nodiscard]] const Location& location() const { return location_; }
 
@@ -54,6 +68,9 @@ class OpenFile : public RefCounted {
     [[nodiscard]] Outcome<std::size_t> write_at(std::uint64_t offset, Source& source);
     /// Errors: espipe, einval, eoverflow, enxio.
     [[nodiscard]] virtual Outcome<std::uint64_t> seek(std::int64_t offset, Whence whence);
+
+    /// Where it stands, for people: others may move it meanwhile. 0 for streams.
+    [[nodiscard]] std::uint64_t position() const { return position_.load(std::memory_order_relaxed); }
 
     /// Entries from the position on; `each` returns false for one that has no room: it is told again next
     /// time. Errors: enotdir.
@@ -79,18 +96,20 @@ class OpenFile : public RefCounted {
     /// What /proc/PID/fd/N is called where there is no place: "pipe:[7]". Empty: its location is its name.
     [[nodiscard]] virtual std::string_view label(std::span<char> room) const;
 
-    /// For pipe_of alone, where there is no run-time type information.
-    [[nodiscard]] virtual bool is_pipe() const { return false; }
+    /// Which class it is, where there is no run-time type information.
+    [[nodiscard]] virtual FileKind kind() const { return FileKind::other; }
 
-    /// The same for an epoll instance.
-    [[nodiscard]] virtual bool is_epoll() const { return false; }
+    /// What open(2) of /proc/PID/fd/N gives where there is no place. Error: enxio (it cannot be opened anew).
+    [[nodiscard]] virtual Outcome<Ref<OpenFile>> reopen(std::uint32_t flags);
 
     /// What fstat(2) tells.
     [[nodiscard]] virtual Attributes attributes();
 
   protected:
     OpenFile(Location location, std::uint32_t flags, Flow flow)
-        : location_(std::move(location)), flags_(flags), flow_(flow) {}
+        : location_(std::move(location)), flags_(flags), flow_(flow) {
+        count_.fetch_add(1, std::memory_order_relaxed);
+    }
 
     // `position`: where, for what is seekable; it is set to where the next one is. Streams leave it alone.
     [[nodiscard]] virtual Outcome<std::size_t> do_read(std::uint64_t& position, Target& target);
@@ -101,10 +120,12 @@ class OpenFile : public RefCounted {
     void end_of_life() override;
 
     task::Mutex position_lock_{task::Rank::file_position};
-    std::uint64_t position_ = 0;
+    std::atomic<std::uint64_t> position_{0};  ///< changed with the lock held
 
   private:
     friend class Epoll;
+
+    static constinit std::atomic<std::uint64_t> count_;
 
     Location location_;
     std::atomic<bool> in_epoll_{false};

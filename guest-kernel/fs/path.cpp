@@ -241,6 +241,10 @@ class Walk {
             if (mode_.beneath || mode_.in_root) {
                 return fail(Errno::exdev);
             }
+            // A directory outside the root would lead on from there.
+            if (target.node->is_directory() && !is_below(target, root_)) {
+                return fail(Errno::enoent);
+            }
             at_ = std::move(target);
             // Nothing is left of the name: what it names is where we are.
             place_.last = NamedPlace::Last::dot;

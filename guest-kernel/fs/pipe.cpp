@@ -60,7 +60,9 @@ class PipeFile final : public OpenFile {
 
     [[nodiscard]] Pipe& pipe() { return *pipe_; }
 
-    [[nodiscard]] bool is_pipe() const override { return true; }
+    Outcome<Ref<OpenFile>> reopen(std::uint32_t flags) override { return open_fifo({}, flags, pipe_); }
+
+    [[nodiscard]] FileKind kind() const override { return FileKind::pipe; }
 
   protected:
     Outcome<std::size_t> do_read(std::uint64_t&, Target& target) override {
@@ -348,7 +350,7 @@ Outcome<Ref<OpenFile>> open_fifo(const Location& here, std::uint32_t flags, Ref<
 }
 
 Pipe* pipe_of(OpenFile& file) {
-    return file.is_pipe() ? &static_cast<PipeFile&>(file).pipe() : nullptr;
+    return file.kind() == FileKind::pipe ? &static_cast<PipeFile&>(file).pipe() : nullptr;
 }
 
 }  // namespace pv::fs

@@ -24,6 +24,8 @@ class Nobody final : public JobControl {
 
     void signal_group(int, int) override {}
 
+    void signal_leader(int, int) override {}
+
     Outcome<> stop_background(int) override { return {}; }
 };
 
@@ -34,7 +36,11 @@ constinit task::Guarded<Terminal*, task::Rank::terminal_list> terminals{nullptr}
 class TerminalFile final : public OpenFile {
   public:
     TerminalFile(Location location, std::uint32_t flags, Ref<Terminal> terminal)
-        : OpenFile(std::move(location), flags, Flow::stream), terminal_(std::move(terminal)) {}
+        : OpenFile(std::move(location), flags, Flow::stream), terminal_(std::move(terminal)) {
+        terminal_->add_file();
+    }
+
+    ~TerminalFile() override { terminal_->drop_file(); }
 
     Outcome<std::uint64_t> ioctl(std::uint32_t request, IoctlArgument& argument) override {
         return terminal_->ioctl(request, argument);
@@ -70,7 +76,8 @@ JobControl& current_job_control() {
     return *job_control.load(std::memory_order_acquire);
 }
 
-Terminal::Terminal(Screen& screen, DeviceNumber number) : screen_(screen), number_(number) {
+Terminal::Terminal(Screen& screen, DeviceNumber number, Ref<RefCounted> keeper)
+    : screen_(screen), keeper_(std::move(keeper)), number_(number) {
     terminals.with([&](Terminal*& first) {
         next_ = first;
         first = this;
@@ -104,10 +111,37 @@ void Terminal::type(std::span<const char> text) {
         for (const char c : text) {
             line.take(c, *this);
         }
-        readable_.store(line.is_readable(), std::memory_order_release);
-        stopped_.store(line.is_stopped(), std::memory_order_release);
+        note(line);
     });
     wake();
+}
+
+std::size_t Terminal::offer(std::span<const char> text) {
+    std::size_t taken = 0;
+    line_.with([&](LineDiscipline& line) {
+        while (taken < text.size() && line.has_room()) {
+            line.take(text[taken++], *this);
+        }
+        note(line);
+    });
+    if (taken != 0) {
+        wake();
+    }
+    return taken;
+}
+
+void Terminal::note(const LineDiscipline& line) {
+    readable_.store(line.is_readable(), std::memory_order_release);
+    stopped_.store(line.is_stopped(), std::memory_order_release);
+    has_room_.store(line.has_room(), std::memory_order_release);
+}
+
+void Terminal::add_file() {
+    screen_.opened_or_closed(files_.fetch_add(1, std::memory_order_acq_rel) + 1);
+}
+
+void Terminal::drop_file() {
+    screen_.opened_or_closed(files_.fetch_sub(1, std::memory_order_acq_rel) - 1);
 }
 
 void Terminal::wake() {
@@ -118,7 +152,11 @@ void Terminal::wake() {
 
 void Terminal::hang_up() {
     hung_up_.store(true, std::memory_order_release);
-    leave_session(session());
+    if (const int own = session(); own != 0) {
+        current_job_control().signal_leader(own, signals::hang_up);
+        current_job_control().signal_leader(own, signals::go_on);
+        leave_session(own);
+    }
     wake();
 }
 
@@ -208,7 +246,7 @@ Outcome<std::size_t> Terminal::read(Target& target, bool nonblocking) {
                 canonical && !was_readable
                     ? 0
                     : line.read(std::span(room).first(std::min(room.size(), target.left())));
-            readable_.store(line.is_readable(), std::memory_order_release);
+            note(line);
             // A line that is longer than our buffer goes on.
             more = taken == room.size() && before > taken;
             missed = !was_readable && canonical;
@@ -222,6 +260,7 @@ Outcome<std::size_t> Terminal::read(Target& target, bool nonblocking) {
             return done != 0 ? Outcome<std::size_t>(done) : put;
         }
         done += *put;
+        screen_.input_taken();
         if (!more || *put < count || target.left() == 0) {
             return done;
         }
@@ -297,19 +336,26 @@ std::uint32_t Terminal::readiness() {
     return ready;
 }
 
-Ref<Terminal> controlling_terminal() {
-    const int own = current_job_control().session();
-    if (own == 0) {
-        return nullptr;
-    }
+Ref<Terminal> terminal_of_session(int session) {
     return terminals.with([&](Terminal* first) {
-        for (Terminal* terminal = first; terminal != nullptr; terminal = terminal->next_) {
-            if (terminal->session() == own && terminal->try_add_owner()) {
+        for (Terminal* terminal = first; terminal != nullptr; terminal = terminal->next()) {
+            if (terminal->session() == session && terminal->try_add_owner()) {
                 return Ref<Terminal>::adopt(terminal);
             }
         }
         return Ref<Terminal>();
     });
+}
+
+Ref<Terminal> controlling_terminal() {
+    const int own = current_job_control().session();
+    return own == 0 ? nullptr : terminal_of_session(own);
+}
+
+void end_session(int session) {
+    if (const Ref<Terminal> terminal = terminal_of_session(session)) {
+        terminal->leave_session(session);
+    }
 }
 
 Outcome<Ref<OpenFile>> open_terminal(const Location& here, std::uint32_t flags, Ref<Terminal> terminal) {

@@ -24,6 +24,12 @@ class JobControl {
     [[nodiscard]] virtual int session_of_group(int group) = 0;
     /// Any context that may take spinlocks of higher rank than Rank::terminal.
     virtual void signal_group(int group, int number) = 0;
+    /// To the process that leads the session, if there is one. No lock held.
+    virtual void signal_leader(int session, int number) = 0;
+
+    /// The running process's file system user: what it makes is his.
+    [[nodiscard]] virtual UserId user() { return 0; }
+
     /// The running process, in the background, wants `number` (SIGTTIN, SIGTTOU) not to be needed. Sends it
     /// to its group and returns eintr (the call is made again when it continues); eio where that would be for
     /// ever (ignored or blocked, orphaned group); nothing for SIGTTOU that is ignored or blocked: go on.
@@ -51,18 +57,30 @@ class Screen {
     /// takes.
     virtual std::size_t write(std::span<const char> text) = 0;
 
+    /// A program took some of what was typed: there may be room for more. No lock held.
+    virtual void input_taken() {}
+
+    /// A program opened the terminal, or closed it; `files`: how many files lead to it now. No lock held.
+    virtual void opened_or_closed(unsigned files) { static_cast<void>(files); }
+
   protected:
     ~Screen() = default;
 };
 
-/// A terminal. The screen outlives it.
+/// A terminal. The screen outlives it: `keeper`, if there is one, owns the screen.
 class Terminal final : public RefCounted, private TerminalEffects {
   public:
-    Terminal(Screen& screen, DeviceNumber number);
+    Terminal(Screen& screen, DeviceNumber number, Ref<RefCounted> keeper = nullptr);
 
-    /// What was typed. Any context but NMI.
+    /// What was typed; what there is no room for is lost. Any context but NMI.
     void type(std::span<const char> text);
-    /// The line is gone: readers get an end of file, the session SIGHUP.
+    /// The same, but takes only what there is room for, and returns how much.
+    std::size_t offer(std::span<const char> text);
+
+    /// Whether offer() takes anything.
+    [[nodiscard]] bool has_room() const { return has_room_.load(std::memory_order_acquire); }
+
+    /// The line is gone: readers get an end of file, the session SIGHUP, requests eio. For good.
     void hang_up();
     /// Writers may go on: the screen has room again.
     void room_again();
@@ -85,14 +103,22 @@ class Terminal final : public RefCounted, private TerminalEffects {
     Outcome<std::uint64_t> ioctl(std::uint32_t request, IoctlArgument& argument);
     [[nodiscard]] std::uint32_t readiness();
 
+    /// The group in the foreground; 0: none.
+    [[nodiscard]] int foreground() const { return foreground_.load(std::memory_order_acquire); }
+
+    /// Called by the files that lead here, as they come and go.
+    void add_file();
+    void drop_file();
+
     [[nodiscard]] PollQueue& poll_queue() { return poll_queue_; }
+
+    /// The next one in the list of all, whose lock is held.
+    [[nodiscard]] Terminal* next() const { return next_; }
 
   protected:
     ~Terminal() override;
 
   private:
-    friend Ref<Terminal> controlling_terminal();
-
     void echo(std::span<const char> text) override;
     void signal(int number) override;
 
@@ -102,14 +128,19 @@ class Terminal final : public RefCounted, private TerminalEffects {
     Outcome<std::uint64_t> set_settings(std::uint32_t request, IoctlArgument& argument);
     Outcome<std::uint64_t> job_ioctl(std::uint32_t request, IoctlArgument& argument);
     void wake();
+    /// What those who wait look at; the line's lock is held.
+    void note(const LineDiscipline& line);
 
     Screen& screen_;
+    Ref<RefCounted> keeper_;
     const DeviceNumber number_;
     task::Guarded<LineDiscipline, task::Rank::terminal> line_;
     std::atomic<bool> readable_{false};
+    std::atomic<bool> has_room_{true};
     std::atomic<bool> hung_up_{false};
     std::atomic<bool> stopped_{false};
     std::atomic<std::uint32_t> rooms_{0};  ///< how often the screen said it has room again
+    std::atomic<unsigned> files_{0};
     std::atomic<int> session_{0};
     std::atomic<int> foreground_{0};
     std::atomic<WindowSize> window_{};
@@ -121,6 +152,10 @@ class Terminal final : public RefCounted, private TerminalEffects {
 
 /// The running process's controlling terminal; empty: none.
 [[nodiscard]] Ref<Terminal> controlling_terminal();
+/// The terminal that controls a session; empty: none.
+[[nodiscard]] Ref<Terminal> terminal_of_session(int session);
+/// The leader of a session has ended: its terminal is nobody's, and the foreground gets SIGHUP and SIGCONT.
+void end_session(int session);
 /// A terminal that may become one.
 [[nodiscard]] Outcome<Ref<OpenFile>> open_terminal(const Location& here, std::uint32_t flags,
                                                    Ref<Terminal> terminal);

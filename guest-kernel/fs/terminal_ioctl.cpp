@@ -35,8 +35,7 @@ Outcome<std::uint64_t> Terminal::set_settings(std::uint32_t request, IoctlArgume
             line.flush();
         }
         line.set(settings);
-        readable_.store(line.is_readable(), std::memory_order_release);
-        stopped_.store(line.is_stopped(), std::memory_order_release);
+        note(line);
     });
     wake();
     return 0;
@@ -86,6 +85,9 @@ Outcome<std::uint64_t> Terminal::job_ioctl(std::uint32_t request, IoctlArgument&
 }
 
 Outcome<std::uint64_t> Terminal::ioctl(std::uint32_t request, IoctlArgument& argument) {
+    if (hung_up_.load(std::memory_order_acquire)) {
+        return fail(request == TIOCSPGRP ? Errno::enotty : Errno::eio);
+    }
     switch (request) {
         case TCGETS: {
             const struct termios settings =
@@ -130,7 +132,7 @@ Outcome<std::uint64_t> Terminal::ioctl(std::uint32_t request, IoctlArgument& arg
             if (flushes_input(argument.value())) {
                 line_.with([&](LineDiscipline& line) {
                     line.flush();
-                    readable_.store(false, std::memory_order_release);
+                    note(line);
                 });
             }
             return 0;

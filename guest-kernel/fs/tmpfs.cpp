@@ -18,6 +18,8 @@ namespace {
 // Minor numbers of file systems without a disk; major 0, as Linux numbers them.
 constinit std::atomic<std::uint32_t> next_device{1};
 
+constinit std::atomic<std::uint64_t> all_pages{0};
+
 }  // namespace
 
 FileSystem::FileSystem(const TmpfsLimits& limits)
@@ -25,12 +27,18 @@ FileSystem::FileSystem(const TmpfsLimits& limits)
       device_(DeviceNumber{0, next_device.fetch_add(1, std::memory_order_relaxed)}.encoded()) {}
 
 Outcome<> FileSystem::take_pages(std::uint64_t count) {
+    all_pages.fetch_add(count, std::memory_order_relaxed);
     const std::uint64_t before = pages_.fetch_add(count, std::memory_order_relaxed);
     if (before + count > limits_.pages || before + count < before) {
         give_back_pages(count);
         return fail(Errno::enospc);
     }
     return {};
+}
+
+void FileSystem::give_back_pages(std::uint64_t count) {
+    all_pages.fetch_sub(count, std::memory_order_relaxed);
+    pages_.fetch_sub(count, std::memory_order_relaxed);
 }
 
 Outcome<> FileSystem::take_node() {
@@ -263,6 +271,10 @@ File* file_of(OpenFile& file) {
 
 }  // namespace
 }  // namespace tmpfs
+
+std::uint64_t tmpfs_pages() {
+    return tmpfs::all_pages.load(std::memory_order_relaxed);
+}
 
 Outcome<Ref<Node>> create_tmpfs(const TmpfsLimits& limits) {
     auto fs = Ref<tmpfs::FileSystem>::adopt(new (std::nothrow) tmpfs::FileSystem(limits));

@@ -27,6 +27,9 @@ inline constexpr std::uint32_t future_write = 16;
 inline constexpr std::uint32_t all = 31;
 }  // namespace seal
 
+/// Pages that hold contents of files, of all file systems together.
+[[nodiscard]] std::uint64_t tmpfs_pages();
+
 /// memfd_create(2): a file without a name, open for reading and writing. Without `allow_sealing` it can get
 /// no seals. Errors: enomem, enospc.
 [[nodiscard]] Outcome<Ref<OpenFile>> create_memfd(std::string_view name, bool allow_sealing);

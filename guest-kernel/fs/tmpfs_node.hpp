@@ -78,7 +78,7 @@ class FileSystem final : public RefCounted {
     /// Error: enospc. What was taken is given back.
     [[nodiscard]] Outcome<> take_pages(std::uint64_t count);
 
-    void give_back_pages(std::uint64_t count) { pages_.fetch_sub(count, std::memory_order_relaxed); }
+    void give_back_pages(std::uint64_t count);
 
     [[nodiscard]] Outcome<> take_node();
 

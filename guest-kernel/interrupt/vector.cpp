@@ -144,6 +144,23 @@ std::uint64_t Vector::count() const {
                               std::memory_order_relaxed);
 }
 
+void for_each_vector(FunctionRef<void(const VectorFacts&)> each) {
+    for (unsigned cpu = 0; cpu < arch::cpu_count(); ++cpu) {
+        Table* table = table_of(cpu);
+        for (std::size_t i = 0; table != nullptr && i < slots_count; ++i) {
+            VectorFacts facts{.cpu = cpu, .number = static_cast<unsigned>(first_device_vector + i)};
+            const bool is_owned = table->guarded.with([&](const Slots& slots) {
+                facts.name = slots.slots[i].name;
+                facts.count = slots.slots[i].count.load(std::memory_order_relaxed);
+                return slots.slots[i].handler != nullptr;
+            });
+            if (is_owned) {
+                each(facts);
+            }
+        }
+    }
+}
+
 std::uint64_t spurious_count() {
     return spurious.load(std::memory_order_relaxed);
 }

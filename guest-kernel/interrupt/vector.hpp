@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/function_ref.hpp"
 #include "base/result.hpp"
 
 namespace pv::interrupt {
@@ -66,6 +67,17 @@ class Vector {
     unsigned cpu_ = 0;
     std::uint8_t number_ = 0;
 };
+
+/// A vector somebody owns, for people.
+struct VectorFacts {
+    unsigned cpu = 0;
+    unsigned number = 0;
+    std::string_view name{};  ///< as given to allocate
+    std::uint64_t count = 0;
+};
+
+/// Calls `each` for all vectors that have an owner, without a lock. Any context that may take spinlocks.
+void for_each_vector(FunctionRef<void(const VectorFacts&)> each);
 
 /// Interrupts on vectors nobody owns: counted, logged once a vector.
 [[nodiscard]] std::uint64_t spurious_count();

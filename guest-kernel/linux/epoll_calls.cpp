@@ -25,7 +25,7 @@ static_assert(sizeof(EventValue) == 12);
 
 Outcome<Ref<fs::OpenFile>> get_epoll(Call& call, int descriptor) {
     auto file = PV_TRY(get(call, descriptor));
-    if (!file->is_epoll()) {
+    if (file->kind() != fs::FileKind::epoll) {
         return fail(Errno::einval);
     }
     return file;
@@ -50,7 +50,7 @@ Value epoll_ctl(Call& call, int epoll, int operation, int descriptor, UserPointe
     }
     const auto instance = PV_TRY(get(call, epoll));
     const auto file = PV_TRY(get(call, descriptor));
-    if (!instance->is_epoll() || instance == file) {
+    if (instance->kind() != fs::FileKind::epoll || instance == file) {
         return fail(Errno::einval);
     }
     auto& watched = static_cast<fs::Epoll&>(*instance);

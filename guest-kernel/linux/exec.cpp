@@ -81,7 +81,7 @@ struct FirstState {
 // argc, argv, envp and the auxiliary vector (System V ABI, AMD64 supplement 3.4.1).
 Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& program,
                                    const LoadedFile& main, std::uint64_t interpreter_base,
-                                   const task::Identity& who) {
+                                   const task::Identity& who, task::Image& image) {
     const std::uint64_t top = arch::user_end.value() - (random_word() & ((1ULL << 22) - 1)) * page_size;
     memory::MapRequest request;
     request.fixed = true;
@@ -99,6 +99,12 @@ Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& p
     const std::uint64_t platform = PV_TRY(stack.push_text("x86_64"));
     const std::uint64_t noise[2] = {random_word(), random_word()};
     const std::uint64_t random = PV_TRY(stack.push(std::as_bytes(std::span(noise))));
+
+    const auto range_of = [](std::uint64_t begin, std::size_t size) {
+        return task::Image::Range{UserAddress(begin), UserAddress(begin + size)};
+    };
+    image.arguments = range_of(arguments, program.arguments.bytes().size());
+    image.environment = range_of(environment, program.environment.bytes().size());
 
     Vector<std::uint64_t> words;
     PV_TRY(as_outcome(words.push_back(program.arguments.count())));
@@ -134,7 +140,10 @@ Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& p
     if (words.size() % 2 != 0) {
         PV_TRY(stack.push(std::as_bytes(std::span(noise).first(1))));  // the stack is aligned to 16 at argc
     }
-    return stack.push(std::as_bytes(std::span<const std::uint64_t>(words)));
+    const std::uint64_t rsp = PV_TRY(stack.push(std::as_bytes(std::span<const std::uint64_t>(words))));
+    image.auxiliary =
+        range_of(rsp + words.size() * sizeof(std::uint64_t) - sizeof auxiliary, sizeof auxiliary);
+    return rsp;
 }
 
 // "#! INTERPRETER [ARGUMENT]": the program becomes the interpreter, with the script's path as an argument.
@@ -302,7 +311,9 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
         first = PV_TRY(load_elf(*space, interpreter, random_word(), true, none));
     }
     const std::uint64_t base = interpreter_path.length != 0 ? first.base : 0;
-    const std::uint64_t rsp = PV_TRY(build_stack(*space, program, main, base, process.identity));
+    task::Image image;
+    image.file = program.file;
+    const std::uint64_t rsp = PV_TRY(build_stack(*space, program, main, base, process.identity, image));
     space->start_heap(UserAddress(main.end + (random_word() & 0x1fff) * page_size));
     auto actions = PV_TRY(fresh_actions(process));
     // Threads that share descriptors with others get their own.
@@ -316,6 +327,7 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
         const task::SpinGuard guard(task::tree_lock());
         std::swap(process.space, space);
         std::swap(process.actions, actions);
+        std::swap(process.image, image);
         std::swap(process.descriptors, descriptors);
         process.has_executed = true;
         process.identity.saved_user = process.identity.effective_user;

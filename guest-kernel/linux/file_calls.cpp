@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "fs/pipe.hpp"
+#include "fs/pty.hpp"
 #include "linux/descriptors.hpp"
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
@@ -224,6 +225,11 @@ Value ioctl(Call& call, int descriptor, std::uint32_t request, std::uint64_t arg
             const std::uint32_t flags = file->flags() & ~fs::open_flag::nonblock;
             file->set_status_flags(on != 0 ? flags | fs::open_flag::nonblock : flags);
             return 0;
+        }
+        case TIOCGPTPEER: {
+            const auto flags = static_cast<std::uint32_t>(argument);
+            auto peer = PV_TRY(fs::open_pty_peer(*file, flags & ~std::uint32_t{O_CLOEXEC}));
+            return as_value(add(call, std::move(peer), (flags & O_CLOEXEC) != 0));
         }
         default:
             return file->ioctl(request, user);

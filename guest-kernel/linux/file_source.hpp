@@ -21,6 +21,8 @@ class FileSource final : public memory::PageSource {
 
     [[nodiscard]] Result<PhysicalAddress> page(std::uint64_t index) override;
 
+    [[nodiscard]] bool is_file() const override { return true; }
+
     [[nodiscard]] const fs::OpenFile& file() const { return *file_; }
 
   private:

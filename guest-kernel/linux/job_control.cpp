@@ -39,6 +39,24 @@ class Processes final : public fs::JobControl {
             task::send_group_signal(group, number, task::make_info(number, SI_KERNEL, nullptr)));
     }
 
+    void signal_leader(int session, int number) override {
+        Ref<task::Process> leader;
+        {
+            const task::SpinGuard guard(task::tree_lock());
+            task::Process* found = task::find_process(session);
+            if (found == nullptr || found->session != session || !found->try_add_owner()) {
+                return;
+            }
+            leader = Ref<task::Process>::adopt(found);
+        }
+        task::send_signal(*leader, number, task::make_info(number, SI_KERNEL, nullptr));
+    }
+
+    [[nodiscard]] fs::UserId user() override {
+        const task::UserThread* self = task::UserThread::current_or_null();
+        return self == nullptr ? 0 : self->process().identity.file_user;
+    }
+
     [[nodiscard]] Outcome<> stop_background(int number) override {
         task::UserThread* self = task::UserThread::current_or_null();
         if (self == nullptr) {

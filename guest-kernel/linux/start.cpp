@@ -12,10 +12,13 @@
 #include "fs/dev.hpp"
 #include "fs/newc.hpp"
 #include "fs/operations.hpp"
+#include "fs/proc.hpp"
+#include "fs/pty.hpp"
 #include "fs/tmpfs.hpp"
 #include "fs/wait.hpp"
 #include "linux/exec.hpp"
 #include "linux/job_control.hpp"
+#include "linux/process_view.hpp"
 #include "linux/table.hpp"
 #include "random/pool.hpp"
 
@@ -23,6 +26,19 @@ namespace pv::linux {
 namespace {
 
 constexpr std::uint32_t not_started = 127;
+
+Outcome<> mount_proc(const fs::Location& root) {
+    const fs::Caller kernel{fs::kernel_credentials, root, root};
+    const Outcome<> made = fs::make_directory(kernel, "/proc", 0555);
+    if (!made && made.error() != Errno::eexist) {
+        return made;
+    }
+    const fs::Location at = PV_TRY(fs::resolve(kernel, "/proc", {.want_directory = true}));
+    auto procfs = PV_TRY(fs::create_procfs());
+    PV_TRY(fs::mount(at, std::move(procfs), "proc", "proc",
+                     {.no_set_id = true, .no_devices = true, .no_execute = true}));
+    return {};
+}
 
 // /dev, with the console as a terminal.
 Outcome<> make_devices(const fs::Location& root) {
@@ -34,7 +50,10 @@ Outcome<> make_devices(const fs::Location& root) {
         return made;
     }
     const fs::Location dev = PV_TRY(fs::resolve(kernel, "/dev", {.want_directory = true}));
-    return fs::populate_dev(dev);
+    PV_TRY(fs::populate_dev(dev));
+    const fs::Location pts = PV_TRY(fs::resolve(kernel, "/dev/pts", {.want_directory = true}));
+    PV_TRY(fs::mount_devpts(pts));
+    return mount_proc(root);
 }
 
 Outcome<Ref<fs::Context>> make_root() {
@@ -119,6 +138,7 @@ std::optional<std::uint32_t> run_first_program() {
     start_calls();
     random::add_from_processor();
     start_job_control();
+    start_process_view();
     fs::set_interruption_check(task::is_interrupted);
     if (const Outcome<> started = start(); !started) {
         log::error("init: no first program: error {}", number(started.error()));

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 
+#include "fs/system_name.hpp"
 #include "fs/wait.hpp"
 #include "linux/table.hpp"
 #include "memory/frames.hpp"
@@ -26,9 +27,9 @@ struct Names {
 Value uname(Call&, UserPointer<Names> names) {
     Names value;
     value.set(0, "Linux");
-    value.set(1, "paravane");
-    value.set(2, "6.1.0-paravane");
-    value.set(3, "paravane " PV_VERSION);
+    value.set(1, fs::system_name::host);
+    value.set(2, fs::system_name::release);
+    value.set(3, fs::system_name::version);
     value.set(4, "x86_64");
     value.set(5, "(none)");
     return done(names.write(value));

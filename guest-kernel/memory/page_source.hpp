@@ -14,6 +14,9 @@ namespace pv::memory {
 /// anybody touches a program's memory, and does not sleep on anything a program decides.
 class PageSource : public RefCounted {
   public:
+    /// Whether it is a file's (linux::FileSource), for people.
+    [[nodiscard]] virtual bool is_file() const { return false; }
+
     /// The frame with bytes [index * page_size, ...) of the object; beyond its last byte it is zero-filled.
     /// The caller becomes one owner more of it (memory/frame_owners.hpp). Who writes into it changes the
     /// object (MAP_SHARED); copies are the caller's business. Errors: out_of_range (beyond the object's end:

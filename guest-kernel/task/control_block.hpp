@@ -36,8 +36,10 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
     bool permit = false;  ///< an unpark that came before its park
     bool timed = false;   ///< among the timers
     Instant wake_at;
-    unsigned level = 0;      ///< 0 is idle, then Priority + 1
-    unsigned cpu = any_cpu;  ///< the one it stays on; never changed once it runs
+    Duration ran;             ///< processor time, up to its last turn
+    std::uint64_t turns = 0;  ///< how often it was given a processor
+    unsigned level = 0;       ///< 0 is idle, then Priority + 1
+    unsigned cpu = any_cpu;   ///< the one it stays on; never changed once it runs
     /// Whose lock guards the fields above. Changed with that lock held, and only while the thread is ready.
     std::atomic<Scheduler*> scheduler{nullptr};
 

@@ -28,6 +28,8 @@ enum class Rank : std::uint8_t {
     file_pages = 18,     ///< pages of one file
     terminal = 19,       ///< what was typed on one terminal
     queue = 20,          ///< a submission queue or virtqueue: slots, rings
+    sockets = 21,        ///< which open files are on their way through sockets
+    socket = 22,         ///< what waits in one socket
     dma = 24,            ///< mappings of devices and the quarantine
     iommu = 26,          ///< an IOMMU's queue of commands
     process = 27,        ///< the tree of processes, their signals
@@ -90,6 +92,10 @@ constexpr std::string_view to_string(Rank rank) {
             return "epoll";
         case Rank::queue:
             return "queue";
+        case Rank::sockets:
+            return "sockets";
+        case Rank::socket:
+            return "socket";
         case Rank::dma:
             return "dma";
         case Rank::iommu:

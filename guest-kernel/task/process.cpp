@@ -79,6 +79,7 @@ Outcome<> copy_process(Process& child, Process& parent, const CloneRequest& requ
     child.group = parent.group;
     child.session = parent.session;
     child.identity = parent.identity;
+    child.image = parent.image;
     child.limits = parent.limits;
     child.exit_signal = request.exit_signal;
     return {};

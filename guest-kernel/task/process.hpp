@@ -53,6 +53,19 @@ struct Limit {
     std::uint64_t hard = ~0ULL;
 };
 
+/// What a process executes, for /proc.
+struct Image {
+    struct Range {
+        UserAddress begin{};
+        UserAddress end{};
+    };
+
+    Ref<fs::OpenFile> file;
+    Range arguments;
+    Range environment;
+    Range auxiliary;
+};
+
 /// What a thread has to do before it sees user mode again; bits of UserThread::work.
 enum class Work : std::uint32_t {
     signal = 1,  ///< one may be pending that is not blocked
@@ -125,6 +138,7 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     unsigned live_threads = 0;
     UserThread* executing = nullptr;  ///< the thread that waits for all others to end
     Identity identity;
+    Image image;
     std::array<Limit, 16> limits;  ///< RLIM_NLIMITS
     Ref<SignalActions> actions;
     PendingSignals pending;
@@ -142,12 +156,17 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     Threads threads;
     Children children;  ///< one owner's part of each is the tree's
 
+    std::array<char, 16> last_name{};
+
     IntervalTimer timer;  ///< guarded by the timers' lock
 
-    WaitQueue changed;   ///< a child ended, stopped or went on; a thread ended
-    WaitQueue released;  ///< of a child made by vfork: it has its own space now, or has ended
+    WaitQueue signal_queue;         ///< who reads signals as a file (signalfd)
+    fs::PollQueue signal_watchers;  ///< who waits until there are some
+    WaitQueue changed;              ///< a child ended, stopped or went on; a thread ended
+    WaitQueue released;             ///< of a child made by vfork: it has its own space now, or has ended
     std::atomic<bool> has_released{true};
 
+    /// Its first thread's; of one that has ended, its last thread's.
     [[nodiscard]] std::string_view name();
 
     /// Time spent, for times(2) and getrusage(2), of ended threads.

@@ -3,10 +3,13 @@
 #include <utility>
 
 #include "base/panic.hpp"
+#include "fs/terminal.hpp"
 #include "fs/wait.hpp"
+#include "task/park.hpp"
 #include "task/process.hpp"
 #include "task/process_futex.hpp"
 #include "task/process_tree.hpp"
+#include "task/scheduler.hpp"
 #include "task/thread_life.hpp"
 
 namespace pv::task {
@@ -70,16 +73,22 @@ void end_process(Process& process) {
     Ref<fs::DescriptorTable> descriptors;
     Ref<fs::Context> context;
     Ref<memory::AddressSpace> space;
+    Image image;
     {
         const SpinGuard guard(tree_lock());
         descriptors = std::exchange(process.descriptors, nullptr);
         context = std::exchange(process.context, nullptr);
         space = std::exchange(process.space, nullptr);
+        std::swap(process.image, image);
     }
     stop_timer(process);
+    if (process.session == process.id) {
+        fs::end_session(process.session);
+    }
     descriptors = nullptr;
     context = nullptr;
     space = nullptr;
+    image = {};
     release_parent(process);
     auto* entry = new (std::nothrow) PendingSignals::Queued;
     Ref<Process> gone;
@@ -118,6 +127,7 @@ void exit_thread(UserThread& self, int status) {
     if (self.clear_tid != 0) {
         clear_and_wake(self, UserAddress(self.clear_tid));
     }
+    process.user_ns.fetch_add(Scheduler::account(current()).ran.to_nanoseconds());
     bool is_last = false;
     {
         const SpinGuard guard(tree_lock());

@@ -66,6 +66,12 @@ void notify(UserThread& thread) {
     wake(thread);
 }
 
+// Whoever reads signals as files.
+void tell_readers(Process& process) {
+    process.signal_queue.wake_all();
+    process.signal_watchers.notify(fs::poll_event::readable);
+}
+
 }  // namespace
 
 void PendingSignals::add(int signal, Queued* entry, Queued*& unused) {
@@ -175,6 +181,7 @@ void post_signal(Process& process, int signal, const SignalInfo& info, PendingSi
         entry->info = info;
     }
     process.pending.add(signal, entry, entry);
+    tell_readers(process);
     if (taker != nullptr) {
         notify(*taker);
     }
@@ -189,6 +196,7 @@ void post_signal(UserThread& thread, int signal, const SignalInfo& info, Pending
         entry->info = info;
     }
     thread.pending.add(signal, entry, entry);
+    tell_readers(process);
     if (!blocks(thread, signal)) {
         notify(thread);
     }

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <array>
+#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 
@@ -57,7 +58,7 @@ class PendingSignals {
         SignalInfo info{};
     };
 
-    [[nodiscard]] SignalSet set() const { return set_; }
+    [[nodiscard]] SignalSet set() const { return set_.load(std::memory_order_relaxed); }
 
     /// Adds one. Signals below 32 are kept once, the others as often as they are sent. `entry`, from the
     /// heap, or nullptr when there was no memory: the signal then comes without its information. What is not
@@ -68,7 +69,7 @@ class PendingSignals {
     void forget(SignalSet which);
 
   private:
-    SignalSet set_ = 0;
+    std::atomic<SignalSet> set_{0};  ///< read by others as a hint
     boost::intrusive::list<Queued, boost::intrusive::constant_time_size<false>> queue_;
 };
 

@@ -34,6 +34,7 @@ struct Tree {
     ThreadSet threads;
     ProcessSet processes;
     ProcessId last_id = 0;
+    std::uint64_t made = 0;
     Process* first = nullptr;
 };
 
@@ -79,6 +80,15 @@ UserThread* find_thread(ProcessId id) {
     return found == tree().threads.end() ? nullptr : &*found;
 }
 
+Process* find_process_from(ProcessId id) {
+    const auto found = tree().processes.lower_bound(id);
+    return found == tree().processes.end() ? nullptr : &*found;
+}
+
+TreeFacts tree_facts() {
+    return {tree().processes.size(), tree().threads.size(), tree().last_id, tree().made};
+}
+
 Outcome<> enlist(UserThread& thread) {
     Process& process = thread.process();
     if (process.ends || process.executing != nullptr) {
@@ -86,6 +96,7 @@ Outcome<> enlist(UserThread& thread) {
     }
     thread.id = PV_TRY(next_id(tree()));
     tree().threads.insert(thread);
+    ++tree().made;
     process.threads.push_back(thread);
     ++process.live_threads;
     return {};
@@ -110,6 +121,7 @@ bool retire(UserThread& thread) {
     tree().threads.erase(tree().threads.iterator_to(thread));
     process.threads.erase(process.threads.iterator_to(thread));
     thread.control = nullptr;
+    process.last_name = thread.name;
     return --process.live_threads == 0;
 }
 
@@ -163,7 +175,8 @@ UserThread& UserThread::current() {
 }
 
 std::string_view Process::name() {
-    return threads.empty() ? std::string_view("(ended)") : std::string_view(threads.front().name.data());
+    return threads.empty() ? std::string_view(last_name.data())
+                           : std::string_view(threads.front().name.data());
 }
 
 }  // namespace pv::task

@@ -12,6 +12,18 @@ namespace pv::task {
 [[nodiscard]] bool retire(UserThread& thread);
 /// Takes an ended child out of the tree; the caller becomes the owner of the tree's part.
 [[nodiscard]] Ref<Process> remove_child(Process& child);
+/// The one with the lowest number from `id` on; nullptr: none.
+[[nodiscard]] Process* find_process_from(ProcessId id);
+
+/// Counts for /proc.
+struct TreeFacts {
+    std::size_t processes = 0;
+    std::size_t threads = 0;
+    ProcessId last_id = 0;   ///< given out last
+    std::uint64_t made = 0;  ///< threads ever made
+};
+
+[[nodiscard]] TreeFacts tree_facts();
 /// The first process; nullptr before there is one and once it has been taken.
 [[nodiscard]] Process* first_process();
 /// Gives `thread` the number `id`, that of its process, whose first thread has ended.

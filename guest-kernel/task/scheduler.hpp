@@ -58,6 +58,19 @@ class Scheduler {
 
     [[nodiscard]] std::uint64_t switches() const { return switches_; }
 
+    /// What a thread has had of the processors, its present turn included.
+    struct Account {
+        bool is_runnable = false;  ///< it runs, or waits for a processor only
+        Duration ran;
+        std::uint64_t turns = 0;
+    };
+
+    /// Any context that may take spinlocks of Rank::scheduler.
+    [[nodiscard]] static Account account(ControlBlock& thread);
+
+    /// How long this CPU had nothing to do.
+    [[nodiscard]] Duration idle_time();
+
     /// When this CPU last took a timer or reschedule interrupt or switched threads, for the watchdog of
     /// another.
     [[nodiscard]] Instant last_beat() const {

@@ -252,7 +252,10 @@ void Scheduler::switch_away() {
     preempt_.store(false, std::memory_order_relaxed);
     ControlBlock& previous = *running_;
     ControlBlock& next = pick();
-    switched_at_ = now();
+    const Instant time = now();
+    previous.ran = previous.ran + (time - switched_at_);
+    ++next.turns;
+    switched_at_ = time;
     slice_end_ = switched_at_ + slice;
     greed_is_told_ = false;
     running_ = &next;
@@ -341,6 +344,21 @@ void Scheduler::unpark(ControlBlock& thread) {
         thread.permit = true;
     }
     scheduler.lock_.unlock(were_on);
+}
+
+Scheduler::Account Scheduler::account(ControlBlock& thread) {
+    bool were_on = false;
+    Scheduler& scheduler = lock_of(thread, were_on);
+    Account account{thread.state == State::ready || thread.state == State::running, thread.ran, thread.turns};
+    if (scheduler.running_ == &thread) {
+        account.ran = account.ran + (now() - scheduler.switched_at_);
+    }
+    scheduler.lock_.unlock(were_on);
+    return account;
+}
+
+Duration Scheduler::idle_time() {
+    return account(*idle_).ran;
 }
 
 void Scheduler::kick(ControlBlock& thread) {

@@ -10,12 +10,14 @@
 
 #include "fs/dev.hpp"
 #include "fs/signals.hpp"
+#include "ioctl_argument.hpp"
 #include "random/pool.hpp"
 #include "tree.hpp"
 
 namespace pv::fs {
 namespace {
 
+using test::Argument;
 using test::error_of;
 using test::Tree;
 
@@ -44,6 +46,8 @@ class Jobs final : public JobControl {
 
     void signal_group(int group, int number) override { sent.emplace_back(group, number); }
 
+    void signal_leader(int session, int number) override { sent.emplace_back(session, number); }
+
     Outcome<> stop_background(int number) override {
         sent.emplace_back(own_group, number);
         return fail(Errno::eintr);
@@ -55,35 +59,6 @@ class Jobs final : public JobControl {
 };
 
 using Sent = std::vector<std::pair<int, int>>;
-
-class Argument final : public IoctlArgument {
-  public:
-    explicit Argument(std::span<std::byte> bytes) : bytes_(bytes) {}
-
-    explicit Argument(std::uint64_t value) : value_(value) {}
-
-    std::uint64_t value() const override { return value_; }
-
-    Outcome<> read(std::span<std::byte> to) override {
-        if (to.size() > bytes_.size()) {
-            return fail(Errno::efault);
-        }
-        std::memcpy(to.data(), bytes_.data(), to.size());
-        return {};
-    }
-
-    Outcome<> write(std::span<const std::byte> from) override {
-        if (from.size() > bytes_.size()) {
-            return fail(Errno::efault);
-        }
-        std::memcpy(bytes_.data(), from.data(), from.size());
-        return {};
-    }
-
-  private:
-    std::uint64_t value_ = 0;
-    std::span<std::byte> bytes_;
-};
 
 class TerminalTest : public testing::Test {
   protected:
@@ -276,7 +251,9 @@ TEST_F(TerminalTest, WindowSizeChangesAreTold) {
 TEST_F(TerminalTest, HangUpEndsEverything) {
     terminal_->adopt_session();
     terminal_->hang_up();
-    EXPECT_EQ(jobs_.sent, (Sent{{1, signals::hang_up}, {1, signals::go_on}}));
+    // The leader, then the foreground.
+    const Sent twice{{1, signals::hang_up}, {1, signals::go_on}, {1, signals::hang_up}, {1, signals::go_on}};
+    EXPECT_EQ(jobs_.sent, twice);
     EXPECT_EQ(read(), "");
     EXPECT_EQ(error_of(write("x")), Errno::eio);
     EXPECT_NE(terminal_->readiness() & poll_event::hang_up, 0U);

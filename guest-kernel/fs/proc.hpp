@@ -1,0 +1,20 @@
+// procfs: what programs are told of processes and of the machine (proc(5)).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "fs/node.hpp"
+#include "fs/synthetic.hpp"
+
+namespace pv::fs {
+
+/// Writes a file's text. Threads, no spinlock held.
+using TextWriter = Outcome<> (*)(Text& text);
+
+/// A file /proc/paravane/NAME: what a part of the kernel tells of itself. `name` lives for ever. At most 16.
+/// Error: enospc. Before or after /proc is mounted.
+[[nodiscard]] Outcome<> add_own_file(std::string_view name, TextWriter writer);
+
+/// A new root of procfs. Error: enomem.
+[[nodiscard]] Outcome<Ref<Node>> create_procfs();
+
+}  // namespace pv::fs

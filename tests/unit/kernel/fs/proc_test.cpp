@@ -1,0 +1,299 @@
+// procfs: what is listed, what files say, links, and that nothing leads out of the root.
+// SPDX-License-Identifier: MIT
+#include "fs/proc.hpp"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include "fs/pipe.hpp"
+#include "fs/process_view.hpp"
+#include "random/pool.hpp"
+#include "tree.hpp"
+
+namespace pv::fs {
+namespace {
+
+using test::error_of;
+using test::Tree;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+/// Processes 5 (two threads, 5 and 6) and 40; the first one runs.
+class View final : public ProcessView {
+  public:
+    explicit View(const Tree& tree) : tree_(tree) {
+        descriptors_of[5] = DescriptorTable::create().value();
+        descriptors_of[40] = DescriptorTable::create().value();
+        context_ = Context::create(tree.root, tree.root, 022).value();
+    }
+
+    int next_process(int from) override {
+        const auto found = descriptors_of.lower_bound(from);
+        return found == descriptors_of.end() ? -1 : found->first;
+    }
+
+    int next_thread(int process, int from) override {
+        const int last = process == 5 ? 6 : process;
+        return from <= process ? process : from <= last ? last : -1;
+    }
+
+    int own_process() override { return 5; }
+
+    int own_thread() override { return 6; }
+
+    Location own_root() override { return tree_.root; }
+
+    Outcome<ProcessFacts> facts(int process, int thread) override {
+        if (!descriptors_of.contains(process) || (thread != 0 && next_thread(process, thread) != thread)) {
+            return fail(Errno::esrch);
+        }
+        ProcessFacts found{.id = thread == 0 ? process : thread, .process = process, .parent = 1};
+        std::ranges::copy(std::string_view("a name)"), found.name.begin());
+        found.threads = process == 5 ? 2 : 1;
+        found.state = 'R';
+        found.users = {7, 8, 7, 8};
+        found.ran = Duration::milliseconds(1230);
+        found.mapped = 5 * 4096;
+        found.resident = 3;
+        found.caught = 0x42;
+        found.limits[7] = {1024, ~0ULL};
+        return found;
+    }
+
+    Outcome<Ref<DescriptorTable>> descriptors(int process) override {
+        return descriptors_of.contains(process) ? Outcome<Ref<DescriptorTable>>(descriptors_of[process])
+                                                : fail(Errno::esrch);
+    }
+
+    Outcome<Ref<Context>> context(int) override { return context_; }
+
+    Outcome<Location> executable(int process) override {
+        return process == 5 ? tree_.find("/bin") : fail(Errno::enoent);
+    }
+
+    Outcome<> regions(int, FunctionRef<void(const MappedRegion&)> each) override {
+        each({.begin = UserAddress(0x400000),
+              .end = UserAddress(0x401000),
+              .read = true,
+              .execute = true,
+              .purpose = "[heap]"});
+        return {};
+    }
+
+    Outcome<std::array<UserAddress, 2>> area(int, MemoryArea which) override {
+        const std::uint64_t length = which == MemoryArea::arguments ? memory.size() : 0;
+        return std::array{UserAddress(0x1000), UserAddress(0x1000 + length)};
+    }
+
+    Outcome<> peek(int, std::span<std::byte> to, UserAddress from) override {
+        const std::uint64_t offset = from.value() - 0x1000;
+        if (offset + to.size() > memory.size()) {
+            return fail(Errno::efault);
+        }
+        std::memcpy(to.data(), memory.data() + offset, to.size());
+        return {};
+    }
+
+    bool may_look_into(int) override { return may_look; }
+
+    unsigned processors() override { return 2; }
+
+    ProcessorFacts processor(unsigned index) override {
+        return {.idle = Duration::seconds(index), .switches = 10};
+    }
+
+    LoadFacts load() override { return {.processes = 2, .threads = 3, .runnable = 1, .last_id = 40}; }
+
+    std::map<int, Ref<DescriptorTable>> descriptors_of;
+    std::string memory = std::string("one\0two\0", 8);
+    bool may_look = true;
+
+  private:
+    const Tree& tree_;
+    Ref<Context> context_;
+};
+
+class ProcTest : public testing::Test {
+  protected:
+    ProcTest() : view_((make(tree_), tree_)) {
+        set_process_view(view_);
+        random::add(std::as_bytes(std::span("something nobody can guess")), 256);
+    }
+
+    static void make(Tree& tree) {
+        EXPECT_TRUE(tree.make_directory("/proc"));
+        EXPECT_TRUE(tree.put("/bin", "x"));
+        EXPECT_TRUE(
+            mount(tree.find("/proc").value(), create_procfs().value(), "proc", "proc", {.no_execute = true}));
+    }
+
+    std::string link(std::string_view path) {
+        const NamedPlace place = resolve_place(tree_.caller(), path).value();
+        std::array<char, 300> room;
+        const Location found = resolve(tree_.caller(), path, {.follow_last = false}).value();
+        return {room.data(), found.node->read_link(room).value()};
+    }
+
+    Tree tree_;
+    View view_;
+};
+
+TEST_F(ProcTest, ListsProcessesAndWhatIsAlwaysThere) {
+    const auto names = tree_.names("/proc").value();
+    for (const char* name : {"5", "40", "self", "meminfo", "stat", "uptime", "cpuinfo", "mounts", "sys"}) {
+        EXPECT_THAT(names, Contains(name));
+    }
+    EXPECT_THAT(names, Not(Contains("6")));
+    EXPECT_EQ(error_of(tree_.find("/proc/7")), Errno::enoent);
+    EXPECT_EQ(error_of(tree_.find("/proc/05")), Errno::enoent);
+    EXPECT_EQ(error_of(tree_.find("/proc/99999999999999999999")), Errno::enoent);
+}
+
+TEST_F(ProcTest, EverythingThatIsListedCanBeFoundAndRead) {
+    const std::function<void(const std::string&, int)> walk = [&](const std::string& path, int depth) {
+        const std::vector<std::string> names = tree_.names(path).value();
+        for (const std::string& name : names) {
+            if (name == "." || name == "..") {
+                continue;
+            }
+            const std::string below = path + "/" + name;
+            const auto found = resolve(tree_.caller(), below, {.follow_last = false});
+            ASSERT_TRUE(found) << below;
+            std::array<char, 300> room;
+            EXPECT_EQ(path_of(*found, tree_.root, room).value_or(below), below);
+            if (found->node->is_directory() && depth < 5) {
+                walk(below, depth + 1);
+            } else if (found->node->type() == NodeType::regular) {
+                EXPECT_TRUE(tree_.get(below)) << below;
+            }
+        }
+    };
+    walk("/proc", 0);
+}
+
+TEST_F(ProcTest, StatHasFiftyTwoFields) {
+    const std::string text = tree_.get("/proc/5/stat").value();
+    EXPECT_THAT(text, StartsWith("5 (a name)) R 1 "));
+    const std::string rest = text.substr(text.rfind(')') + 2);
+    EXPECT_EQ(std::ranges::count(rest, ' ') + 1, 50);
+    std::istringstream fields(rest);
+    std::vector<std::string> field(std::istream_iterator<std::string>(fields), {});
+    EXPECT_EQ(field[11], "123");    // utime, in hundredths of a second
+    EXPECT_EQ(field[17], "2");      // threads
+    EXPECT_EQ(field[20], "20480");  // bytes mapped
+    EXPECT_EQ(field[21], "3");      // pages there
+    EXPECT_EQ(field[31], "66");     // signals caught
+}
+
+TEST_F(ProcTest, StatusAndItsKinTellTheSame) {
+    const std::string status = tree_.get("/proc/5/status").value();
+    EXPECT_THAT(status, HasSubstr("Name:\ta name)\n"));
+    EXPECT_THAT(status, HasSubstr("Uid:\t7\t8\t7\t8\n"));
+    EXPECT_THAT(status, HasSubstr("VmRSS:\t      12 kB\n"));
+    EXPECT_THAT(status, HasSubstr("SigCgt:\t0000000000000042\n"));
+    EXPECT_THAT(status, HasSubstr("Cpus_allowed_list:\t0-1\n"));
+    EXPECT_EQ(tree_.get("/proc/5/task/6/comm").value(), "a name)\n");
+    EXPECT_THAT(tree_.get("/proc/5/task/6/stat").value(), StartsWith("6 ("));
+    EXPECT_EQ(error_of(tree_.find("/proc/5/task/40")), Errno::enoent);
+    EXPECT_EQ(tree_.get("/proc/5/cmdline").value(), std::string("one\0two\0", 8));
+    EXPECT_EQ(tree_.get("/proc/5/environ").value(), "");
+    EXPECT_THAT(tree_.get("/proc/5/limits").value(),
+                HasSubstr("Max open files            1024                 unlimited            files"));
+    EXPECT_EQ(tree_.get("/proc/5/maps").value(),
+              "00400000-00401000 r-xp 00000000 00:00 0                                  [heap]\n");
+    EXPECT_EQ(tree_.find("/proc/5/stat").value().node->attributes().user, 8U);
+}
+
+TEST_F(ProcTest, MemoryThatIsGoneEndsTheText) {
+    view_.memory.clear();
+    EXPECT_EQ(tree_.get("/proc/5/cmdline").value(), "");
+}
+
+TEST_F(ProcTest, ReadingFromTheBeginningLooksAgain) {
+    const auto file = open(tree_.caller(), "/proc/5/cmdline", open_flag::read_only, 0).value();
+    EXPECT_EQ(Tree::read(*file, 3).value(), "one");
+    view_.memory = "xyz";
+    EXPECT_EQ(Tree::read(*file).value(), std::string("\0two\0", 5));  // what was begun goes on
+    EXPECT_EQ(Tree::read(*file).value(), "");
+    ASSERT_TRUE(file->seek(0, Whence::set));
+    EXPECT_EQ(Tree::read(*file).value(), "xyz");
+}
+
+TEST_F(ProcTest, LinksLeadToWhatIsOpen) {
+    auto& table = *view_.descriptors_of[5];
+    ASSERT_EQ(table.add(open(tree_.caller(), "/bin", open_flag::read_only, 0).value(), false, 10).value(), 0);
+    const PipeEnds pipe = create_pipe(0).value();
+    ASSERT_EQ(table.add(pipe.read, false, 10).value(), 1);
+    EXPECT_EQ(link("/proc/self"), "5");
+    EXPECT_EQ(link("/proc/thread-self"), "5/task/6");
+    EXPECT_EQ(link("/proc/self/fd/0"), "/bin");
+    EXPECT_THAT(link("/proc/self/fd/1"), StartsWith("pipe:["));
+    EXPECT_EQ(link("/proc/self/exe"), "/bin");
+    EXPECT_EQ(link("/proc/self/cwd"), "/");
+    EXPECT_EQ(tree_.get("/proc/self/fd/0").value(), "x");
+    EXPECT_THAT(tree_.names("/proc/self/fd").value(), testing::ElementsAre(".", "..", "0", "1"));
+    EXPECT_EQ(error_of(tree_.find("/proc/self/fd/2")), Errno::enoent);
+    // A pipe is opened anew, at either end.
+    const auto writer = open(tree_.caller(), "/proc/self/fd/1", open_flag::write_only, 0).value();
+    ASSERT_TRUE(Tree::write(*writer, "through"));
+    EXPECT_EQ(Tree::read(*pipe.read).value(), "through");
+    EXPECT_EQ(tree_.find("/proc/self/fd/1").value().node->type(), NodeType::fifo);
+    EXPECT_THAT(tree_.get("/proc/self/fdinfo/0").value(), StartsWith("pos:\t0\nflags:\t00\nmnt_id:\t"));
+    view_.may_look = false;
+    EXPECT_EQ(error_of(tree_.find("/proc/self/fd/0")), Errno::eacces);
+    EXPECT_EQ(error_of(tree_.find("/proc/self/exe")), Errno::eacces);
+}
+
+TEST_F(ProcTest, LedgerNoLinkLeadsADirectoryOutOfTheRoot) {
+    ASSERT_TRUE(tree_.make_directory("/jail"));
+    ASSERT_TRUE(tree_.make_directory("/jail/proc"));
+    ASSERT_TRUE(mount(tree_.find("/jail/proc").value(), create_procfs().value(), "proc", "proc", {}));
+    auto& table = *view_.descriptors_of[5];
+    ASSERT_TRUE(table.add(open(tree_.caller(), "/", open_flag::read_only, 0).value(), false, 10));
+    const Location jail = tree_.find("/jail").value();
+    const Caller prisoner{tree_.who, jail, jail};
+    EXPECT_TRUE(resolve(prisoner, "/proc/5/status"));
+    EXPECT_EQ(error_of(resolve(prisoner, "/proc/5/root/bin")), Errno::enoent);
+    EXPECT_EQ(error_of(resolve(prisoner, "/proc/5/cwd")), Errno::enoent);
+    EXPECT_EQ(error_of(resolve(prisoner, "/proc/5/fd/0/bin")), Errno::enoent);
+    EXPECT_TRUE(resolve(tree_.caller(), "/proc/5/root/bin"));
+}
+
+TEST_F(ProcTest, MountsAreShownWithWhatTheyAllow) {
+    const std::string mounts = tree_.get("/proc/mounts").value();
+    EXPECT_THAT(mounts, StartsWith("none / tmpfs rw 0 0\n"));
+    EXPECT_THAT(mounts, HasSubstr("proc /proc proc rw,noexec 0 0\n"));
+    EXPECT_THAT(tree_.get("/proc/self/mountinfo").value(), HasSubstr(" / /proc rw,noexec - proc proc rw\n"));
+}
+
+TEST_F(ProcTest, TheMachineIsDescribed) {
+    EXPECT_THAT(tree_.get("/proc/stat").value(), HasSubstr("\ncpu1 "));
+    EXPECT_THAT(tree_.get("/proc/stat").value(), HasSubstr("\nctxt 20\n"));
+    EXPECT_THAT(tree_.get("/proc/meminfo").value(), StartsWith("MemTotal: "));
+    EXPECT_THAT(tree_.get("/proc/cpuinfo").value(), HasSubstr("processor\t: 1\n"));
+    EXPECT_THAT(tree_.get("/proc/loadavg").value(), HasSubstr(" 1/3 40\n"));
+    EXPECT_EQ(tree_.get("/proc/sys/kernel/ostype").value(), "Linux\n");
+    EXPECT_EQ(tree_.get("/proc/sys/kernel/random/boot_id").value(),
+              tree_.get("/proc/sys/kernel/random/boot_id").value());
+    EXPECT_EQ(error_of(tree_.put("/proc/uptime", "x")), Errno::eio);
+    EXPECT_EQ(error_of(tree_.put("/proc/new", "x")), Errno::enoent);
+}
+
+TEST_F(ProcTest, OtherPartsAddFilesOfTheirOwn) {
+    ASSERT_TRUE(add_own_file("of-a-test", [](Text& text) -> Outcome<> {
+        text.append("written by a part\n");
+        return {};
+    }));
+    EXPECT_THAT(tree_.names("/proc/paravane").value(), Contains("of-a-test"));
+    EXPECT_EQ(tree_.get("/proc/paravane/of-a-test").value(), "written by a part\n");
+    EXPECT_EQ(error_of(tree_.find("/proc/paravane/other")), Errno::enoent);
+}
+
+}  // namespace
+}  // namespace pv::fs
