@@ -34,6 +34,8 @@ constexpr std::array examples = {
     Example{"paravane check", "check paravane's own kernel, with one NVMe and one virtio-blk disk"},
     Example{"paravane check --kernel vmlinuz --initrd initrd --append 'console=ttyS0' --disk nvme:64M",
             "check an unmodified Linux: what needs the guest's markers is `not observed`"},
+    Example{"paravane check --domain web --timeout 5m",
+            "check a copy of a libvirt domain that is shut off; the domain itself is only read"},
     Example{"paravane check --fault 'stall disk0 read after 100 for 8s'",
             "hold the reads of a disk and see whether the guest's deadlines do"},
     Example{"paravane check --fault-plan reset.toml", "faults in a file, and what must hold afterwards"},

@@ -6,6 +6,7 @@
 #include <array>
 #include <memory>
 
+#include "cli/clone_guest.hpp"
 #include "cli/guest_options.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/recipe_guest.hpp"
@@ -20,6 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr std::array examples = {
     Example{"paravane domain xml", "the domain of paravane's own kernel"},
+    Example{"paravane domain xml --domain web", "how the copy of a domain differs from it"},
     Example{"paravane domain xml --kernel vmlinuz --disk nvme:disk.img > guest.xml",
             "a starting point for one's own"},
 };
@@ -43,7 +45,13 @@ Result<ExitStatus> print_xml(const GuestOptions& options) {
     domain::Wiring wiring;
     wiring.emulator = PV_TRY(domain::find_qemu());
     wiring.console = folder / "console";
-    fmt::print("{}", PV_TRY(domain::domain_xml(guest.spec, wiring)));
+    if (guest.clone) {
+        domain::CloneFiles files = name_clone_files(*guest.clone, folder);
+        files.name = guest.spec.name;
+        fmt::print("{}", PV_TRY(domain::clone_xml(*guest.clone, files, wiring)));
+    } else {
+        fmt::print("{}", PV_TRY(domain::domain_xml(guest.spec, wiring)));
+    }
     return ExitStatus::pass;
 }
 

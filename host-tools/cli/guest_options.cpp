@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/size.hpp"
+#include "cli/clone_guest.hpp"
 #include "cli/plan_run.hpp"
 #include "cli/recipe_guest.hpp"
 #include "domain/installation.hpp"
@@ -149,6 +150,12 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
     app.add_option("COMMAND", options.command,
                    "After --: what to start instead of the recipe's command, with its arguments")
         ->type_name("");
+    app.add_option(
+           "--domain", options.domain,
+           "A copy of a libvirt domain that is shut off, or of the one an XML file describes: its disks "
+           "behind overlays, its network cards without a link. The domain itself is only read")
+        ->type_name("NAME|FILE")
+        ->group(group);
     app.add_option("--kernel", options.kernel,
                    "Linux bzImage or ELF64 with a PVH note; a bare name may be one of paravane's own kernels "
                    "(default: paravane's kernel, running `exercise`)")
@@ -208,10 +215,14 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
         ->type_name("none|intel|virtio")
         ->group(group);
     app.add_option("--connect", options.connect,
-                   "libvirt connection of this machine, e.g. qemu:///system (default: no daemon needed)")
+                   "libvirt connection of this machine, e.g. qemu:///system (default: no daemon needed). "
+                   "With --domain: where "
+                   "the domain is defined (default: qemu:///system for root, else qemu:///session)")
         ->type_name("URI")
         ->group(group);
-    app.add_option("--timeout", options.timeout, "End the guest after this time: 90s, 5m")
+    app.add_option(
+           "--timeout", options.timeout,
+           "End the guest after this time: 90s, 5m. A copy of a domain has its power button pressed then")
         ->type_name("TIME")
         ->group(group);
 }
@@ -239,6 +250,9 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
 }
 
 Result<Guest> understand(const GuestOptions& options, const images::Start& start, bool quiet) {
+    if (!options.domain.empty()) {
+        return understand_clone(options, quiet);
+    }
     Guest guest;
     domain::GuestSpec& spec = guest.spec;
     const Kernel kernel = PV_TRY(find_kernel(options.kernel));
@@ -295,6 +309,9 @@ std::string reproduce(std::string_view subcommand, const GuestOptions& options) 
         command += fmt::format(" {} {}", option, quoted(value));
     };
     const GuestOptions standard;
+    if (!options.domain.empty()) {
+        add("--domain", options.domain);
+    }
     if (!options.kernel.empty()) {
         add("--kernel", options.kernel);
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "domain/clone.hpp"
 #include "domain/guest.hpp"
 #include "faults/plan.hpp"
 #include "faults/plan_file.hpp"
@@ -24,6 +25,7 @@ namespace pv::cli {
 struct GuestOptions {
     std::string recipe;                ///< empty: none
     std::vector<std::string> command;  ///< instead of the recipe's; empty: the recipe's
+    std::string domain;                ///< a domain to copy; empty: none
     std::string kernel;
     std::string initrd;
     std::optional<std::string> append;
@@ -43,6 +45,7 @@ struct GuestOptions {
 /// As understood.
 struct Guest {
     domain::GuestSpec spec;                          ///< without a name
+    std::optional<domain::Clone> clone;              ///< of --domain: spec says its size alone then
     bool is_recipe = false;                          ///< spec.initrd is a recipe's image
     images::Start start;                             ///< what a recipe's /init is told
     std::vector<faults::Fault> faults;               ///< of --fault

@@ -16,6 +16,7 @@
 #include <iterator>
 
 #include "base/size.hpp"
+#include "cli/clone_guest.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/typing.hpp"
 #include "domain/installation.hpp"
@@ -120,6 +121,11 @@ Result<std::unique_ptr<GuestRun>> GuestRun::prepare(const Guest& guest) {
     run->faults_ = guest.faults;
     run->plan_ = guest.plan;
     run->connect_ = guest.connect;
+    if (guest.clone) {
+        run->clone_ = guest.clone;
+        run->clone_files_ = PV_TRY(make_clone_files(*guest.clone, run->folder()));
+        run->clone_files_.name = run->spec_.name;
+    }
     run->wiring_.emulator = PV_TRY(domain::find_qemu());
     run->wiring_.console = run->folder() / "console";
     run->wiring_.monitor = run->folder() / "qmp";
@@ -219,6 +225,10 @@ Result<> GuestRun::perform(const faults::Step& step) {
     return {};
 }
 
+Result<std::string> GuestRun::describe_domain() const {
+    return clone_ ? domain::clone_xml(*clone_, clone_files_, wiring_) : domain::domain_xml(spec_, wiring_);
+}
+
 Result<> GuestRun::start(domain::Console::OnOutput on_output, const OnFault& on_fault) {
     console_ =
         PV_TRY(domain::Console::listen(wiring_.console, folder() / "console.txt", std::move(on_output)));
@@ -232,7 +242,7 @@ Result<> GuestRun::start(domain::Console::OnOutput on_output, const OnFault& on_
             wiring_.security_models = PV_TRY(connection_->security_models());
         }
     }
-    const std::string xml = PV_TRY(domain::domain_xml(spec_, wiring_));
+    const std::string xml = PV_TRY(describe_domain());
     std::ofstream(folder() / "domain.xml") << xml;
     domain::MachineOptions options;
     options.scratch = folder();
@@ -259,15 +269,20 @@ Result<> GuestRun::start(domain::Console::OnOutput on_output, const OnFault& on_
 RunReport GuestRun::wait(const WaitOptions& options) {
     RunReport report;
     Typing typing(*console_, options);
+    std::optional<std::chrono::milliseconds> limit = options.limit;
     while (!machine_->ended()) {
         const auto elapsed = since(started_);
         if (interrupt_count() > 0) {
             report.interrupted = true;
             break;
         }
-        if (options.limit.has_value() && elapsed >= *options.limit) {
-            report.timed_out = true;
-            break;
+        if (limit.has_value() && elapsed >= *limit) {
+            if (options.power_off && limit == options.limit && machine_->press_power_button()) {
+                limit = elapsed + *options.power_off;
+            } else {
+                report.timed_out = true;
+                break;
+            }
         }
         if (options.failed && options.failed()) {
             report.given_up = true;
@@ -278,8 +293,8 @@ RunReport GuestRun::wait(const WaitOptions& options) {
         }
         // The quarter of a second is for `failed` and `tick`; what matters wakes it at once.
         auto wait = 250ms;
-        if (options.limit.has_value()) {
-            wait = std::min(wait, std::max(*options.limit - elapsed, 1ms));
+        if (limit.has_value()) {
+            wait = std::min(wait, std::max(*limit - elapsed, 1ms));
         }
         const int input = typing.input();
         if (typing.waits()) {

@@ -52,6 +52,9 @@ struct RunReport {
 
 struct WaitOptions {
     std::optional<std::chrono::milliseconds> limit;
+    /// How long the guest has for an orderly end at its power button, pressed when `limit` passes; nothing:
+    /// it is ended at once.
+    std::optional<std::chrono::milliseconds> power_off;
     std::function<bool()> failed = {};  ///< asked four times a second: true ends the run
     std::function<void(std::chrono::milliseconds)> tick =
         {};                             ///< four times a second, with the time since start
@@ -107,8 +110,12 @@ class GuestRun {
     Result<> start_disk_servers(const OnFault& on_fault);
     [[nodiscard]] faults::FaultServer* server_of(std::string_view disk) const;
 
+    Result<std::string> describe_domain() const;
+
     std::unique_ptr<domain::Scratch> scratch_;
     domain::GuestSpec spec_;
+    std::optional<domain::Clone> clone_;
+    domain::CloneFiles clone_files_;
     std::vector<faults::Fault> faults_;
     faults::Plan plan_;
     std::map<std::size_t, std::uint64_t> armed_;  ///< faults of the plan, by their numbers at their servers

@@ -14,6 +14,7 @@
 #include "capture/line.hpp"
 #include "capture/session.hpp"
 #include "capture/trace_events.hpp"
+#include "cli/clone_guest.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/plan_run.hpp"
 #include "cli/recipe_guest.hpp"
@@ -37,8 +38,8 @@ Result<> describe(store::Writer& writer, const Guest& guest, const domain::Guest
                   const std::string& reproduced) {
     const std::time_t now = std::time(nullptr);
     const std::pair<const char*, std::string> facts[] = {
-        {"guest", spec.kernel.filename().string()},
-        {"kernel", fs::absolute(spec.kernel).string()},
+        {"guest", guest.clone ? guest.clone->original : spec.kernel.filename().string()},
+        {"kernel", spec.kernel.empty() ? "" : fs::absolute(spec.kernel).string()},
         {"initrd", spec.initrd.empty() ? "" : fs::absolute(spec.initrd).string()},
         {"command_line", spec.command_line},
         {"cpus", fmt::format("{}", spec.cpus)},
@@ -49,6 +50,9 @@ Result<> describe(store::Writer& writer, const Guest& guest, const domain::Guest
         {"reproduce", reproduced}};
     for (const auto& [key, value] : facts) {
         PV_TRY(writer.set_meta(key, value));
+    }
+    if (guest.clone) {
+        return describe_devices(writer, *guest.clone);
     }
     for (std::size_t i = 0; i < guest.spec.disks.size(); ++i) {
         const domain::Disk& disk = guest.spec.disks[i];
@@ -69,6 +73,9 @@ Result<> describe(store::Writer& writer, const Guest& guest, const domain::Guest
 }
 
 Result<> add_symbols(store::Writer& writer, const Guest& guest) {
+    if (guest.symbols.empty()) {
+        return {};  // a copy of a domain boots what is on its disk
+    }
     if (guest.symbols == guest.spec.kernel &&
         PV_TRY(domain::inspect_kernel(guest.symbols)) == domain::KernelFormat::bz_image) {
         return {};  // compressed: System.map or vmlinux have to be named
@@ -176,6 +183,9 @@ Result<Recording> record(const RecordOptions& options, std::string_view subcomma
     }
     WaitOptions wait;
     wait.limit = guest.limit.value_or(default_limit);
+    if (guest.clone) {
+        wait.power_off = clone_power_off;
+    }
     wait.failed = [&session] { return session->failed(); };
     wait.tick = [&](std::chrono::milliseconds elapsed) {
         progress.show(fmt::format("{} s, {} events", elapsed.count() / 1000, session->progress().events));

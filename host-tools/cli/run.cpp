@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/terminal.hpp"
+#include "cli/clone_guest.hpp"
 #include "cli/command_view.hpp"
 #include "cli/console_view.hpp"
 #include "cli/guest_run.hpp"
@@ -133,6 +134,9 @@ Result<ExitStatus> run(const Options& options) {
             {}));
         WaitOptions wait;
         wait.limit = guest.limit;
+        if (guest.clone) {
+            wait.power_off = clone_power_off;
+        }
         wait.input = STDIN_FILENO;
         if (guest.is_recipe) {
             wait.ready = [&command] { return command.started(); };

@@ -21,6 +21,8 @@ struct Known {
 constexpr std::array known = {
     Known{"to get \"write\" lock", ExitStatus::usage, "a disk is in use by another process",
           "end the virtual machine that has it open, or give a copy"},
+    Known{"to get shared \"write\" lock", ExitStatus::usage, "a disk is in use by another process",
+          "end the virtual machine that has it open, or give a copy"},
     Known{"plugin interface not enabled", ExitStatus::unavailable, "this QEMU was built without TCG plugins",
           "install QEMU 9.1 or newer with plugins (Debian 12: from bookworm-backports); `paravane doctor` "
           "tells more"},

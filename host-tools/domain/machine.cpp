@@ -214,6 +214,14 @@ Result<> Machine::pull(const std::string& device) {
     return state_->monitor->pull(device, 60s);
 }
 
+Result<> Machine::press_power_button() {
+    if (::virDomainShutdownFlags(state_->domain, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) != 0) {
+        return fail(ExitStatus::incomplete,
+                    fmt::format("the guest's power button: {}", last_libvirt_error()));
+    }
+    return {};
+}
+
 EndReport Machine::end(const Ladder& ladder) {
     State& state = *state_;
     if (state.finished) {

@@ -86,6 +86,10 @@ class Machine {
     Result<> unplug(const std::string& device);
     Result<> pull(const std::string& device);
 
+    /// Asks the guest to end by itself, as a press of its power button does. It need not obey. Error:
+    /// incomplete: nobody to ask.
+    Result<> press_power_button();
+
     /// Ends the guest if it still runs. When it returns, QEMU is gone, except when even SIGKILL did not help
     /// (a process stuck in the kernel). Idempotent.
     EndReport end(const Ladder& ladder = {});

@@ -5,91 +5,20 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/kvm.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <chrono>
 #include <cstring>
-#include <string_view>
-#include <vector>
 
 #include "base/file.hpp"
-#include "domain/socket.hpp"
+#include "domain/program.hpp"
 
 namespace pv::domain {
 namespace {
-
-using namespace std::chrono_literals;
-
-struct Output {
-    int status = -1;
-    std::string text;  ///< stdout and stderr, at most 64 KiB
-};
-
-// Runs a program to its end, without a shell, for at most ten seconds. `input` is less than a pipe holds.
-Output run(const std::vector<std::string>& words, std::string_view input = {}) {
-    Output output;
-    int ends[2] = {-1, -1};
-    int inputs[2] = {-1, -1};
-    if (::pipe2(ends, O_CLOEXEC) != 0 || ::pipe2(inputs, O_CLOEXEC) != 0) {
-        return output;
-    }
-    const Descriptor reading(ends[0]);
-    Descriptor writing(ends[1]);
-    const Descriptor given(inputs[0]);
-    Descriptor giving(inputs[1]);
-    [[maybe_unused]] const ssize_t put = ::write(giving.get(), input.data(), input.size());
-    giving.reset();
-    std::vector<char*> arguments;
-    for (const std::string& word : words) {
-        arguments.push_back(const_cast<char*>(word.c_str()));  // posix_spawn does not write to them
-    }
-    arguments.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, given.get(), STDIN_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, writing.get(), STDOUT_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, writing.get(), STDERR_FILENO);
-    pid_t child = -1;
-    const int problem =
-        ::posix_spawn(&child, words.front().c_str(), &actions, nullptr, arguments.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    writing.reset();
-    if (problem != 0) {
-        output.text = std::strerror(problem);
-        return output;
-    }
-    const auto deadline = std::chrono::steady_clock::now() + 10s;
-    std::array<char, 4096> buffer{};
-    for (;;) {
-        const auto left =
-            std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-        if (left <= 0ms || !readable(reading.get(), left)) {
-            ::kill(child, SIGKILL);
-            output.text += " (no end within ten seconds)";
-            break;
-        }
-        const ssize_t got = ::read(reading.get(), buffer.data(), buffer.size());
-        if (got <= 0) {
-            break;
-        }
-        if (output.text.size() < 65'536) {
-            output.text.append(buffer.data(), static_cast<std::size_t>(got));
-        }
-    }
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    output.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return output;
-}
 
 std::string first_line(const std::string& text) {
     return text.substr(0, text.find('\n'));
@@ -112,7 +41,7 @@ struct Unmap {
 }  // namespace
 
 Result<std::string> probe_qemu(const std::filesystem::path& qemu) {
-    const Output output = run({qemu.string(), "--version"});
+    const ProgramOutput output = run_program({qemu.string(), "--version"});
     const std::string line = first_line(output.text);
     const std::size_t place = line.find("version ");
     int major = 0;
@@ -136,9 +65,10 @@ Result<std::string> probe_qemu(const std::filesystem::path& qemu) {
 }
 
 Result<std::string> probe_plugin(const std::filesystem::path& qemu, const std::filesystem::path& plugin) {
-    const Output output = run({qemu.string(), "-machine", "none", "-nodefaults", "-display", "none", "-S",
-                               "-monitor", "stdio", "-plugin", "file=" + plugin.string() + ",probe=markers"},
-                              "quit\n");
+    const ProgramOutput output =
+        run_program({qemu.string(), "-machine", "none", "-nodefaults", "-display", "none", "-S", "-monitor",
+                     "stdio", "-plugin", "file=" + plugin.string() + ",probe=markers"},
+                    "quit\n");
     if (output.status != 0) {
         return fail(ExitStatus::unavailable, fmt::format("QEMU refuses it: {}", first_line(output.text)),
                     newer_qemu);
@@ -147,7 +77,7 @@ Result<std::string> probe_plugin(const std::filesystem::path& qemu, const std::f
 }
 
 Result<std::string> probe_nbdkit(const std::filesystem::path& nbdkit, const std::filesystem::path& plugin) {
-    const Output output = run({nbdkit.string(), "--dump-plugin", plugin.string()});
+    const ProgramOutput output = run_program({nbdkit.string(), "--dump-plugin", plugin.string()});
     if (output.status != 0) {
         return fail(ExitStatus::unavailable,
                     fmt::format("nbdkit cannot load paravane's plugin: {}", first_line(output.text)),

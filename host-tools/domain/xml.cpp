@@ -7,48 +7,15 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <pugixml.hpp>
-#include <sstream>
 #include <string_view>
+
+#include "domain/xml_parts.hpp"
 
 namespace pv::domain {
 namespace {
 
 using nlohmann::json;
 using pugi::xml_node;
-
-xml_node add(xml_node parent, const char* name) {
-    return parent.append_child(name);
-}
-
-xml_node add_text(xml_node parent, const char* name, const std::string& text) {
-    xml_node node = parent.append_child(name);
-    node.text().set(text.c_str());
-    return node;
-}
-
-void set(xml_node node, const char* name, const std::string& value) {
-    node.append_attribute(name).set_value(value.c_str());
-}
-
-std::string absolute_text(const std::filesystem::path& path) {
-    return std::filesystem::absolute(path).string();
-}
-
-// QEMU's own arguments, in order.
-class Arguments {
-  public:
-    explicit Arguments(xml_node domain) : node_(add(domain, "qemu:commandline")) {}
-
-    void add_pair(const std::string& option, const std::string& value) {
-        set(add(node_, "qemu:arg"), "value", option);
-        set(add(node_, "qemu:arg"), "value", value);
-    }
-
-    void add_pair(const std::string& option, const json& value) { add_pair(option, value.dump()); }
-
-  private:
-    xml_node node_;
-};
 
 json storage_node(const Disk& disk, const std::string& node) {
     if (!disk.nbd.empty()) {
@@ -178,40 +145,6 @@ void add_virtio_blk(xml_node devices, const Disk& disk, std::size_t index, Iommu
     add_pci_address(node, first_disk_slot + static_cast<unsigned>(index));
 }
 
-void add_serial(xml_node devices, const std::filesystem::path& socket) {
-    if (socket.empty()) {
-        return;
-    }
-    xml_node serial = add(devices, "serial");
-    set(serial, "type", "unix");
-    xml_node source = add(serial, "source");
-    set(source, "mode", "connect");
-    set(source, "path", absolute_text(socket));
-    set(add(serial, "target"), "port", "0");
-}
-
-void add_watching(Arguments& arguments, const Wiring& wiring) {
-    if (!wiring.monitor.empty()) {
-        arguments.add_pair("-chardev", fmt::format("socket,id=pv-monitor,server=off,path={}",
-                                                   absolute_text(wiring.monitor)));
-        arguments.add_pair("-mon", std::string("chardev=pv-monitor,mode=control"));
-    }
-    if (!wiring.log.empty()) {
-        arguments.add_pair("-d", wiring.log_items);
-        arguments.add_pair("-D", absolute_text(wiring.log));
-    }
-    if (!wiring.trace_events.empty()) {
-        arguments.add_pair("-trace", "events=" + absolute_text(wiring.trace_events));
-    }
-    if (!wiring.plugin.empty()) {
-        std::string value = "file=" + absolute_text(wiring.plugin);
-        for (const std::string& option : wiring.plugin_options) {
-            value += "," + option;
-        }
-        arguments.add_pair("-plugin", value);
-    }
-}
-
 // libvirt takes one label a model, each with its model's name.
 void add_security(xml_node domain, const Wiring& wiring) {
     if (!wiring.run_as.has_value()) {
@@ -242,27 +175,9 @@ void add_boot(xml_node domain, const GuestSpec& guest) {
     }
 }
 
-// XML 1.0 has no way to write most control characters, and libvirt takes UTF-8 only.
-bool carried_by_xml(std::string_view text) {
-    try {
-        [[maybe_unused]] const std::string checked = json(std::string(text)).dump();
-    } catch (const json::exception&) {
-        return false;
-    }
-    for (const char letter : text) {
-        const auto byte = static_cast<unsigned char>(letter);
-        if (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') {
-            return false;
-        }
-    }
-    return true;
-}
-
 Result<> refuse_unwritable(const GuestSpec& guest, const Wiring& wiring) {
-    std::vector<std::string> texts = {
-        guest.name,          guest.kernel.string(),        guest.initrd.string(),
-        guest.command_line,  wiring.emulator.string(),     wiring.console.string(),
-        wiring.log.string(), wiring.trace_events.string(), wiring.plugin.string()};
+    std::vector<std::string> texts = {guest.name, guest.kernel.string(), guest.initrd.string(),
+                                      guest.command_line};
     for (const Disk& disk : guest.disks) {
         texts.push_back(disk.nbd.string());
         if (const auto* path = std::get_if<std::filesystem::path>(&disk.backing)) {
@@ -275,22 +190,7 @@ Result<> refuse_unwritable(const GuestSpec& guest, const Wiring& wiring) {
     for (const Network& network : guest.networks) {
         texts.push_back(network.socket.string());
     }
-    for (const std::string& text : texts) {
-        if (!carried_by_xml(text)) {
-            return fail(ExitStatus::usage, fmt::format("'{}' cannot be written into a domain's XML", text),
-                        "use names without control characters, in UTF-8");
-        }
-    }
-    // -D, -trace, -plugin and -chardev have no JSON form.
-    for (const std::filesystem::path& path :
-         {wiring.monitor, wiring.log, wiring.trace_events, wiring.plugin}) {
-        if (path.string().find(',') != std::string::npos) {
-            return fail(
-                ExitStatus::usage, fmt::format("'{}' has a comma in its path", path.string()),
-                "QEMU cannot take it: use a folder without commas (TMPDIR, or where paravane is installed)");
-        }
-    }
-    return {};
+    return refuse_unwritable(texts, wiring);
 }
 
 }  // namespace
@@ -301,12 +201,10 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
     xml_node domain = add(document, "domain");
     const bool kvm = guest.accelerator == Accelerator::kvm;
     set(domain, "type", kvm ? "kvm" : "qemu");
-    set(domain, "xmlns:qemu", "http://libvirt.org/schemas/domain/qemu/1.0");
+    set(domain, "xmlns:qemu", qemu_namespace);
     add_text(domain, "name", guest.name);
     set(add_text(domain, "memory", fmt::format("{}", guest.memory)), "unit", "bytes");
-    xml_node backing = add(domain, "memoryBacking");
-    set(add(backing, "source"), "type", "memfd");
-    set(add(backing, "access"), "mode", "shared");
+    add_memory_backing(domain);
     add_text(domain, "vcpu", fmt::format("{}", guest.cpus));
     add_boot(domain, guest);
     xml_node features = add(domain, "features");
@@ -318,9 +216,7 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
     }
     set(add(domain, "cpu"), "mode", kvm ? "host-passthrough" : "maximum");
     set(add(domain, "clock"), "offset", "utc");
-    for (const char* event : {"on_poweroff", "on_reboot", "on_crash"}) {
-        add_text(domain, event, "destroy");
-    }
+    end_on_events(domain);
     xml_node devices = add(domain, "devices");
     if (!wiring.emulator.empty()) {
         add_text(devices, "emulator", absolute_text(wiring.emulator));
@@ -359,9 +255,7 @@ Result<std::string> domain_xml(const GuestSpec& guest, const Wiring& wiring) {
         }
         arguments.add_pair("-device", network.device);
     }
-    std::ostringstream text;
-    document.save(text, "  ", pugi::format_default | pugi::format_no_declaration);
-    return text.str();
+    return to_text(document);
 }
 
 }  // namespace pv::domain
