@@ -11,13 +11,13 @@
 #include "linux/descriptors.hpp"
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
+#include "linux/vector_io.hpp"
 
 namespace pv::linux {
 namespace {
 
 /// As Linux's MAX_RW_COUNT: one call moves no more.
 constexpr std::uint64_t count_max = 0x7fff'f000;
-constexpr std::uint64_t vectors_max = 1024;
 
 Value read(Call& call, int descriptor, UserAddress to, std::uint64_t length) {
     const auto file = PV_TRY(get(call, descriptor));
@@ -49,77 +49,38 @@ Value pwrite(Call& call, int descriptor, UserAddress from, std::uint64_t length,
     return file->write_at(static_cast<std::uint64_t>(offset), source);
 }
 
-struct Piece {
-    std::uint64_t address;
-    std::uint64_t length;
-};
-
-// Calls f(Piece) for each until one is not moved whole.
-template <class F>
-Value for_pieces(UserPointer<const Piece> pieces, std::uint64_t count, F&& f) {
-    if (count > vectors_max) {
-        return fail(Errno::einval);
-    }
-    std::uint64_t moved = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-        Piece piece = PV_TRY((pieces + i).read());
-        if (static_cast<std::int64_t>(piece.length) < 0) {
-            return fail(Errno::einval);
-        }
-        piece.length = std::min(piece.length, count_max - moved);
-        if (piece.length == 0) {
-            continue;
-        }
-        const Value result = f(piece, moved);
-        if (!result) {
-            return moved != 0 ? Value(moved) : result;
-        }
-        moved += *result;
-        if (*result < piece.length) {
-            break;
-        }
-    }
-    return moved;
-}
-
-Value readv(Call& call, int descriptor, UserPointer<const Piece> pieces, std::uint64_t count) {
+Value readv(Call& call, int descriptor, UserAddress pieces, std::uint64_t count) {
     const auto file = PV_TRY(get(call, descriptor));
-    return for_pieces(pieces, count, [&](const Piece& piece, std::uint64_t) -> Value {
-        UserTarget target(UserAddress(piece.address), piece.length);
-        return file->read(target);
-    });
+    VectorTarget target;
+    PV_TRY(target.read(pieces, count));
+    return file->read(target);
 }
 
-Value writev(Call& call, int descriptor, UserPointer<const Piece> pieces, std::uint64_t count) {
+Value writev(Call& call, int descriptor, UserAddress pieces, std::uint64_t count) {
     const auto file = PV_TRY(get(call, descriptor));
-    return pipe_broken(call, for_pieces(pieces, count, [&](const Piece& piece, std::uint64_t) -> Value {
-                           UserSource source(UserAddress(piece.address), piece.length);
-                           return file->write(source);
-                       }));
+    VectorSource source;
+    PV_TRY(source.read(pieces, count));
+    return pipe_broken(call, file->write(source));
 }
 
-Value preadv(Call& call, int descriptor, UserPointer<const Piece> pieces, std::uint64_t count,
-             std::int64_t offset) {
+Value preadv(Call& call, int descriptor, UserAddress pieces, std::uint64_t count, std::int64_t offset) {
     const auto file = PV_TRY(get(call, descriptor));
     if (offset < 0) {
         return fail(Errno::einval);
     }
-    return for_pieces(pieces, count, [&](const Piece& piece, std::uint64_t moved) -> Value {
-        UserTarget target(UserAddress(piece.address), piece.length);
-        return file->read_at(static_cast<std::uint64_t>(offset) + moved, target);
-    });
+    VectorTarget target;
+    PV_TRY(target.read(pieces, count));
+    return file->read_at(static_cast<std::uint64_t>(offset), target);
 }
 
-Value pwritev(Call& call, int descriptor, UserPointer<const Piece> pieces, std::uint64_t count,
-              std::int64_t offset) {
+Value pwritev(Call& call, int descriptor, UserAddress pieces, std::uint64_t count, std::int64_t offset) {
     const auto file = PV_TRY(get(call, descriptor));
     if (offset < 0) {
         return fail(Errno::einval);
     }
-    return for_pieces(pieces, count, [&](const Piece& piece, std::uint64_t moved) -> Value {
-        UserSource source(UserAddress(piece.address), piece.length);
-        return file->write_at(static_cast<std::uint64_t>(offset) + moved, source);
-    });
+    VectorSource source;
+    PV_TRY(source.read(pieces, count));
+    return file->write_at(static_cast<std::uint64_t>(offset), source);
 }
 
 Value lseek(Call& call, int descriptor, std::int64_t offset, std::uint32_t whence) {
@@ -317,9 +278,8 @@ constexpr Entry entries[] = {
     {__NR_write, "write", handler_of<write>},
     {__NR_pread64, "pread64", handler_of<pread>},
     {__NR_pwrite64, "pwrite64", handler_of<pwrite>},
-    {__NR_readv, "readv", handler_of<readv>, Support::partial, "each piece is read by itself"},
-    {__NR_writev, "writev", handler_of<writev>, Support::partial,
-     "each piece is written by itself: to a pipe, not as one"},
+    {__NR_readv, "readv", handler_of<readv>},
+    {__NR_writev, "writev", handler_of<writev>},
     {__NR_preadv, "preadv", handler_of<preadv>},
     {__NR_pwritev, "pwritev", handler_of<pwritev>},
     {__NR_lseek, "lseek", handler_of<lseek>},

@@ -5,6 +5,9 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
 
 static const struct {
     const char* name;
@@ -71,6 +74,20 @@ static const struct {
     {"getgroups", SYS_getresuid, 0, {0, 0, 0}},
     {"clone3", SYS_clone3, 0, {0, 88}},
     {"set_robust_list", SYS_get_robust_list, 1, {0, 0, 0}},
+    {"socketpair", SYS_socketpair, 3, {AF_UNIX, SOCK_STREAM, 0, 0}},
+    {"bind", SYS_bind, 1, {103, 0, 10}},
+    {"connect", SYS_connect, 1, {103, 0, 10}},
+    {"getsockname", SYS_getsockname, 1, {103, 0, 0}},
+    {"getsockname length", SYS_getsockname, 2, {103, 0x1000, 0}},
+    {"setsockopt", SYS_setsockopt, 3, {103, SOL_SOCKET, SO_PASSCRED, 0, 4}},
+    {"getsockopt length", SYS_getsockopt, 4, {103, SOL_SOCKET, SO_TYPE, 0x1000, 0}},
+    {"sendto", SYS_sendto, 1, {103, 0, 16, 0, 0, 0}},
+    {"sendmsg", SYS_sendmsg, 1, {103, 0, 0}},
+    {"recvfrom", SYS_recvfrom, 1, {104, 0, 1, MSG_DONTWAIT | MSG_PEEK, 0, 0}},
+    {"recvmsg", SYS_recvmsg, 1, {104, 0, MSG_DONTWAIT}},
+    {"timerfd_settime", SYS_timerfd_settime, 2, {105, 0, 0, 0}},
+    {"timerfd_gettime", SYS_timerfd_gettime, 1, {105, 0}},
+    {"signalfd4", SYS_signalfd4, 1, {(uint64_t)-1, 0, 8, 0}},
     {"arch_prctl", SYS_arch_prctl, 1, {0x1003, 0}},
 };
 
@@ -78,6 +95,12 @@ int main(void) {
     int ends[2];
     if (pipe(ends) != 0 || dup2(ends[0], 100) != 100 || dup2(ends[1], 101) != 101 ||
         dup2(open("/", O_RDONLY | O_DIRECTORY), 102) != 102) {
+        return 1;
+    }
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || dup2(pair[0], 103) != 103 ||
+        dup2(pair[1], 104) != 104 || dup2(timerfd_create(CLOCK_MONOTONIC, 0), 105) != 105 ||
+        write(103, "waiting", 7) != 7) {
         return 1;
     }
     (void)!write(101, "some bytes that a read would find", 33);

@@ -1,0 +1,137 @@
+// Sockets as files: what calls on sockets need, whatever lies behind one (socket(7)).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "base/vector.hpp"
+#include "fs/open_file.hpp"
+
+namespace pv::fs {
+
+/// A socket's name as programs give it: a family, then what belongs to it. At most sizeof(sockaddr_storage).
+struct SocketAddress {
+    static constexpr std::size_t size_max = 128;
+    std::array<std::byte, size_max> bytes{};
+    std::size_t length = 0;
+
+    [[nodiscard]] std::span<const std::byte> view() const { return std::span(bytes).first(length); }
+
+    /// The family; 0 where there is not even one.
+    [[nodiscard]] std::uint16_t family() const;
+};
+
+enum class SocketType : std::uint8_t { stream = 1, datagram = 2, sequenced = 5 };
+
+/// Who is at the other end (SO_PEERCRED, SCM_CREDENTIALS).
+struct SocketOwner {
+    int process = 0;
+    UserId user = ~0U;
+    GroupId group = ~0U;
+
+    friend bool operator==(const SocketOwner&, const SocketOwner&) = default;
+};
+
+/// What goes with data: open files, and who sent it.
+struct Ancillary {
+    static constexpr std::size_t files_max = 253;  ///< SCM_MAX_FD
+    Vector<Ref<OpenFile>> files;
+    SocketOwner sender;
+};
+
+/// Bits of send's and recv's flags, as Linux has them.
+namespace message_flag {
+inline constexpr std::uint32_t peek = 2;
+inline constexpr std::uint32_t truncated_ancillary = 8;
+inline constexpr std::uint32_t truncated = 0x20;
+inline constexpr std::uint32_t dont_wait = 0x40;
+inline constexpr std::uint32_t end_of_record = 0x80;
+inline constexpr std::uint32_t wait_all = 0x100;
+inline constexpr std::uint32_t no_signal = 0x4000;
+inline constexpr std::uint32_t close_on_exec = 0x4000'0000;
+}  // namespace message_flag
+
+/// What came.
+struct Received {
+    std::size_t count = 0;    ///< bytes put into the target
+    std::size_t whole = 0;    ///< bytes of the whole message (recv with MSG_TRUNC)
+    std::uint32_t flags = 0;  ///< of message_flag
+    SocketAddress from;
+    Ancillary ancillary;
+};
+
+/// Options all sockets have (SOL_SOCKET).
+struct SocketOptions {
+    std::atomic<bool> pass_credentials{false};
+    std::atomic<std::uint64_t> receive_timeout{0};  ///< nanoseconds; 0: none
+    std::atomic<std::uint64_t> send_timeout{0};
+    std::atomic<std::uint32_t> send_buffer{212'992};
+    std::atomic<std::uint32_t> receive_buffer{212'992};
+    std::atomic<bool> reuse_address{false};
+    std::atomic<bool> keep_alive{false};
+    std::atomic<bool> broadcast{false};
+};
+
+/// The open file of a socket. Errors of all calls are those of their manual pages.
+class Socket : public OpenFile {
+  public:
+    [[nodiscard]] FileKind kind() const final { return FileKind::socket; }
+
+    [[nodiscard]] std::uint16_t family() const { return family_; }
+
+    [[nodiscard]] SocketType socket_type() const { return type_; }
+
+    [[nodiscard]] SocketOptions& options() { return options_; }
+
+    [[nodiscard]] virtual Outcome<> listen(int backlog, const SocketOwner& owner) = 0;
+    /// The next connection; waits for it unless `nonblocking`.
+    [[nodiscard]] virtual Outcome<Ref<OpenFile>> accept(bool nonblocking, std::uint32_t flags,
+                                                        SocketAddress& peer) = 0;
+    /// `to`: nullptr for the one it is connected to. `flags` of message_flag. `ancillary` is moved from when
+    /// something was sent.
+    [[nodiscard]] virtual Outcome<std::size_t> send(Source& source, const SocketAddress* to,
+                                                    Ancillary& ancillary, std::uint32_t flags) = 0;
+    [[nodiscard]] virtual Outcome<> receive(Target& target, std::uint32_t flags, Received& received) = 0;
+    /// `how`: 0 reading, 1 writing, 2 both.
+    [[nodiscard]] virtual Outcome<> shutdown(int how) = 0;
+    [[nodiscard]] virtual SocketAddress name() = 0;
+    /// Error: enotconn.
+    [[nodiscard]] virtual Outcome<SocketAddress> peer_name() = 0;
+
+    /// SO_PEERCRED.
+    [[nodiscard]] virtual SocketOwner peer_owner() { return {}; }
+
+    [[nodiscard]] virtual bool is_listening() = 0;
+
+    /// SO_ERROR: what went wrong meanwhile, once.
+    [[nodiscard]] virtual int take_error() { return 0; }
+
+    Attributes attributes() override;
+    std::string_view label(std::span<char> room) const override;
+
+  protected:
+    Socket(std::uint16_t family, SocketType type, std::uint32_t flags);
+
+    Outcome<std::size_t> do_read(std::uint64_t& position, Target& target) override;
+    Outcome<std::size_t> do_write(std::uint64_t& position, bool append, Source& source) override;
+
+    /// Whether a call with these flags must not wait.
+    [[nodiscard]] bool must_not_wait(std::uint32_t flags) const {
+        return is_nonblocking() || (flags & message_flag::dont_wait) != 0;
+    }
+
+    /// Until when one that may wait does so.
+    [[nodiscard]] static Deadline deadline(const std::atomic<std::uint64_t>& timeout);
+
+    [[nodiscard]] std::uint64_t number() const { return number_; }
+
+  private:
+    const std::uint16_t family_;
+    const SocketType type_;
+    const std::uint64_t number_;
+    const Timestamp born_ = wall_time();
+    SocketOptions options_;
+};
+
+}  // namespace pv::fs

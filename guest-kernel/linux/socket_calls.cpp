@@ -1,0 +1,297 @@
+// Calls on sockets: making, naming and connecting them, and their options.
+// SPDX-License-Identifier: MIT
+#include <asm/unistd.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "linux/descriptors.hpp"
+#include "linux/socket_address.hpp"
+#include "linux/socket_common.hpp"
+#include "linux/table.hpp"
+#include "linux/time_values.hpp"
+
+namespace pv::linux {
+namespace {
+
+constexpr int type_mask = 0xf;
+
+struct Wanted {
+    fs::SocketType type = fs::SocketType::stream;
+    std::uint32_t flags = 0;  ///< of fs::open_flag
+    bool on_exec = false;
+};
+
+// socket(2)'s type. Errors: einval, esocktnosupport.
+Outcome<Wanted> wanted_of(int type) {
+    if ((type & ~(type_mask | SOCK_CLOEXEC | SOCK_NONBLOCK)) != 0) {
+        return fail(Errno::einval);
+    }
+    Wanted wanted{.flags = (type & SOCK_NONBLOCK) != 0 ? fs::open_flag::nonblock : 0,
+                  .on_exec = (type & SOCK_CLOEXEC) != 0};
+    switch (type & type_mask) {
+        case SOCK_STREAM:
+            wanted.type = fs::SocketType::stream;
+            return wanted;
+        case SOCK_DGRAM:
+        case SOCK_RAW:  // of AF_UNIX the same
+            wanted.type = fs::SocketType::datagram;
+            return wanted;
+        case SOCK_SEQPACKET:
+            wanted.type = fs::SocketType::sequenced;
+            return wanted;
+        default:
+            return fail(Errno::esocktnosupport);
+    }
+}
+
+Outcome<> check_protocol(int family, int protocol) {
+    if (family != AF_UNIX) {
+        return fail(Errno::eafnosupport);
+    }
+    return protocol != 0 && protocol != AF_UNIX ? fail(Errno::eprotonosupport) : Outcome<>();
+}
+
+Value socket(Call& call, int family, int type, int protocol) {
+    const Wanted wanted = PV_TRY(wanted_of(type));
+    PV_TRY(check_protocol(family, protocol));
+    auto made = PV_TRY(fs::create_unix_socket(wanted.type, wanted.flags, owner_of(call)));
+    return as_value(add(call, std::move(made), wanted.on_exec));
+}
+
+Value socketpair(Call& call, int family, int type, int protocol, UserPointer<std::array<int, 2>> ends) {
+    const Wanted wanted = PV_TRY(wanted_of(type));
+    PV_TRY(check_protocol(family, protocol));
+    auto [one, other] = PV_TRY(fs::create_unix_pair(wanted.type, wanted.flags, owner_of(call)));
+    const int first = PV_TRY(add(call, std::move(one), wanted.on_exec));
+    const auto second = add(call, std::move(other), wanted.on_exec);
+    if (!second) {
+        static_cast<void>(call.process().descriptors->close(first));
+        return fail(second.error());
+    }
+    const Outcome<> told = ends.write({first, *second});
+    if (!told) {
+        static_cast<void>(call.process().descriptors->close(first));
+        static_cast<void>(call.process().descriptors->close(*second));
+    }
+    return done(told);
+}
+
+Value bind(Call& call, int descriptor, UserAddress address, int length) {
+    const auto socket = PV_TRY(get_socket(call, descriptor));
+    const fs::SocketAddress name = PV_TRY(read_address(address, length));
+    return done(bind_unix(call, static_cast<fs::UnixSocket&>(*socket), name));
+}
+
+Value connect(Call& call, int descriptor, UserAddress address, int length) {
+    const auto socket = PV_TRY(get_socket(call, descriptor));
+    const fs::SocketAddress name = PV_TRY(read_address(address, length));
+    auto& own = static_cast<fs::UnixSocket&>(*socket);
+    if (name.length >= sizeof(sa_family_t) && name.family() == AF_UNSPEC &&
+        own.socket_type() == fs::SocketType::datagram) {
+        own.disconnect();
+        return 0;
+    }
+    const auto target = PV_TRY(find_unix(call, name, own.socket_type()));
+    return done(own.connect(target, owner_of(call)));
+}
+
+Value listen(Call& call, int descriptor, int backlog) {
+    return done(PV_TRY(get_socket(call, descriptor))->listen(backlog, owner_of(call)));
+}
+
+Value accept4(Call& call, int descriptor, UserAddress address, UserPointer<int> length, int flags) {
+    if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != 0) {
+        return fail(Errno::einval);
+    }
+    const auto socket = PV_TRY(get_socket(call, descriptor));
+    fs::SocketAddress peer;
+    auto made = PV_TRY(socket->accept(socket->is_nonblocking(),
+                                      (flags & SOCK_NONBLOCK) != 0 ? fs::open_flag::nonblock : 0U, peer));
+    const int number = PV_TRY(add(call, std::move(made), (flags & SOCK_CLOEXEC) != 0));
+    const Outcome<> told = write_address(peer, address, length);
+    if (!told) {
+        static_cast<void>(call.process().descriptors->close(number));
+        return fail(told.error());
+    }
+    return static_cast<std::uint64_t>(number);
+}
+
+Value accept(Call& call, int descriptor, UserAddress address, UserPointer<int> length) {
+    return accept4(call, descriptor, address, length, 0);
+}
+
+Value getsockname(Call& call, int descriptor, UserAddress address, UserPointer<int> length) {
+    const auto socket = PV_TRY(get_socket(call, descriptor));
+    return address.value() == 0 ? Value(fail(Errno::efault))
+                                : done(write_address(socket->name(), address, length));
+}
+
+Value getpeername(Call& call, int descriptor, UserAddress address, UserPointer<int> length) {
+    const auto socket = PV_TRY(get_socket(call, descriptor));
+    const fs::SocketAddress name = PV_TRY(socket->peer_name());
+    return address.value() == 0 ? Value(fail(Errno::efault)) : done(write_address(name, address, length));
+}
+
+Value shutdown(Call& call, int descriptor, int how) {
+    return done(PV_TRY(get_socket(call, descriptor))->shutdown(how));
+}
+
+Outcome<std::uint64_t> timeout_of(UserAddress value, int length) {
+    if (static_cast<std::size_t>(length) < sizeof(TimevalValue)) {
+        return fail(Errno::einval);
+    }
+    const TimevalValue given = PV_TRY(UserPointer<const TimevalValue>(value.value()).read());
+    if (given.microseconds < 0 || given.microseconds >= 1'000'000) {
+        return fail(Errno::edom);
+    }
+    return given.seconds < 0 ? 0
+                             : (Duration::seconds(static_cast<std::uint64_t>(given.seconds)) +
+                                Duration::microseconds(static_cast<std::uint64_t>(given.microseconds)))
+                                   .to_nanoseconds();
+}
+
+Value setsockopt(Call& call, int descriptor, int level, int name, UserAddress value, int length) {
+    const auto socket = PV_TRY(get_socket(call, descriptor));
+    if (level != SOL_SOCKET) {
+        return fail(Errno::eopnotsupp);
+    }
+    fs::SocketOptions& options = socket->options();
+    if (name == SO_RCVTIMEO || name == SO_SNDTIMEO) {
+        if (length < 0) {
+            return fail(Errno::einval);
+        }
+        const std::uint64_t span = PV_TRY(timeout_of(value, length));
+        (name == SO_RCVTIMEO ? options.receive_timeout : options.send_timeout).store(span);
+        return 0;
+    }
+    if (length < static_cast<int>(sizeof(int))) {
+        return fail(Errno::einval);
+    }
+    const int given = PV_TRY(UserPointer<const int>(value.value()).read());
+    switch (name) {
+        case SO_PASSCRED:
+            options.pass_credentials.store(given != 0);
+            return 0;
+        case SO_REUSEADDR:
+            options.reuse_address.store(given != 0);
+            return 0;
+        case SO_KEEPALIVE:
+            options.keep_alive.store(given != 0);
+            return 0;
+        case SO_BROADCAST:
+            options.broadcast.store(given != 0);
+            return 0;
+        // Taken, and told again doubled (socket(7)); queues keep their own bounds.
+        case SO_SNDBUF:
+        case SO_RCVBUF: {
+            constexpr std::uint32_t most = 212'992;
+            const std::uint32_t size = std::min(static_cast<std::uint32_t>(given), most) * 2;
+            (name == SO_SNDBUF ? options.send_buffer : options.receive_buffer)
+                .store(std::max<std::uint32_t>(size, name == SO_SNDBUF ? 4608 : 2304));
+            return 0;
+        }
+        case SO_PRIORITY:
+        case SO_LINGER:
+        case SO_REUSEPORT:
+        case SO_TIMESTAMP:
+            return 0;
+        default:
+            return fail(Errno::enoprotoopt);
+    }
+}
+
+// Writes an option's value, cut to the room the program has.
+Value give(std::span<const std::byte> bytes, UserAddress to, UserPointer<int> length) {
+    const int room = PV_TRY(length.read());
+    if (room < 0) {
+        return fail(Errno::einval);
+    }
+    const std::size_t count = std::min(bytes.size(), static_cast<std::size_t>(room));
+    PV_TRY(copy_out(to, bytes.first(count)));
+    return done(length.write(static_cast<int>(count)));
+}
+
+Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress value,
+                 UserPointer<int> length) {
+    const auto socket = PV_TRY(get_socket(call, descriptor));
+    if (level != SOL_SOCKET) {
+        return fail(Errno::eopnotsupp);
+    }
+    fs::SocketOptions& options = socket->options();
+    int number = 0;
+    switch (name) {
+        case SO_TYPE:
+            number = static_cast<int>(socket->socket_type());
+            break;
+        case SO_DOMAIN:
+            number = socket->family();
+            break;
+        case SO_PROTOCOL:
+            break;
+        case SO_ERROR:
+            number = socket->take_error();
+            break;
+        case SO_ACCEPTCONN:
+            number = socket->is_listening() ? 1 : 0;
+            break;
+        case SO_PASSCRED:
+            number = options.pass_credentials ? 1 : 0;
+            break;
+        case SO_REUSEADDR:
+            number = options.reuse_address ? 1 : 0;
+            break;
+        case SO_KEEPALIVE:
+            number = options.keep_alive ? 1 : 0;
+            break;
+        case SO_BROADCAST:
+            number = options.broadcast ? 1 : 0;
+            break;
+        case SO_SNDBUF:
+            number = static_cast<int>(options.send_buffer);
+            break;
+        case SO_RCVBUF:
+            number = static_cast<int>(options.receive_buffer);
+            break;
+        case SO_PEERCRED: {
+            const fs::SocketOwner peer = socket->peer_owner();
+            const std::array<std::uint32_t, 3> wire{static_cast<std::uint32_t>(peer.process), peer.user,
+                                                    peer.group};
+            return give(std::as_bytes(std::span(wire)), value, length);
+        }
+        case SO_RCVTIMEO:
+        case SO_SNDTIMEO: {
+            const std::uint64_t span = name == SO_RCVTIMEO ? options.receive_timeout : options.send_timeout;
+            return give(fs::bytes_of(TimevalValue::from(Duration::nanoseconds(span))), value, length);
+        }
+        case SO_LINGER: {
+            constexpr std::array<int, 2> off{};
+            return give(std::as_bytes(std::span(off)), value, length);
+        }
+        default:
+            return fail(Errno::enoprotoopt);
+    }
+    return give(fs::bytes_of(number), value, length);
+}
+
+constexpr Entry entries[] = {
+    {__NR_socket, "socket", handler_of<socket>, Support::partial, "AF_UNIX only"},
+    {__NR_socketpair, "socketpair", handler_of<socketpair>},
+    {__NR_bind, "bind", handler_of<bind>},
+    {__NR_connect, "connect", handler_of<connect>},
+    {__NR_listen, "listen", handler_of<listen>},
+    {__NR_accept, "accept", handler_of<accept>},
+    {__NR_accept4, "accept4", handler_of<accept4>},
+    {__NR_getsockname, "getsockname", handler_of<getsockname>},
+    {__NR_getpeername, "getpeername", handler_of<getpeername>},
+    {__NR_shutdown, "shutdown", handler_of<shutdown>},
+    {__NR_setsockopt, "setsockopt", handler_of<setsockopt>, Support::partial,
+     "SOL_SOCKET only; the sizes of buffers are told, and change nothing"},
+    {__NR_getsockopt, "getsockopt", handler_of<getsockopt>, Support::partial, "SOL_SOCKET only"},
+};
+
+}  // namespace
+
+constinit const std::span<const Entry> socket_calls = entries;
+
+}  // namespace pv::linux
