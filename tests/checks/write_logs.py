@@ -7,7 +7,8 @@
 import pathlib
 import sys
 
-import foreign_cases  # noqa: F401: it adds to CASES
+import edge_cases  # noqa: F401: it adds to CASES
+import foreign_cases  # noqa: F401: same
 import protect_cases  # noqa: F401: same
 import recovery_cases  # noqa: F401: same
 import register_cases  # noqa: F401: same
