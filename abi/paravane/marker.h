@@ -47,6 +47,9 @@ enum pv_dma_direction {
     PV_DMA_BIDIRECTIONAL = 3,
 };
 
+/* dma_map's `physical` where whoever gives the marker does not know it. */
+#define PV_PHYSICAL_UNKNOWN UINT64_MAX
+
 /* Why no device may write some memory. */
 enum pv_protection {
     PV_PROTECT_CODE = 1,    /* the kernel's code and constants */
@@ -132,9 +135,10 @@ enum pv_recovery_reason {
  * device_reset    the driver starts a reset of the device; reason: 0 set-up, 1 recovery, 2 shutdown
  * device_dead     the driver gave the device up (reason: pv_recovery_reason): bus mastering is off, every caller has
  *                 its error, nothing is submitted any more. Memory the device may still use stays in quarantine
- * dma_map         mapping: an id unique for the guest's life; the device may use [bus, bus+length) in
+ * dma_map         mapping: an id unique for the guest's life, or 0; the device may use [bus, bus+length) in
  *                 `direction` (pv_dma_direction); physical: first frame's address (mappings are contiguous)
- * dma_unmap       the same mapping ends: the device must not touch it from here on
+ * dma_unmap       the same mapping ends: the device must not touch it from here on. With 0 for `mapping`: the
+ *                 oldest one of the device that has no id, and this bus address and length
  * dma_quarantine  the owner gave up on the memory, which stays mapped and is not reused
  * dma_fault       the IOMMU refused the device's access to bus address `iova`, and told the guest; reason = the
  *                 unit's number for it; write: 1 or 0, 2 where the unit does not say

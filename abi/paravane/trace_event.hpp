@@ -15,7 +15,7 @@ namespace pv::trace {
 /// Version of the event table and of the SQL schema (abi/trace/schema.sql). A reader refuses another major
 /// version; a minor version only adds kinds, columns with defaults, and views.
 inline constexpr int schema_major = 1;
-inline constexpr int schema_minor = 0;
+inline constexpr int schema_minor = 1;
 
 /// PV_TRACE_EVENTS(E): E(number, name, log_name, a0, a1, a2, a3, a4, a5), `_` where there is no argument.
 ///
@@ -110,6 +110,9 @@ inline constexpr int schema_minor = 0;
     E(125, plugin_goodbye, "paravane_plugin_end", markers, lost, _, _, _, _)                                \
     /* At the end, a vCPU: guest instructions in the blocks it began (probe `instructions`) */              \
     E(126, instructions, "paravane_instructions", count, _, _, _, _, _)                                     \
+    /* From here on the mappings of a kernel without markers are told by its profile (docs/profiles.md);    \
+       slide: how far it moved itself from where it was linked (KASLR). */                                  \
+    E(127, profile, "paravane_profile", slide, _, _, _, _, _)                                               \
     /* Rings as the plugin decoded them from guest memory at a doorbell marker. chain = head descriptor;    \
        position counts from 0; flags as in the descriptor; device_writes: 1 or 0. indirect: address and     \
        length of the table. fault: why a chain could not be followed (RingFault), value = the bad number.   \

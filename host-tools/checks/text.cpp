@@ -49,7 +49,9 @@ std::string where(const World& world, const Place& place) {
         text += fmt::format(", cpu {}", place.cpu);
     }
     if (place.pc != 0) {
-        const std::string symbol = world.context().symbol ? world.context().symbol(place.pc) : std::string();
+        // Symbols have the addresses at which a kernel was linked.
+        const std::uint64_t linked = place.pc - world.guest().slide();
+        const std::string symbol = world.context().symbol ? world.context().symbol(linked) : std::string();
         text += symbol.empty() ? fmt::format(", at {:#x}", place.pc)
                                : fmt::format(", in {} ({:#x})", symbol, place.pc);
     }
@@ -71,8 +73,9 @@ std::string describe(const Mapping& mapping) {
                                        : mapping.direction == PV_DMA_FROM_DEVICE   ? "from the device"
                                        : mapping.direction == PV_DMA_BIDIRECTIONAL ? "both ways"
                                                                                    : "no direction";
-    return fmt::format("mapping {:#x}, {} at {:#x}, {}", mapping.id, counted(mapping.length, "bytes"),
-                       mapping.bus, direction);
+    return fmt::format("mapping {}{} at {:#x}, {}",
+                       mapping.has_id() ? fmt::format("{:#x}, ", mapping.id) : "of ",
+                       counted(mapping.length, "bytes"), mapping.bus, direction);
 }
 
 }  // namespace pv::checks

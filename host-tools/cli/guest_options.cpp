@@ -204,6 +204,11 @@ void add_guest_options(CLI::App& app, GuestOptions& options) {
                    "Kernel symbols: vmlinux or System.map (default: the kernel's own)")
         ->type_name("FILE")
         ->group(group);
+    app.add_option("--profile", options.profile,
+                   "What the functions of an unmodified kernel mean for devices' memory: debian-6.1, or the "
+                   "path of one's own (docs/profiles.md)")
+        ->type_name("NAME|FILE")
+        ->group(group);
     app.add_option("--accel", options.accelerator,
                    "tcg (default), or kvm: no plugin there, so no markers, rings or control registers")
         ->type_name("tcg|kvm")
@@ -300,6 +305,11 @@ Result<Guest> understand(const GuestOptions& options, const images::Start& start
     PV_TRY(domain::validate(spec));
     guest.symbols = options.symbols.empty() ? spec.kernel : fs::path(options.symbols);
     guest.connect = options.connect;
+    guest.profile = options.profile;
+    if (!guest.profile.empty() && spec.accelerator != domain::Accelerator::tcg) {
+        return fail(ExitStatus::usage, "--profile needs the plugin, which sees nothing under KVM",
+                    "leave --accel out: guests run under TCG then");
+    }
     return guest;
 }
 
@@ -347,6 +357,9 @@ std::string reproduce(std::string_view subcommand, const GuestOptions& options) 
     }
     if (!options.connect.empty()) {
         add("--connect", options.connect);
+    }
+    if (!options.profile.empty()) {
+        add("--profile", options.profile);
     }
     if (!options.timeout.empty()) {
         add("--timeout", options.timeout);

@@ -39,6 +39,7 @@ struct GuestOptions {
     std::string iommu = "none";
     std::string connect;
     std::string symbols;
+    std::string profile;
     std::string timeout;
 };
 
@@ -51,6 +52,7 @@ struct Guest {
     std::vector<faults::Fault> faults;               ///< of --fault
     faults::Plan plan;                               ///< of --fault-plan; empty without one
     std::filesystem::path symbols;                   ///< empty: none to read
+    std::string profile;                             ///< name or path of the kernel's; empty: none
     std::string connect;                             ///< empty: the embedded driver
     std::optional<std::chrono::milliseconds> limit;  ///< how long the guest may run
 };

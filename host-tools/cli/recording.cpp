@@ -21,6 +21,10 @@
 #include "domain/installation.hpp"
 #include "domain/kernel_file.hpp"
 #include "domain/symbols.hpp"
+#include "profiles/kallsyms.hpp"
+#include "profiles/linux_image.hpp"
+#include "profiles/profile.hpp"
+#include "profiles/resolve.hpp"
 #include "store/writer.hpp"
 
 namespace pv::cli {
@@ -68,6 +72,36 @@ Result<> describe(store::Writer& writer, const Guest& guest, const domain::Guest
                                   .name = fmt::format("net{}", i),
                                   .kind = "virtio-net",
                                   .detail = describe(guest.spec.networks[i])}));
+    }
+    return {};
+}
+
+/// The kernel's profile for the plugin, in `file`; the kernel's own symbols go into the trace, where no
+/// others were named.
+Result<> use_profile(store::Writer& writer, const Guest& guest, const fs::path& file) {
+    const profiles::Profile profile =
+        PV_TRY(profiles::read_profile(guest.profile, domain::library_dir() / "profiles"));
+    const profiles::LinuxImage kernel = PV_TRY(profiles::LinuxImage::read(guest.spec.kernel));
+    PV_TRY(profiles::fits(profile, kernel));
+    const std::vector<profiles::KernelSymbol> symbols = PV_TRY(profiles::kallsyms(kernel.section(".rodata")));
+    std::ofstream stream(file);
+    stream << PV_TRY(profiles::resolve(profile, kernel, symbols));
+    stream.close();
+    if (!stream) {
+        return fail(ExitStatus::unavailable, fmt::format("'{}' cannot be written", file.string()),
+                    "is the disk full? TMPDIR chooses another folder");
+    }
+    if (guest.symbols != guest.spec.kernel) {
+        return {};
+    }
+    for (std::size_t i = 0; i < symbols.size(); ++i) {
+        const profiles::KernelSymbol& symbol = symbols[i];
+        if (symbol.type != 't' && symbol.type != 'T') {
+            continue;
+        }
+        const std::uint64_t next = i + 1 < symbols.size() ? symbols[i + 1].address : symbol.address;
+        PV_TRY(writer.add_symbol(
+            {symbol.address, next > symbol.address ? next - symbol.address : 0, symbol.name}));
     }
     return {};
 }
@@ -151,6 +185,11 @@ Result<Recording> record(const RecordOptions& options, std::string_view subcomma
     PV_TRY(describe(writer, guest, run->spec(), reproduce(subcommand, options.guest)));
     PV_TRY(add_symbols(writer, guest));
     PV_TRY(watch(*run));
+    if (!guest.profile.empty()) {
+        const fs::path file = run->folder() / "profile";
+        PV_TRY(use_profile(writer, guest, file));
+        run->wiring().plugin_options.push_back("profile=" + file.string());
+    }
     Recording recording;
     recording.trace = options.output;
     recording.expect = guest.plan.expect;

@@ -1,21 +1,16 @@
 // Plans are TOML: toml++ reads it and knows the place of each value, which every error names.
 // SPDX-License-Identifier: MIT
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#define TOML_HEADER_ONLY 1
 #include "faults/plan_file.hpp"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
 #include <fstream>
-#include <initializer_list>
 #include <regex>
 #include <utility>
 
-#include "base/terminal.hpp"
+#include "base/toml_table.hpp"
 
 namespace pv::faults {
 namespace {
@@ -26,102 +21,21 @@ using std::chrono::nanoseconds;
 constexpr std::size_t most_steps = 256;
 constexpr std::string_view time_hint = "a text with a number and us, ms, s or m: \"5ms\"";
 
-/// Reads one table: each key is asked for once, and what nobody asked for is an error.
-class Table {
-  public:
-    Table(const toml::table& table, std::string_view file) : table_(table), file_(file) {}
+using Table = TomlTable;
 
-    [[nodiscard]] std::unexpected<Error> wrong(const toml::node& node, const std::string& what,
-                                               std::string_view hint) const {
-        return wrong_at(node.source().begin, what, hint);
+Result<nanoseconds> time_of(Table& table, std::string_view key) {
+    const auto text = PV_TRY(table.get<std::string>(key, time_hint));
+    if (!text) {
+        return nanoseconds{0};
     }
-
-    [[nodiscard]] std::unexpected<Error> wrong(const std::string& what, std::string_view hint) const {
-        return wrong_at(table_.source().begin, what, hint);
+    // The fault language knows times; a delay is one.
+    const auto fault = parse_fault(fmt::format("delay disk0 any by {}", *text));
+    if (!fault || text->find(' ') != std::string::npos) {
+        return table.wrong(table.node(key), fmt::format("'{}' is no time", Table::printable(*text)),
+                           time_hint);
     }
-
-    template <class T>
-    Result<std::optional<T>> get(std::string_view key, std::string_view hint) {
-        asked_.push_back(key);
-        const toml::node* node = table_.get(key);
-        if (node == nullptr) {
-            return std::nullopt;
-        }
-        const std::optional<T> value = node->value_exact<T>();
-        if (!value) {
-            return wrong(*node, fmt::format("'{}' has a value of the wrong kind", key), hint);
-        }
-        return value;
-    }
-
-    Result<std::vector<std::string>> texts(std::string_view key, std::string_view hint) {
-        asked_.push_back(key);
-        std::vector<std::string> values;
-        const toml::node* node = table_.get(key);
-        if (node == nullptr) {
-            return values;
-        }
-        if (!node->is_array()) {
-            return wrong(*node, fmt::format("'{}' is no list", key), hint);
-        }
-        for (const toml::node& entry : *node->as_array()) {
-            const std::optional<std::string> value = entry.value_exact<std::string>();
-            if (!value) {
-                return wrong(entry, fmt::format("'{}' has an entry that is no text", key), hint);
-            }
-            values.push_back(*value);
-        }
-        return values;
-    }
-
-    Result<nanoseconds> time(std::string_view key) {
-        const auto text = PV_TRY(get<std::string>(key, time_hint));
-        if (!text) {
-            return nanoseconds{0};
-        }
-        // The fault language knows times; a delay is one.
-        const auto fault = parse_fault(fmt::format("delay disk0 any by {}", *text));
-        if (!fault || text->find(' ') != std::string::npos) {
-            return wrong(*table_.get(key), fmt::format("'{}' is no time", printable(*text)), time_hint);
-        }
-        return fault->delay;
-    }
-
-    [[nodiscard]] bool has(std::string_view key) const { return table_.contains(key); }
-
-    [[nodiscard]] const toml::node& node(std::string_view key) const { return *table_.get(key); }
-
-    /// Nothing stands here that was not asked for, or is among `others`.
-    Result<> done(std::initializer_list<std::string_view> others = {}) {
-        asked_.insert(asked_.end(), others);
-        for (const auto& [key, value] : table_) {
-            if (std::ranges::find(asked_, key.str()) == asked_.end()) {
-                std::string known;
-                for (const std::string_view one : asked_) {
-                    known += (known.empty() ? "" : ", ") + std::string(one);
-                }
-                return wrong_at(key.source().begin, fmt::format("unknown key '{}'", printable(key.str())),
-                                "known here: " + known);
-            }
-        }
-        return {};
-    }
-
-    static std::string printable(std::string_view text) {
-        return escape_for_terminal(std::string(text.substr(0, 80)));
-    }
-
-  private:
-    [[nodiscard]] std::unexpected<Error> wrong_at(const toml::source_position& at, const std::string& what,
-                                                  std::string_view hint) const {
-        return fail(ExitStatus::usage, fmt::format("{}:{}:{}: {}", file_, at.line, at.column, what),
-                    std::string(hint));
-    }
-
-    const toml::table& table_;
-    std::string_view file_;
-    std::vector<std::string_view> asked_;
-};
+    return fault->delay;
+}
 
 bool is_event_name(std::string_view text) {
     return !text.empty() && text.size() <= 80 && std::ranges::all_of(text, [](char c) {
@@ -148,7 +62,7 @@ Result<Moment> moment(Table& table, std::string_view event, std::string_view nth
         }
         moment.nth = static_cast<std::uint64_t>(*number);
     }
-    moment.delay = PV_TRY(table.time(delay));
+    moment.delay = PV_TRY(time_of(table, delay));
     return moment;
 }
 
@@ -255,7 +169,7 @@ Result<Expectation> expectation(Table table) {
         }
         expect.guest_status = static_cast<int>(*status);
     }
-    if (const nanoseconds within = PV_TRY(table.time("within")); within.count() != 0) {
+    if (const nanoseconds within = PV_TRY(time_of(table, "within")); within.count() != 0) {
         expect.within = std::chrono::duration_cast<milliseconds>(within);
     }
     expect.console = PV_TRY(table.texts("console", "a list of regular expressions"));

@@ -16,6 +16,7 @@
 #include "plugin/instruction.hpp"
 #include "plugin/line.hpp"
 #include "plugin/options.hpp"
+#include "plugin/profile_probe.hpp"
 #include "plugin/qemu_api.hpp"
 #include "plugin/queues.hpp"
 #include "plugin/registers.hpp"
@@ -49,6 +50,7 @@ struct Plugin {
     Registers registers;
     std::atomic<bool> registers_known = false;
     Handshake handshake;
+    std::unique_ptr<ProfileProbe> profile;  ///< nullptr without one
     Queues queues{[] { return GuestMemory::find(); }};
     qemu_plugin_scoreboard* cpus = nullptr;
     qemu_plugin_u64 pending{};
@@ -231,6 +233,9 @@ void on_invlpg(unsigned cpu, void* userdata) {
 
 /// Every translation: looks at each instruction once, and hooks the few that are watched.
 void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
+    if (plugin->profile) {
+        plugin->profile->translate(block);
+    }
     const bool control = plugin->options.control;
     if (control) {
         const Site site{qemu_plugin_tb_vaddr(block), 0};
@@ -290,6 +295,9 @@ void on_exit(qemu_plugin_id_t, void*) {
             write(line.decimal("cpu", static_cast<std::uint64_t>(cpu)).decimal("count", state.instructions));
         }
     }
+    if (plugin->profile) {
+        lost += plugin->profile->lost();
+    }
     Line line{"paravane_plugin_end"};
     write(line.decimal("markers", markers).decimal("lost", lost));
 }
@@ -315,6 +323,14 @@ int install(qemu_plugin_id_t id, const qemu_info_t& info, std::span<const char* 
     plugin->cpus = qemu_plugin_scoreboard_new(sizeof(PerCpu));
     plugin->pending = qemu_plugin_u64{plugin->cpus, offsetof(PerCpu, pending)};
     plugin->instructions = qemu_plugin_u64{plugin->cpus, offsetof(PerCpu, instructions)};
+    if (!options->profile.empty()) {
+        auto probe = ProfileProbe::open(options->profile, plugin->registers,
+                                        [](unsigned cpu) { return of_cpu(cpu).bytes; });
+        if (!probe) {
+            return refuse(probe.error().c_str());
+        }
+        plugin->profile = *std::move(probe);
+    }
     Line line{"paravane_plugin"};
     line.decimal("api_version", static_cast<std::uint64_t>(info.version.cur));
     line.hex("marker_version", PV_MARKER_VERSION);

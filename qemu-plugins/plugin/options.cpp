@@ -10,7 +10,7 @@ namespace pv::plugin {
 namespace {
 
 constexpr std::string_view expected_form =
-    "expected probe=NAME[,NAME...], NAME: markers, control, rings, instructions";
+    "expected probe=NAME[,NAME...], NAME: markers, control, rings, instructions; profile=FILE";
 
 struct Probe {
     std::string_view name;
@@ -36,6 +36,13 @@ std::expected<Options, std::string> parse_options(std::span<const char* const> a
         const std::string_view key = argument.substr(0, equals);
         const std::string_view value =
             equals == std::string_view::npos ? std::string_view{} : argument.substr(equals + 1);
+        if (key == "profile") {
+            if (value.empty()) {
+                return std::unexpected(wrong("no file in", argument));
+            }
+            chosen.profile = value;
+            continue;
+        }
         std::string_view list = value;
         if (key != "probe") {
             // QEMU turned ",control" into "control=on".
@@ -60,7 +67,9 @@ std::expected<Options, std::string> parse_options(std::span<const char* const> a
         }
     }
     if (!any) {
-        return Options{};
+        Options standard;
+        standard.profile = chosen.profile;
+        return standard;
     }
     if (chosen.rings && !chosen.markers) {
         return std::unexpected(

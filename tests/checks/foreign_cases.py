@@ -229,3 +229,78 @@ def _(about="a command's deadline passes; the driver resets the controller: both
         log.mark("command_failed", NVME, 1, 5, 3)
         log.unmap(NVME, 0xD00000)
     return run(about, body)
+
+
+@case("dma-double-map", "clean-without-ids")
+def _(about="mappings without ids: two of one range at a time, one of another length, each ended once"):
+    def body(log):
+        for bus, length in ((0xA00000, 0x1000), (0xA00000, 0x1000), (0xA00000, 0x2000)):
+            log.mark("dma_map", NVME, 0, bus, 0xFFFFFFFFFFFFFFFF, length, FROM_DEVICE)
+        log.mark("dma_unmap", NVME, 0, 0xA00000, 0x2000)
+        log.mark("dma_unmap", NVME, 0, 0xA00000, 0x1000)
+        log.submit(NVME, 5, READ)
+        log.take_nvme(5, READ, [0xA00000])
+        log.complete_nvme(5)
+        log.mark("dma_unmap", NVME, 0, 0xA00000, 0x1000)
+        # Frames that are not known are not shared with others that are not known.
+        log.mark("dma_map", NVME, 0, 0xA10000, 0xFFFFFFFFFFFFFFFF, 0x1000, FROM_DEVICE)
+        log.mark("dma_map", VIRTIO, 0, 0xA20000, 0xFFFFFFFFFFFFFFFF, 0x1000, FROM_DEVICE)
+        log.mark("dma_unmap", NVME, 0, 0xA10000, 0x1000)
+        log.mark("dma_unmap", VIRTIO, 0, 0xA20000, 0x1000)
+    return run(about, body)
+
+
+@case("dma-double-map", "breaks-without-ids")
+def _(about="a mapping without an id is ended twice, and one that never was"):
+    def body(log):
+        log.mark("dma_map", NVME, 0, 0xA00000, 0xA00000, 0x1000, FROM_DEVICE)
+        log.mark("dma_unmap", NVME, 0, 0xA00000, 0x1000)
+        log.expect("dma-double-map", NVME, 0xA00000, 0x1000)
+        log.mark("dma_unmap", NVME, 0, 0xA00000, 0x1000)
+        log.sleep(0.01)
+        log.expect("dma-double-map", NVME, 0xA10000)
+        log.mark("dma_unmap", NVME, 0, 0xA10000, 0x2000, pc=0xFFFFFFFF80300000)
+    return run(about, body)
+
+
+def profiled(about, body, features=0x244):
+    """A kernel without markers whose mappings a profile tells; virtio's driver uses DMA calls where `features` has bit 33."""
+    log = Log(about)
+    log.lines.append("# observed in part")
+    log.boot()
+    log.line("paravane_profile cpu 0 pc 0xffffffff8cc4ee41 slide 0x9c00000")
+    log.hello(1, 0)
+    for bus in (0x10000, 0x11000, 0x12000, 0x13000):
+        log.mark("dma_map", NVME, 0, bus, 0xFFFFFFFFFFFFFFFF, 0x1000, BOTH)
+    log.start_nvme(markers=False)
+    log.start_virtio(markers=False, features=features)
+    body(log)
+    return log
+
+
+def profiled_read(log, bus, unmap_early=False):
+    log.mark("dma_map", NVME, 0, bus, bus, 0x1000, FROM_DEVICE)
+    log.take_nvme(5, READ, [bus], markers=False)
+    if unmap_early:
+        log.expect("dma-after-unmap", NVME, bus, 0x1000)
+        log.mark("dma_unmap", NVME, 0, bus, 0x1000)
+    log.complete_nvme(5, markers=False)
+    if not unmap_early:
+        log.mark("dma_unmap", NVME, 0, bus, 0x1000)
+
+
+@case("dma-after-unmap", "clean-foreign-profile")
+def _(about="a profile tells mappings of an NVMe disk; a virtio disk's driver makes none, and is not judged"):
+    def body(log):
+        profiled_read(log, 0xA00000)
+        log.pop_virtio(READ, [(0xB00000, 16, 0), (0xB01000, 4096, 1), (0xB00010, 1, 1)])
+    return profiled(about, body)
+
+
+@case("dma-after-unmap", "breaks-foreign-profile")
+def _(about="a kernel with a profile takes a buffer back while the disk still writes it; a virtio disk uses memory it was not given"):
+    def body(log):
+        profiled_read(log, 0xA00000, unmap_early=True)
+        log.line("virtio_set_status vdev 0x5500c000 val 15", 500)
+        log.write(VIRTIO_BAR + 0x08, 1, "virtio-pci-common-virtio-blk")
+    return profiled(about, body)

@@ -97,8 +97,9 @@ HOST = {
     "report": {"base", "store"},
     "faults": {"base"},
     "images": {"base"},
+    "profiles": {"base"},
     "domain": {"base", "faults"},
-    "cli": {"base", "store", "capture", "checks", "report", "faults", "images", "domain"},
+    "cli": {"base", "store", "capture", "checks", "report", "faults", "images", "profiles", "domain"},
 }
 
 

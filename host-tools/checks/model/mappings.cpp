@@ -22,6 +22,9 @@ Mappings::Change Mappings::map(const trace::Event& event) {
     auto mapping = std::make_shared<Mapping>();
     mapping->bdf = static_cast<Bdf>(trace::get<Kind::marker_dma_map, "device">(event));
     mapping->id = trace::get<Kind::marker_dma_map, "mapping">(event);
+    if (mapping->id == 0) {
+        mapping->id = next_own_id_++;
+    }
     mapping->bus = trace::get<Kind::marker_dma_map, "bus">(event);
     mapping->physical = trace::get<Kind::marker_dma_map, "physical">(event);
     mapping->length = trace::get<Kind::marker_dma_map, "length">(event);
@@ -43,17 +46,29 @@ Mappings::Change Mappings::map(const trace::Event& event) {
         ++dropped_;
         return change;
     }
-    live_.insert_or_assign(mapping->id, mapping);
-    spaces_[mapping->bdf].live.insert(mapping->bus, mapping->length, mapping);
-    if (mapping->allows(true)) {
-        writable_.insert(mapping->physical, mapping->length, mapping);
+    add(mapping);
+    if (!mapping->has_id()) {
+        without_id_[{mapping->bdf, mapping->bus, mapping->length}].push_back(mapping->id);
     }
     return change;
 }
 
+void Mappings::add(const MappingPointer& mapping) {
+    live_.insert_or_assign(mapping->id, mapping);
+    spaces_[mapping->bdf].live.insert(mapping->bus, mapping->length, mapping);
+    if (mapping->allows(true) && mapping->is_at_known_frames()) {
+        writable_.insert(mapping->physical, mapping->length, mapping);
+    }
+}
+
+std::uint64_t Mappings::without_id(const Range& range) const {
+    const auto found = without_id_.find(range);
+    return found == without_id_.end() ? 0 : found->second.front();
+}
+
 void Mappings::end(const MappingPointer& mapping) {
     spaces_[mapping->bdf].live.erase(mapping->bus, mapping->length, mapping);
-    if (mapping->allows(true)) {
+    if (mapping->allows(true) && mapping->is_at_known_frames()) {
         writable_.erase(mapping->physical, mapping->length, mapping);
     }
     live_.erase(mapping->id);
@@ -61,7 +76,10 @@ void Mappings::end(const MappingPointer& mapping) {
 
 Mappings::Change Mappings::unmap(const trace::Event& event) {
     const auto bdf = static_cast<Bdf>(trace::get<Kind::marker_dma_unmap, "device">(event));
-    const std::uint64_t id = trace::get<Kind::marker_dma_unmap, "mapping">(event);
+    const std::uint64_t named = trace::get<Kind::marker_dma_unmap, "mapping">(event);
+    const Range range{bdf, trace::get<Kind::marker_dma_unmap, "bus">(event),
+                      trace::get<Kind::marker_dma_unmap, "length">(event)};
+    const std::uint64_t id = named != 0 ? named : without_id(range);
     const auto found = live_.find(id);
     if (found == live_.end()) {
         const auto space = spaces_.find(bdf);
@@ -70,10 +88,21 @@ Mappings::Change Mappings::unmap(const trace::Event& event) {
             if (ended != space->second.ended_by_id.end()) {
                 return {MappingProblem::unmapped_twice, ended->second};
             }
+            const MappingPointer same =
+                named == 0 ? space->second.ended.find(std::get<1>(range), std::get<2>(range)) : nullptr;
+            if (same != nullptr) {
+                return {MappingProblem::unmapped_twice, same};
+            }
         }
         return {MappingProblem::not_mapped, nullptr};
     }
     const MappingPointer mapping = found->second;
+    if (const auto list = without_id_.find(range); named == 0 && list != without_id_.end()) {
+        list->second.pop_front();
+        if (list->second.empty()) {
+            without_id_.erase(list);
+        }
+    }
     auto ended = std::make_shared<Mapping>(*mapping);
     ended->unmapped = place_of(event);
     end(mapping);
@@ -110,11 +139,7 @@ void Mappings::quarantine(const trace::Event& event) {
     auto mapping = std::make_shared<Mapping>(*old);
     mapping->quarantined = place_of(event);
     end(old);
-    live_.insert_or_assign(mapping->id, mapping);
-    spaces_[mapping->bdf].live.insert(mapping->bus, mapping->length, mapping);
-    if (mapping->allows(true)) {
-        writable_.insert(mapping->physical, mapping->length, mapping);
-    }
+    add(mapping);
 }
 
 Coverage Mappings::cover(Bdf bdf, std::uint64_t address, std::uint64_t length, bool device_writes,
@@ -245,6 +270,9 @@ bool Mappings::covered_without(Bdf bdf, std::uint64_t address, std::uint64_t len
 
 MappingPointer Mappings::shared_writable(const Mapping& mapping) const {
     MappingPointer shared;
+    if (!mapping.is_at_known_frames()) {
+        return shared;
+    }
     const bool all = writable_.overlapping(mapping.physical, mapping.length,
                                            [&](std::uint64_t, std::uint64_t, const MappingPointer& other) {
                                                if (other->bdf != mapping.bdf) {

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <deque>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -94,11 +96,18 @@ class Mappings {
         std::deque<MappingPointer> ended_in_order;
     };
 
+    using Range = std::tuple<Bdf, std::uint64_t, std::uint64_t>;  ///< device, bus address, length
+
+    void add(const MappingPointer& mapping);
+    /// The oldest live mapping of this range that was made without an id; 0 when there is none.
+    [[nodiscard]] std::uint64_t without_id(const Range& range) const;
     void remember(Space& space, const MappingPointer& mapping);
     void end(const MappingPointer& mapping);
 
     Limits limits_;
     std::unordered_map<std::uint64_t, MappingPointer> live_;  ///< by id
+    std::map<Range, std::deque<std::uint64_t>> without_id_;   ///< of live_, those that the guest gave no id
+    std::uint64_t next_own_id_ = Mapping::first_own_id;
     std::unordered_map<Bdf, Space> spaces_;
     IntervalIndex<MappingPointer> writable_;  ///< live, by physical address, device-writable
     std::uint64_t total_ = 0;

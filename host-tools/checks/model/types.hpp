@@ -44,15 +44,21 @@ struct Transfer {
 
 /// The guest let a device use memory (marker dma_map).
 struct Mapping {
-    std::uint64_t id = 0;  ///< the guest's
+    std::uint64_t id = 0;  ///< the guest's, or from first_own_id on: it gave none
     Bdf bdf = no_device;
     std::uint64_t bus = 0;
-    std::uint64_t physical = 0;
+    std::uint64_t physical = 0;   ///< PV_PHYSICAL_UNKNOWN where the guest does not say
     std::uint64_t length = 0;     ///< bytes
     std::uint32_t direction = 0;  ///< pv_dma_direction; 0 where it was none of them
     Place mapped;
     Place unmapped;
     Place quarantined;
+
+    static constexpr std::uint64_t first_own_id = std::uint64_t{1} << 63;
+
+    [[nodiscard]] bool has_id() const { return id < first_own_id; }
+
+    [[nodiscard]] bool is_at_known_frames() const { return physical != PV_PHYSICAL_UNKNOWN; }
 
     [[nodiscard]] bool allows(bool device_writes) const {
         return (direction & (device_writes ? PV_DMA_FROM_DEVICE : PV_DMA_TO_DEVICE)) != 0;

@@ -13,6 +13,10 @@
 namespace pv::checks {
 namespace {
 
+/// VIRTIO 1.2, section 6: VIRTIO_F_ACCESS_PLATFORM. Without it Linux gives a device physical addresses, and
+/// makes no DMA call (drivers/virtio/virtio_ring.c, vring_use_dma_api).
+constexpr std::uint64_t access_platform = std::uint64_t{1} << 33;
+
 /// One past the last byte; ranges that would wrap end at the last address.
 std::uint64_t end_of(std::uint64_t address, std::uint64_t length) {
     const std::uint64_t end = address + length;
@@ -27,7 +31,16 @@ bool was_given_up(const World& world, const Transfer& transfer) {
 }
 
 bool is_judged(const World& world, const Transfer& transfer) {
-    return world.guest().promises(PV_FEATURE_DMA) && transfer.at.sequence > world.guest().hello().sequence;
+    return world.guest().promises(PV_FEATURE_DMA) && transfer.at.sequence > world.guest().hello().sequence &&
+           !has_no_mappings(world, transfer.bdf);
+}
+
+bool has_no_mappings(const World& world, Bdf bdf) {
+    if (!world.guest().is_profiled()) {
+        return false;
+    }
+    const VirtioDevice* device = world.virtio().find(bdf);
+    return bdf == no_device || (device != nullptr && (device->features & access_platform) == 0);
 }
 
 Coverage coverage_of(const World& world, const Transfer& transfer) {

@@ -19,6 +19,10 @@ class World;
 /// said hello when the access began (the firmware's accesses come before).
 [[nodiscard]] bool is_judged(const World& world, const Transfer& transfer);
 
+/// True for a device of which a profile tells no mappings: its driver uses memory without the kernel's DMA
+/// calls.
+[[nodiscard]] bool has_no_mappings(const World& world, Bdf bdf);
+
 /// How `transfer` stands with the mappings of its device; of any device, when its device is not known.
 [[nodiscard]] Coverage coverage_of(const World& world, const Transfer& transfer);
 

@@ -61,7 +61,8 @@ class DmaDoubleMap final : public Rule {
   private:
     void judge(const trace::Event& event, const Mappings::Change& change) {
         const std::string device = world().devices().name(static_cast<Bdf>(event.args[0]));
-        const std::uint64_t id = event.args[1];
+        const std::string id =
+            event.args[1] == 0 ? std::string("without an id") : fmt::format("{:#x}", event.args[1]);
         Draft draft;
         draft.at = place_of(event);
         draft.bdf = static_cast<Bdf>(event.args[0]);
@@ -70,17 +71,17 @@ class DmaDoubleMap final : public Rule {
             {event.sequence, event.kind == trace::Kind::marker_dma_map ? "mapped" : "unmapped"});
         switch (change.problem) {
             case MappingProblem::id_in_use:
-                draft.title = fmt::format("mapping {:#x} of {} made while that id is in use", id, device);
+                draft.title = fmt::format("mapping {} of {} made while that id is in use", id, device);
                 break;
             case MappingProblem::not_mapped:
-                draft.title = fmt::format("unmap of mapping {:#x} of {}, which does not exist", id, device);
+                draft.title = fmt::format("unmap of mapping {} of {}, which does not exist", id, device);
                 break;
             case MappingProblem::unmapped_twice:
-                draft.title = fmt::format("mapping {:#x} of {} unmapped again, {} after it ended", id, device,
+                draft.title = fmt::format("mapping {} of {} unmapped again, {} after it ended", id, device,
                                           duration(event.time - change.mapping->unmapped.time));
                 break;
             case MappingProblem::wrong_device:
-                draft.title = fmt::format("mapping {:#x} of {} unmapped for {}", id,
+                draft.title = fmt::format("mapping {} of {} unmapped for {}", id,
                                           world().devices().name(change.mapping->bdf), device);
                 break;
             case MappingProblem::none:

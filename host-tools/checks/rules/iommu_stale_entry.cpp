@@ -70,12 +70,12 @@ class IommuStaleEntry final : public Rule {
     }
 
     void on_map(const Mapping& mapping) override {
-        if (pending_ == 0) {
+        if (pending_ == 0 || !mapping.is_at_known_frames()) {
             return;
         }
         // The same frames again, wherever: the old entry still leads to them.
         for (auto& [key, entry] : cached_) {
-            if (!entry.ended() || entry.told) {
+            if (!entry.ended() || entry.told || !entry.unmapped.is_at_known_frames()) {
                 continue;
             }
             const Mapping& earlier = entry.unmapped;

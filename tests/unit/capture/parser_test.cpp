@@ -171,6 +171,7 @@ const std::vector<Sample> samples = {
      "paravane_control_register cpu 0 pc 0xffffffff80101234 number 3 value 0x1000",
      {3, 0x1000},
      0},
+    {Kind::profile, "paravane_profile cpu 0 pc 0xffffffff8cc4ee41 slide 0x9c00000", {0x9c00000}, 0},
     {Kind::plugin_goodbye, "paravane_plugin_end markers 12 lost 0", {12, 0}},
     {Kind::ring_descriptor,
      "paravane_ring_descriptor cpu 0 pc 0x10 bdf 0x88 queue 0 chain 3 address 0x1000 length 512 "
