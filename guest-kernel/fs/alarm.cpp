@@ -21,6 +21,7 @@ struct Alarms {
                                            boost::intrusive::constant_time_size<false>>;
 
     Set set;
+    task::WaitQueue changed;  ///< the thread waits here; never destroyed
 
     void take_out(Alarm& alarm) {
         if (alarm.is_set_) {
@@ -59,7 +60,6 @@ struct Alarms {
 namespace {
 
 constinit task::Guarded<Alarms*, task::Rank::queue> guarded_alarms{nullptr};
-constinit task::WaitQueue changed;
 constinit std::atomic<std::uint64_t> changes{0};
 constinit std::atomic<bool> is_started{false};
 
@@ -80,21 +80,28 @@ void serve(void*) {
         const std::uint64_t seen = changes.load();
         Instant next;
         Ref<const RefCounted> whole;
-        Alarm* due = with_alarms([&](Alarms& all) { return all.take_due(whole, next); });
+        task::WaitQueue* changed = nullptr;
+        Alarm* due = with_alarms([&](Alarms& all) {
+            changed = &all.changed;
+            return all.take_due(whole, next);
+        });
         if (due != nullptr) {
             due->ring();
             continue;
         }
         const Deadline deadline =
             next == Instant::max() ? Deadline::never("no alarm is set") : Deadline::at(next);
-        static_cast<void>(changed.wait(deadline, [&] { return changes.load() != seen; }));
+        static_cast<void>(changed->wait(deadline, [&] { return changes.load() != seen; }));
     }
 }
 
 }  // namespace
 
 void Alarm::set(Instant moment) {
-    with_alarms([&](Alarms& all) { all.put_in(*this, moment); });
+    task::WaitQueue& changed = with_alarms([&](Alarms& all) -> task::WaitQueue& {
+        all.put_in(*this, moment);
+        return all.changed;
+    });
     changes.fetch_add(1);
     changed.wake_all();
 }

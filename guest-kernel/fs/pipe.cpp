@@ -60,7 +60,7 @@ class PipeFile final : public OpenFile {
 
     [[nodiscard]] Pipe& pipe() { return *pipe_; }
 
-    Outcome<Ref<OpenFile>> reopen(std::uint32_t flags) override { return open_fifo({}, flags, pipe_); }
+    Outcome<Ref<OpenFile>> reopen(std::uint32_t flags) override;
 
     [[nodiscard]] FileKind kind() const override { return FileKind::pipe; }
 
@@ -85,6 +85,11 @@ Outcome<Ref<OpenFile>> make_end(const Location& here, std::uint32_t flags, Ref<P
         return fail(Errno::enomem);
     }
     return Ref<OpenFile>::adopt(file);
+}
+
+// Unlike a fifo's, it waits for nobody: who reads a pipe that has no writer any more finds what is left.
+Outcome<Ref<OpenFile>> PipeFile::reopen(std::uint32_t flags) {
+    return make_end({}, flags, pipe_, false);
 }
 
 }  // namespace

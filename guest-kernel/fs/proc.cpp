@@ -7,14 +7,13 @@
 #include <new>
 
 #include "fs/proc_tree.hpp"
+#include "fs/static_tree.hpp"
 #include "task/lock.hpp"
 
 namespace pv::fs {
 namespace {
 
-using proc::Entry;
 using proc::identity_of;
-using proc::number_below;
 
 /// Files of other parts of the kernel.
 struct OwnFiles {
@@ -30,74 +29,6 @@ struct OwnFiles {
 };
 
 constinit task::Guarded<OwnFiles, task::Rank::leaf> own_files;
-
-class StaticFile final : public TextNode {
-  public:
-    StaticFile(const SyntheticIdentity& identity, const Entry& entry)
-        : TextNode(identity), write_(entry.write), take_(entry.take) {}
-
-    StaticFile(const SyntheticIdentity& identity, TextWriter write) : TextNode(identity), write_(write) {}
-
-    Outcome<> write_text(Text& text) override { return write_(text); }
-
-    Outcome<> take_text(std::string_view text) override {
-        return take_ == nullptr ? fail(Errno::eio) : take_(text);
-    }
-
-  private:
-    TextWriter write_;
-    Outcome<> (*take_)(std::string_view) = nullptr;
-};
-
-/// A directory of the table.
-class StaticDirectory : public SyntheticDirectory {
-  public:
-    StaticDirectory(const SyntheticIdentity& identity, std::span<const Entry> entries)
-        : SyntheticDirectory(identity), entries_(entries) {}
-
-    Outcome<Ref<SyntheticNode>> find(std::string_view name) override {
-        for (const Entry& entry : entries_) {
-            if (entry.name == name) {
-                return make(entry);
-            }
-        }
-        return fail(Errno::enoent);
-    }
-
-  protected:
-    bool next(std::uint64_t from, Found& found) override {
-        if (from >= entries_.size()) {
-            return false;
-        }
-        const Entry& entry = entries_[from];
-        found = {Name(entry.name), number_below(identity().number, entry.name), type_of(entry), from};
-        return true;
-    }
-
-    [[nodiscard]] std::size_t static_count() const { return entries_.size(); }
-
-  private:
-    static NodeType type_of(const Entry& entry) {
-        return !entry.children.empty() ? NodeType::directory
-               : !entry.link.empty()   ? NodeType::symbolic_link
-                                       : NodeType::regular;
-    }
-
-    Outcome<Ref<SyntheticNode>> make(const Entry& entry) {
-        const std::uint64_t number = number_below(identity().number, entry.name);
-        const std::uint64_t device = identity().device;
-        switch (type_of(entry)) {
-            case NodeType::directory:
-                return make_synthetic<StaticDirectory>(identity_of(device, number, 0555), entry.children);
-            case NodeType::symbolic_link:
-                return make_synthetic<TextLink>(identity_of(device, number, 0777), entry.link);
-            default:
-                return make_synthetic<StaticFile>(identity_of(device, number, entry.mode), entry);
-        }
-    }
-
-    std::span<const Entry> entries_;
-};
 
 /// /proc/paravane
 class OwnDirectory final : public SyntheticDirectory {
@@ -214,15 +145,6 @@ namespace proc {
 
 SyntheticIdentity identity_of(std::uint64_t device, std::uint64_t number, Mode mode) {
     return {.device = device, .number = number, .mode = mode, .magic = PROC_SUPER_MAGIC};
-}
-
-std::uint64_t number_below(std::uint64_t number, std::string_view name) {
-    // FNV-1a, 64 bits, on from the directory's number.
-    std::uint64_t mixed = number ^ 0xcbf2'9ce4'8422'2325;
-    for (const char c : name) {
-        mixed = (mixed ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;
-    }
-    return mixed >> 1;
 }
 
 }  // namespace proc

@@ -3,12 +3,9 @@
 #pragma once
 
 #include "fs/node.hpp"
-#include "fs/synthetic.hpp"
+#include "fs/static_tree.hpp"
 
 namespace pv::fs {
-
-/// Writes a file's text. Threads, no spinlock held.
-using TextWriter = Outcome<> (*)(Text& text);
 
 /// A file /proc/paravane/NAME: what a part of the kernel tells of itself. `name` lives for ever. At most 16.
 /// Error: enospc. Before or after /proc is mounted.

@@ -197,14 +197,14 @@ Outcome<> write_boot_id(Text& text) {
     return {};
 }
 
-constexpr Entry random_entries[] = {
+constexpr StaticEntry random_entries[] = {
     {"boot_id", write_boot_id},
     {"uuid", write_uuid},
     {"entropy_avail", write_number<256>},
     {"poolsize", write_number<256>},
 };
 
-constexpr Entry kernel_entries[] = {
+constexpr StaticEntry kernel_entries[] = {
     {"hostname", write_host_name},
     {"osrelease", write_release},
     {"ostype", write_kind},
@@ -217,7 +217,7 @@ constexpr Entry kernel_entries[] = {
     {"random", nullptr, random_entries, 0555},
 };
 
-constexpr Entry memory_entries[] = {
+constexpr StaticEntry memory_entries[] = {
     {"overcommit_memory", write_number<1>},
     {"max_map_count", write_number<65530>},
     {"mmap_min_addr", write_number<65536>},
@@ -229,20 +229,20 @@ Outcome<> write_file_count(Text& text) {
     return {};
 }
 
-constexpr Entry file_entries[] = {
+constexpr StaticEntry file_entries[] = {
     {"file-max", write_number<OpenFile::open_max>},
     {"file-nr", write_file_count},
     {"nr_open", write_number<DescriptorTable::count_max>},
     {"pipe-max-size", write_number<1'048'576>},
 };
 
-constexpr Entry settings_entries[] = {
+constexpr StaticEntry settings_entries[] = {
     {"kernel", nullptr, kernel_entries, 0555},
     {"vm", nullptr, memory_entries, 0555},
     {"fs", nullptr, file_entries, 0555},
 };
 
-constexpr Entry entries[] = {
+constexpr StaticEntry entries[] = {
     {"meminfo", write_memory},
     {"stat", write_stat},
     {"uptime", write_uptime},
@@ -262,6 +262,6 @@ constexpr Entry entries[] = {
 
 }  // namespace
 
-constinit const std::span<const Entry> system_entries = entries;
+constinit const std::span<const StaticEntry> system_entries = entries;
 
 }  // namespace pv::fs::proc

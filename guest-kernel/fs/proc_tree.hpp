@@ -8,6 +8,7 @@
 
 #include "fs/proc.hpp"
 #include "fs/process_view.hpp"
+#include "fs/static_tree.hpp"
 
 namespace pv::fs::proc {
 
@@ -15,16 +16,6 @@ namespace pv::fs::proc {
 struct Subject {
     int process = 0;
     int thread = 0;  ///< 0: the process as a whole
-};
-
-/// A file or a directory that is always there.
-struct Entry {
-    std::string_view name;
-    TextWriter write = nullptr;            ///< of a file
-    std::span<const Entry> children = {};  ///< of a directory
-    Mode mode = 0444;
-    Outcome<> (*take)(std::string_view text) = nullptr;  ///< of a file that may be written
-    std::string_view link = {};                          ///< of a symbolic link
 };
 
 /// A file below /proc/PID.
@@ -35,14 +26,11 @@ struct ProcessEntry {
     Outcome<> (*take)(Subject subject, std::string_view text) = nullptr;
 };
 
-extern const std::span<const Entry> system_entries;
+extern const std::span<const StaticEntry> system_entries;
 extern const std::span<const ProcessEntry> process_entries;
 
 /// What a node of procfs is made with: numbers are 64-bit mixes, so that no two of them meet.
 [[nodiscard]] SyntheticIdentity identity_of(std::uint64_t device, std::uint64_t number, Mode mode);
-
-/// The number of the entry `name` below what has `number`.
-[[nodiscard]] std::uint64_t number_below(std::uint64_t number, std::string_view name);
 
 /// /proc/PID or /proc/PID/task/TID, in the directory that `above` is. Errors: enoent (no such process),
 /// enomem.

@@ -419,6 +419,10 @@ Outcome<Ref<OpenFile>> open_pty_peer(OpenFile& file, std::uint32_t flags) {
     return open_slave(master, here, flags);
 }
 
+Outcome<Ref<Node>> devpts_root() {
+    return devpts == nullptr ? Outcome<Ref<Node>>(fail(Errno::enodev)) : Ref<Node>(devpts->root());
+}
+
 Outcome<> mount_devpts(const Location& at) {
     devpts_device = next_anonymous_device();
     Ref<SyntheticNode> root = PV_TRY(make_synthetic<Root>(devpts_device));

@@ -16,6 +16,9 @@ inline constexpr int pty_count_max = 4096;
 /// (locked), enomem.
 [[nodiscard]] Outcome<Ref<OpenFile>> open_pty_peer(OpenFile& file, std::uint32_t flags);
 
+/// devpts's root, to mount it a second time. Error: enodev (it was never mounted).
+[[nodiscard]] Outcome<Ref<Node>> devpts_root();
+
 /// Mounts devpts, of which there is one, at `at`. Once. Errors: enomem, those of mount().
 [[nodiscard]] Outcome<> mount_devpts(const Location& at);
 

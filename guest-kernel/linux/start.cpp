@@ -14,6 +14,7 @@
 #include "fs/operations.hpp"
 #include "fs/proc.hpp"
 #include "fs/pty.hpp"
+#include "fs/sysfs.hpp"
 #include "fs/tmpfs.hpp"
 #include "fs/wait.hpp"
 #include "linux/exec.hpp"
@@ -27,15 +28,16 @@ namespace {
 
 constexpr std::uint32_t not_started = 127;
 
-Outcome<> mount_proc(const fs::Location& root) {
+// A file system without a disk at `path`, which is made where it is missing.
+Outcome<> mount_at(const fs::Location& root, std::string_view path, Ref<fs::Node> what,
+                   std::string_view kind) {
     const fs::Caller kernel{fs::kernel_credentials, root, root};
-    const Outcome<> made = fs::make_directory(kernel, "/proc", 0555);
+    const Outcome<> made = fs::make_directory(kernel, path, 0555);
     if (!made && made.error() != Errno::eexist) {
         return made;
     }
-    const fs::Location at = PV_TRY(fs::resolve(kernel, "/proc", {.want_directory = true}));
-    auto procfs = PV_TRY(fs::create_procfs());
-    PV_TRY(fs::mount(at, std::move(procfs), "proc", "proc",
+    const fs::Location at = PV_TRY(fs::resolve(kernel, path, {.want_directory = true}));
+    PV_TRY(fs::mount(at, std::move(what), kind, kind,
                      {.no_set_id = true, .no_devices = true, .no_execute = true}));
     return {};
 }
@@ -53,7 +55,10 @@ Outcome<> make_devices(const fs::Location& root) {
     PV_TRY(fs::populate_dev(dev));
     const fs::Location pts = PV_TRY(fs::resolve(kernel, "/dev/pts", {.want_directory = true}));
     PV_TRY(fs::mount_devpts(pts));
-    return mount_proc(root);
+    auto procfs = PV_TRY(fs::create_procfs());
+    PV_TRY(mount_at(root, "/proc", std::move(procfs), "proc"));
+    auto sysfs = PV_TRY(fs::create_sysfs());
+    return mount_at(root, "/sys", std::move(sysfs), "sysfs");
 }
 
 Outcome<Ref<fs::Context>> make_root() {

@@ -20,6 +20,8 @@ extern const std::span<const Entry> epoll_calls;
 extern const std::span<const Entry> event_calls;
 extern const std::span<const Entry> socket_calls;
 extern const std::span<const Entry> message_calls;
+extern const std::span<const Entry> mount_calls;
+extern const std::span<const Entry> transfer_calls;
 extern const std::span<const Entry> storage_calls;
 extern const std::span<const Entry> identity_calls;
 extern const std::span<const Entry> system_calls;

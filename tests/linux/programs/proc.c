@@ -171,6 +171,12 @@ static void descriptors(void) {
     say("write", write(again, "through", 7));
     char room[16];
     say("read", read(ends[0], room, sizeof room));
+    close(again);
+    close(ends[1]);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+    const int reader = open(path, O_RDONLY);
+    say_done("open one that has no writer", reader);
+    say("read", read(reader, room, sizeof room));
     snprintf(path, sizeof path, "%d", file);
     say("listed", has_entry("/proc/self/fd", path));
     close(file);

@@ -9,8 +9,10 @@
 #include <map>
 #include <sstream>
 
+#include "arch/processor.hpp"
 #include "fs/pipe.hpp"
 #include "fs/process_view.hpp"
+#include "fs/sysfs.hpp"
 #include "random/pool.hpp"
 #include "tree.hpp"
 
@@ -283,6 +285,15 @@ TEST_F(ProcTest, TheMachineIsDescribed) {
               tree_.get("/proc/sys/kernel/random/boot_id").value());
     EXPECT_EQ(error_of(tree_.put("/proc/uptime", "x")), Errno::eio);
     EXPECT_EQ(error_of(tree_.put("/proc/new", "x")), Errno::enoent);
+}
+
+TEST_F(ProcTest, SysfsCountsProcessors) {
+    ASSERT_TRUE(tree_.make_directory("/sys"));
+    ASSERT_TRUE(mount(tree_.find("/sys").value(), create_sysfs().value(), "sysfs", "sysfs", {}));
+    EXPECT_EQ(tree_.get("/sys/devices/system/cpu/online").value(),
+              arch::cpu_count() == 1 ? "0\n" : "0-" + std::to_string(arch::cpu_count() - 1) + "\n");
+    EXPECT_EQ(tree_.find("/sys/devices/system").value().node->parent()->attributes().number,
+              tree_.find("/sys/devices").value().node->attributes().number);
 }
 
 TEST_F(ProcTest, OtherPartsAddFilesOfTheirOwn) {

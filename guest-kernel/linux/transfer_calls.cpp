@@ -1,0 +1,212 @@
+// Calls that move bytes between files without a program's memory, and that make room in them.
+// SPDX-License-Identifier: MIT
+#include <asm/unistd.h>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "fs/poll.hpp"
+#include "linux/descriptors.hpp"
+#include "linux/table.hpp"
+
+namespace pv::linux {
+namespace {
+
+constexpr std::uint64_t length_max = 0x7fff'f000;
+constexpr std::size_t piece_max = 16384;
+
+/// Where bytes are taken from or put to: at an offset of the call's own, or where the file stands.
+struct Place {
+    fs::OpenFile& file;
+    bool has_offset = false;
+    std::uint64_t offset = 0;
+
+    Outcome<std::size_t> read(std::span<std::byte> to) {
+        fs::SpanTarget target(to);
+        const std::size_t count = PV_TRY(has_offset ? file.read_at(offset, target) : file.read(target));
+        offset += count;
+        return count;
+    }
+
+    Outcome<std::size_t> write(std::span<const std::byte> from) {
+        fs::SpanSource source(from);
+        const std::size_t count = PV_TRY(has_offset ? file.write_at(offset, source) : file.write(source));
+        offset += count;
+        return count;
+    }
+};
+
+// Errors: efault, einval (negative).
+Outcome<Place> place_of(fs::OpenFile& file, UserPointer<std::int64_t> offset) {
+    Place place{.file = file};
+    if (!offset.is_null()) {
+        const std::int64_t at = PV_TRY(offset.read());
+        if (at < 0) {
+            return fail(Errno::einval);
+        }
+        place.has_offset = true;
+        place.offset = static_cast<std::uint64_t>(at);
+    }
+    return place;
+}
+
+Outcome<> tell_offset(const Place& place, UserPointer<std::int64_t> offset) {
+    return place.has_offset ? offset.write(static_cast<std::int64_t>(place.offset)) : Outcome<>();
+}
+
+// All of it: what was taken from a pipe cannot be put back. A writer that must not wait does so even then.
+Outcome<> write_all(Place& to, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const Outcome<std::size_t> count = to.write(bytes);
+        if (count) {
+            bytes = bytes.subspan(*count);
+            continue;
+        }
+        if (count.error() != Errno::eagain) {
+            return fail(count.error());
+        }
+        fs::PollEntry entry{.file = &to.file, .wanted = fs::poll_event::writable};
+        PV_TRY(fs::poll({&entry, 1}, Deadline::never("a program waits for readiness")));
+    }
+    return {};
+}
+
+bool is_ready(fs::OpenFile& file, std::uint32_t wanted) {
+    return (file.poll(nullptr) & (wanted | fs::poll_event::always)) != 0;
+}
+
+// Moves until `length` is reached, there is nothing more, or `is_once` and something was moved.
+Value move_bytes(Place& from, Place& to, std::uint64_t length, bool is_once) {
+    const std::unique_ptr<std::byte[]> room(new (std::nothrow) std::byte[piece_max]);
+    if (room == nullptr) {
+        return fail(Errno::enomem);
+    }
+    std::uint64_t moved = 0;
+    while (moved < length) {
+        const auto piece = std::span(room.get(), std::min<std::uint64_t>(piece_max, length - moved));
+        const Outcome<std::size_t> got = from.read(piece);
+        if (!got || *got == 0) {
+            return moved != 0 || got ? Value(moved) : Value(fail(got.error()));
+        }
+        const Outcome<> put = write_all(to, piece.first(*got));
+        if (!put) {
+            return moved != 0 ? Value(moved) : Value(fail(put.error()));
+        }
+        moved += *got;
+        if (is_once) {
+            break;
+        }
+    }
+    return moved;
+}
+
+Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
+             UserPointer<std::int64_t> out_offset, std::uint64_t length, std::uint32_t flags) {
+    constexpr std::uint32_t known = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
+    if ((flags & ~known) != 0) {
+        return fail(Errno::einval);
+    }
+    const auto from = PV_TRY(get(call, in));
+    const auto to = PV_TRY(get(call, out));
+    if (!fs::is_readable(from->flags()) || !fs::is_writable(to->flags())) {
+        return fail(Errno::ebadf);
+    }
+    const bool from_pipe = from->kind() == fs::FileKind::pipe;
+    const bool to_pipe = to->kind() == fs::FileKind::pipe;
+    if (!from_pipe && !to_pipe) {
+        return fail(Errno::einval);
+    }
+    if ((from_pipe && !in_offset.is_null()) || (to_pipe && !out_offset.is_null())) {
+        return fail(Errno::espipe);
+    }
+    if ((to->flags() & fs::open_flag::append) != 0) {
+        return fail(Errno::einval);
+    }
+    if (length == 0) {
+        return 0;
+    }
+    Place source = PV_TRY(place_of(*from, in_offset));
+    Place target = PV_TRY(place_of(*to, out_offset));
+    const bool must_not_wait = (flags & SPLICE_F_NONBLOCK) != 0;
+    if ((must_not_wait || to->is_nonblocking()) && !is_ready(*to, fs::poll_event::writable)) {
+        return fail(Errno::eagain);
+    }
+    if (must_not_wait && from_pipe && !is_ready(*from, fs::poll_event::readable)) {
+        return fail(Errno::eagain);
+    }
+    const Value moved = move_bytes(source, target, std::min(length, length_max), true);
+    if (moved) {
+        PV_TRY(tell_offset(source, in_offset));
+        PV_TRY(tell_offset(target, out_offset));
+    }
+    return pipe_broken(call, moved);
+}
+
+Value copy_file_range(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
+                      UserPointer<std::int64_t> out_offset, std::uint64_t length, std::uint32_t flags) {
+    if (flags != 0) {
+        return fail(Errno::einval);
+    }
+    const auto from = PV_TRY(get(call, in));
+    const auto to = PV_TRY(get(call, out));
+    for (fs::OpenFile* file : {from.get(), to.get()}) {
+        const fs::NodeType type = file->attributes().type;
+        if (type != fs::NodeType::regular) {
+            return fail(type == fs::NodeType::directory ? Errno::eisdir : Errno::einval);
+        }
+    }
+    if (!fs::is_readable(from->flags()) || !fs::is_writable(to->flags()) ||
+        (to->flags() & fs::open_flag::append) != 0) {
+        return fail(Errno::ebadf);
+    }
+    Place source = PV_TRY(place_of(*from, in_offset));
+    Place target = PV_TRY(place_of(*to, out_offset));
+    length = std::min(length, length_max);
+    if (from->node() == to->node()) {
+        const std::uint64_t begin = source.has_offset ? source.offset : from->position();
+        const std::uint64_t end = target.has_offset ? target.offset : to->position();
+        if (begin < end + length && end < begin + length) {
+            return fail(Errno::einval);
+        }
+    }
+    const Value moved = move_bytes(source, target, length, false);
+    if (moved) {
+        PV_TRY(tell_offset(source, in_offset));
+        PV_TRY(tell_offset(target, out_offset));
+    }
+    return moved;
+}
+
+Value fallocate(Call& call, int descriptor, std::uint32_t mode, std::int64_t offset, std::int64_t length) {
+    const auto file = PV_TRY(get(call, descriptor));
+    if (offset < 0 || length <= 0) {
+        return fail(Errno::einval);
+    }
+    if (!fs::is_writable(file->flags())) {
+        return fail(Errno::ebadf);
+    }
+    if (file->node() == nullptr || file->node()->type() != fs::NodeType::regular) {
+        return fail(file->attributes().type == fs::NodeType::fifo ? Errno::espipe : Errno::enodev);
+    }
+    std::int64_t end = 0;
+    if (__builtin_add_overflow(offset, length, &end)) {
+        return fail(Errno::efbig);
+    }
+    return done(
+        file->node()->allocate(mode, static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(length)));
+}
+
+constexpr Entry entries[] = {
+    {__NR_splice, "splice", handler_of<splice>, Support::partial,
+     "at most 16 KiB a call; a file that must not wait is waited for once bytes have left a pipe"},
+    {__NR_copy_file_range, "copy_file_range", handler_of<copy_file_range>},
+    {__NR_fallocate, "fallocate", handler_of<fallocate>},
+};
+
+}  // namespace
+
+constinit const std::span<const Entry> transfer_calls = entries;
+
+}  // namespace pv::linux

@@ -1,0 +1,167 @@
+/* Bytes from file to file within the kernel, room in files, and the limits of descriptors.
+ * SPDX-License-Identifier: MIT */
+#include "say.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+
+static int file_of(const char* text) {
+    const int fd = memfd_create("x", 0);
+    (void)!write(fd, text, strlen(text));
+    lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+static void say_text(const char* what, int fd) {
+    char text[128];
+    const long count = read(fd, text, sizeof text);
+    say(what, count);
+    if (count > 0) {
+        printf("%.*s\n", (int)count, text);
+        fflush(stdout);
+    }
+}
+
+static void copies(void) {
+    const int from = file_of("0123456789"), to = file_of("");
+    loff_t in = 3, out = 2;
+    say("copy", copy_file_range(from, &in, to, &out, 4, 0));
+    say("in", in);
+    say("out", out);
+    say("position", lseek(from, 0, SEEK_CUR));
+    say("copy on", copy_file_range(from, NULL, to, &out, 100, 0));
+    say("position", lseek(from, 0, SEEK_CUR));
+    say("at the end", copy_file_range(from, NULL, to, NULL, 100, 0));
+    say("size", lseek(to, 0, SEEK_END));
+    lseek(to, 2, SEEK_SET);
+    say_text("copied", to);
+    in = 0;
+    out = 2;
+    say("overlap", copy_file_range(from, &in, from, &out, 4, 0));
+    say("flags", copy_file_range(from, &in, to, &out, 4, 1));
+    int ends[2];
+    (void)!pipe(ends);
+    say("to a pipe", copy_file_range(from, &in, ends[1], NULL, 4, 0));
+    say("from a directory", copy_file_range(open("/", O_RDONLY), &in, to, NULL, 4, 0));
+    in = -1;
+    say("before the beginning", copy_file_range(from, &in, to, NULL, 4, 0) == -1);
+    say("sendfile to a pipe", sendfile(ends[1], from, &(off_t){5}, 3));
+    say_text("sent", ends[0]);
+}
+
+static void splices(void) {
+    const int from = file_of("spliced bytes"), to = file_of("");
+    int ends[2], pair[2];
+    (void)!pipe(ends);
+    (void)!socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    loff_t offset = 2;
+    say("file to pipe", splice(from, &offset, ends[1], NULL, 5, 0));
+    say("offset", offset);
+    say("pipe to file", splice(ends[0], NULL, to, NULL, 100, 0));
+    lseek(to, 0, SEEK_SET);
+    say_text("file", to);
+    say("file to pipe", splice(from, NULL, ends[1], NULL, 100, 0));
+    say("pipe to socket", splice(ends[0], NULL, pair[0], NULL, 100, 0));
+    say_text("socket", pair[1]);
+    (void)!write(pair[0], "back", 4);
+    say("socket to pipe", splice(pair[1], NULL, ends[1], NULL, 100, 0));
+    say_text("pipe", ends[0]);
+    say("nothing there", splice(ends[0], NULL, to, NULL, 100, SPLICE_F_NONBLOCK));
+    say("no pipe", splice(from, NULL, to, NULL, 1, 0));
+    say("offset of a pipe", splice(ends[0], &offset, to, NULL, 1, 0));
+    say("wrong end", splice(ends[1], NULL, to, NULL, 1, 0));
+    say("flags", splice(ends[0], NULL, to, NULL, 1, 0x100));
+    say("nothing asked", splice(ends[0], NULL, to, NULL, 0, 0));
+    close(ends[1]);
+    say("end", splice(ends[0], NULL, to, NULL, 100, 0));
+}
+
+static void room(void) {
+    const int fd = file_of("");
+    struct stat s;
+    say("fallocate", fallocate(fd, 0, 4096, 8192));
+    say("fstat", fstat(fd, &s));
+    say("size", s.st_size);
+    say("blocks", s.st_blocks);
+    say("keep size", fallocate(fd, FALLOC_FL_KEEP_SIZE, 16384, 4096));
+    say("fstat", fstat(fd, &s));
+    say("size", s.st_size);
+    (void)!pwrite(fd, "data", 4, 4096);
+    say("punch", fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 4096));
+    char text[5] = "";
+    say("read", pread(fd, text, 4, 4096));
+    say("zeros", text[0] == 0 && text[3] == 0);
+    say("no length", fallocate(fd, 0, 0, 0));
+    say("negative", fallocate(fd, 0, -1, 10));
+    say("not there", fallocate(999, 0, 0, 10));
+    int ends[2];
+    (void)!pipe(ends);
+    say("of a pipe", fallocate(ends[1], 0, 0, 10));
+    say("read only", fallocate(ends[0], 0, 0, 10));
+    say("of a device", fallocate(open("/dev/null", O_WRONLY), 0, 0, 10));
+}
+
+static long free_pages(void) {
+    struct utsname names;
+    struct sysinfo info;
+    uname(&names);
+    sysinfo(&info);
+    return strstr(names.version, "paravane") == NULL ? 0 : (long)(info.freeram * info.mem_unit / 4096);
+}
+
+static void limits(void) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    const struct rlimit few = {40, limit.rlim_max};
+    say("setrlimit", setrlimit(RLIMIT_NOFILE, &few));
+    int last = -1, fd;
+    while ((fd = dup(1)) >= 0) {
+        last = fd;
+    }
+    say("the next one", dup(1));
+    say("the last one", last);
+    int ends[2];
+    say("pipe", pipe(ends));
+    say("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+    say("memfd", memfd_create("x", 0));
+    say("open", open("/dev/null", O_RDONLY));
+    say("dup2 beyond", dup2(1, 40));
+    say("fcntl beyond", fcntl(1, F_DUPFD, 40));
+    close(last);
+    say("again", dup(1) == last);
+    struct pollfd entries[41] = {0};
+    say("poll of too many", poll(entries, 41, 0));
+    close_range(3, ~0U, 0);
+
+    /* As many as a server has. A machine that allows no program that many is not asked. */
+    enum { count = 100000 };
+    const struct rlimit many = {count, limit.rlim_max < count ? count : limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &many) == 0 || free_pages() != 0) {
+        const long before = free_pages();
+        for (last = 3; last < count && dup(1) == last; ++last) {
+        }
+        say("descriptors", last);
+        say("the next one", dup(1));
+        say("close", close_range(3, ~0U, 0));
+        /* The table stays as large as it was. */
+        say("memory is back", before - free_pages() < 1000);
+    } else {
+        printf("descriptors: %d\nthe next one: EMFILE\nclose: 0\nmemory is back: 1\n", count);
+        fflush(stdout);
+    }
+}
+
+int main(void) {
+    copies();
+    splices();
+    room();
+    limits();
+    return 0;
+}
