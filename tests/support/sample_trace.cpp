@@ -139,14 +139,14 @@ Result<> add_commands(store::ResultsWriter& results, const SampleOptions& option
 Result<> add_rules(store::ResultsWriter& results, const SampleOptions& options) {
     const std::string note(options.hostile ? hostile_text : "needs the guest's promise to mark waits");
     const auto add = [&](std::string rule, store::Outcome outcome, std::uint64_t observed, std::string unit,
-                         std::uint64_t findings, std::string note) {
+                         std::uint64_t findings, std::string why) {
         return results.add(store::RuleResult{.rule = std::move(rule),
                                              .outcome = outcome,
                                              .observed = observed,
                                              .unit = std::move(unit),
                                              .findings = findings,
                                              .evidence = "E M",
-                                             .note = std::move(note)});
+                                             .note = std::move(why)});
     };
     const auto held = [&](std::string rule, std::uint64_t observed, std::string unit) {
         return add(std::move(rule), store::Outcome::held, observed, std::move(unit), 0, "");
