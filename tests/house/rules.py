@@ -6,7 +6,7 @@ import fnmatch
 import posixpath
 import re
 
-SOURCE = (".cpp", ".hpp", ".c", ".h", ".S", ".ld", ".py", ".sql", ".cmake", ".awk", ".js", ".mjs", ".css", ".sh", ".yml")
+SOURCE = (".cpp", ".hpp", ".c", ".h", ".S", ".ld", ".py", ".sql", ".cmake", ".awk", ".js", ".mjs", ".css", ".sh", ".yml", ".pml")
 # Recorded input of tests, and what a tool writes.
 DATA = re.compile(r"(^|/)(corpus|data|golden|fixtures)/|package-lock\.json$|^LICENSES/|\.(log|txt|json|lock|csv|tsv|dts|xml)$")
 

@@ -26,6 +26,7 @@
 ///  6. The sender waits for all numbers, until its deadline. Only then may frames behind the old entries be
 ///  used
 ///     for something else: on timed_out they must not be, ever, and the sender has said which CPU is silent.
+/// tests/models/shootdown.pml, whose steps have these numbers, is checked in every order of two shootdowns.
 /// A CPU that answers after the deadline finds the record of a later request, or its own: step 5 covers both.
 namespace pv::arch::tlb {
 
