@@ -27,18 +27,19 @@
 
 #define PV_MARKER_MAGIC 0x5056u
 #define PV_MARKER_VERSION_MAJOR 1u
-#define PV_MARKER_VERSION_MINOR 2u
+#define PV_MARKER_VERSION_MINOR 3u
 #define PV_MARKER_VERSION ((PV_MARKER_VERSION_MAJOR << 16) | PV_MARKER_VERSION_MINOR)
 
 /* Features: what a guest promises to mark without exception. A rule that needs a promise the guest did not
  * make is `not observed`. Bits of hello's `features`. */
 enum pv_marker_feature {
-    PV_FEATURE_DMA = 1 << 0,        /* every dma_map and dma_unmap */
-    PV_FEATURE_COMMANDS = 1 << 1,   /* every command_* */
-    PV_FEATURE_QUEUES = 1 << 2,     /* every queue_* and doorbell */
-    PV_FEATURE_WAITS = 1 << 3,      /* every wait_begin and wait_end */
-    PV_FEATURE_DURABILITY = 1 << 4, /* every durable_begin and durable_end */
-    PV_FEATURE_PROTECTION = 1 << 5, /* every memory_protect and memory_unprotect: code, tables at least */
+    PV_FEATURE_DMA = 1 << 0,         /* every dma_map and dma_unmap */
+    PV_FEATURE_COMMANDS = 1 << 1,    /* every command_* */
+    PV_FEATURE_QUEUES = 1 << 2,      /* every queue_* and doorbell */
+    PV_FEATURE_WAITS = 1 << 3,       /* every wait_begin and wait_end */
+    PV_FEATURE_DURABILITY = 1 << 4,  /* every durable_begin and durable_end */
+    PV_FEATURE_PROTECTION = 1 << 5,  /* every memory_protect and memory_unprotect: code, tables at least */
+    PV_FEATURE_TRANSLATION = 1 << 6, /* every shootdown_begin and _end, and frames_release where it is due */
 };
 
 enum pv_dma_direction {
@@ -170,6 +171,11 @@ enum pv_recovery_reason {
  * recovery_begin  recovery: an id unique for the guest's life; reason (pv_recovery_reason). One at a time a device
  * recovery_step   step (pv_recovery_step); deadline = nanoseconds from now; queue, where it is about one queue
  * recovery_end    result: 0 the device serves again, 1 it was given up (device_dead came before)
+ * shootdown_begin what the tables under `root` (physical; 0: all tables) gave for [address, address+length) was
+ *                 changed before, and all processors shall forget it; shootdown: an id unique among those under way
+ * shootdown_end   status 0: no processor uses, from here on, what the tables no longer gave at its beginning
+ * frames_release  the owner of [physical, physical+length) gives the frames back, which translations led to: from
+ *                 here on they may hold something else
  */
 /* clang-format on */
 #define PV_MARKERS(M)                                                               \
@@ -205,7 +211,10 @@ enum pv_recovery_reason {
     M(0x0051, wait_end, wait, result, _, _, _, _)                                   \
     M(0x0060, recovery_begin, device, recovery, reason, _, _, _)                    \
     M(0x0061, recovery_step, device, recovery, step, deadline, queue, _)            \
-    M(0x0062, recovery_end, device, recovery, result, _, _, _)
+    M(0x0062, recovery_end, device, recovery, result, _, _, _)                      \
+    M(0x0070, shootdown_begin, shootdown, root, address, length, _, _)              \
+    M(0x0071, shootdown_end, shootdown, status, _, _, _, _)                         \
+    M(0x0072, frames_release, physical, length, _, _, _, _)
 
 #define PV_MARKER_ENUMERATOR(number, name, a0, a1, a2, a3, a4, a5) PV_MARKER_##name = (number),
 

@@ -122,6 +122,22 @@ inline constexpr int schema_minor = 1;
     E(132, ring_request, "paravane_ring_request", bdf, queue, chain, operation, sector, descriptors)        \
     E(133, ring_fault, "paravane_ring_fault", bdf, queue, chain, fault, value, _)                           \
     E(134, ring_unseen, "paravane_ring_unseen", bdf, queue, reason, _, _, _)                                \
+    /* Translation (probe tlb; docs/translation.md). change: number of a store that took a translation      \
+       away. table_change tells of it right before the first line that names it: old_entry and new_entry =  \
+       what stood in the table and what stands there now, level 1 (4 KiB) to 5, age in microseconds.        \
+       address: linear. tlb_stale_use: used = physical address of the access; access = TlbAccess bits.      \
+       tlb_missed, tlb_freed: cpu and pc are the marker's; holder = the vCPU that may still use the old     \
+       translation; structure: 1 for a table, 0 for a page. tlb_global_kept: cpu and pc of the write to     \
+       CR3, which keeps global entries. table_entry: fault = TableFault; other = what it is about. */       \
+    E(140, table_change, "paravane_table_change", change, address, old_entry, new_entry, level, age)        \
+    E(141, tlb_stale_use, "paravane_tlb_stale_use", change, address, used, access, _, _)                    \
+    E(142, tlb_missed, "paravane_tlb_missed", change, address, holder, shootdown, structure, _)             \
+    E(143, tlb_freed, "paravane_tlb_freed", change, address, holder, physical, structure, _)                \
+    E(144, tlb_global_kept, "paravane_tlb_global_kept", change, address, shootdown, _, _, _)                \
+    E(145, table_entry, "paravane_table_entry", fault, address, entry, level, other, _)                     \
+    E(146, translation, "paravane_translation", changes, taken, checked, shootdowns, entries, skipped)      \
+    E(147, translation_unseen, "paravane_translation_unseen", reason, _, _, _, _, _)                        \
+    E(148, tlb_flushes, "paravane_tlb_flushes", pages, whole, needless, _, _, _)                            \
     /* The tool itself: injected faults as they begin and end, the guest's life, what was lost */           \
     E(150, fault_begin, "paravane_fault_begin", disk, operation, offset, length, detail_text, _)            \
     E(151, fault_end, "paravane_fault_end", disk, operation, offset, length, detail_text, _)                \
@@ -153,6 +169,32 @@ enum class RingUnseen : std::uint8_t {
     no_areas = 6,         ///< queue_create without queue_areas before it
     too_many_queues = 7,  ///< more queues than the plugin has room for
     too_much = 8,         ///< one doorbell announced more descriptors than are followed; the rest was skipped
+};
+
+/// Bits of tlb_stale_use.access.
+enum TlbAccess : std::uint8_t {
+    tlb_access_write = 1,
+    tlb_access_observed = 2,  ///< it went through the old translation; else a processor might have used it
+    tlb_access_grace = 4,     ///< judged by the grace time, as the guest does not mark shootdowns
+};
+
+/// What is wrong with an entry of a page table (table_entry.fault).
+enum class TableFault : std::uint8_t {
+    none = 0,
+    write_execute = 1,   ///< a page both writable and executable
+    alias_execute = 2,   ///< writable through one address, executable through `other`
+    user_to_table = 3,   ///< a user page over a page table; other = the table
+    reserved = 4,        ///< a reserved bit is set; other = the bits
+    two_levels = 5,      ///< a table used at two levels; other = the level it had
+    user_to_kernel = 6,  ///< a user page in memory the guest protects; other = its pv_protection
+};
+
+/// Why translation was not followed (translation_unseen.reason).
+enum class TranslationUnseen : std::uint8_t {
+    none = 0,
+    no_memory = 1,       ///< guest memory was not found: the machine has no shared memfd backend
+    unknown_layout = 2,  ///< guest memory was found, but not at which physical addresses it lies
+    not_long_mode = 3,   ///< paging of 32-bit code; said once a run, nothing of it is judged
 };
 
 inline constexpr int marker_base = 4096;

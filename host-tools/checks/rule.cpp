@@ -56,6 +56,14 @@ std::span<const RuleInfo> rules() {
         flush_order_rule(),
         iommu_fault_rule(),
         iommu_stale_entry_rule(),
+        tlb_stale_use_rule(),
+        tlb_missed_shootdown_rule(),
+        tlb_freed_while_cached_rule(),
+        tlb_global_kept_rule(),
+        tlb_overflush_rule(),
+        pt_write_exec_rule(),
+        pt_user_reaches_kernel_rule(),
+        pt_reserved_bits_rule(),
         wait_unbounded_rule(),
     };
     return all;

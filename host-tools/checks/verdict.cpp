@@ -7,6 +7,7 @@
 #include <charconv>
 #include <vector>
 
+#include "checks/rule.hpp"
 #include "checks/text.hpp"
 
 namespace pv::checks {
@@ -46,6 +47,10 @@ store::Verdict decide(std::span<const store::RuleResult> results, const HostFact
     std::vector<std::string> broken;
     std::vector<std::string> unobserved;
     for (const store::RuleResult& result : results) {
+        const RuleInfo* rule = find_rule(result.rule);
+        if (rule != nullptr && rule->severity == store::Severity::advice) {
+            continue;  // what could be better neither fails nor is missed
+        }
         if (result.outcome == store::Outcome::broken) {
             findings += result.findings;
             broken.push_back(result.rule);

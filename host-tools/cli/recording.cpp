@@ -120,7 +120,7 @@ Result<> add_symbols(store::Writer& writer, const Guest& guest) {
     return {};
 }
 
-Result<> watch(GuestRun& run) {
+Result<> watch(GuestRun& run, const std::vector<std::string>& probes) {
     domain::Wiring& wiring = run.wiring();
     wiring.log = run.folder() / "trace";
     wiring.log_items = capture::qemu_log_items;
@@ -139,6 +139,12 @@ Result<> watch(GuestRun& run) {
     if (run.spec().accelerator == domain::Accelerator::tcg) {
         wiring.plugin = PV_TRY(domain::installed(domain::qemu_plugin_file));
         wiring.plugin_options = {"probe=markers", "control=on", "rings=on"};
+        for (const std::string& probe : probes) {
+            wiring.plugin_options.push_back(probe + "=on");
+        }
+    } else if (!probes.empty()) {
+        return fail(ExitStatus::usage, fmt::format("--probe {} needs the accelerator tcg", probes.front()),
+                    "under KVM no plugin runs: leave --accel or --probe out");
     }
     return {};
 }
@@ -174,6 +180,11 @@ void add_record_options(CLI::App& app, RecordOptions& options) {
         ->capture_default_str();
     app.add_option("--keep", options.keep, "Keep console, domain XML and logs in this folder")
         ->type_name("DIR");
+    app.add_option("--probe", options.probes,
+                   "Watch more than every run does, at a cost: tlb (docs/translation.md)")
+        ->type_name("NAME")
+        ->delimiter(',')
+        ->check(CLI::IsMember({"tlb"}));
     app.add_flag("-q,--quiet", options.quiet, "No progress; of a verdict, its line only");
 }
 
@@ -184,7 +195,7 @@ Result<Recording> record(const RecordOptions& options, std::string_view subcomma
     store::Writer writer = PV_TRY(store::Writer::create(options.output, store::Overwrite::yes));
     PV_TRY(describe(writer, guest, run->spec(), reproduce(subcommand, options.guest)));
     PV_TRY(add_symbols(writer, guest));
-    PV_TRY(watch(*run));
+    PV_TRY(watch(*run, options.probes));
     if (!guest.profile.empty()) {
         const fs::path file = run->folder() / "profile";
         PV_TRY(use_profile(writer, guest, file));

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "capture/statistics.hpp"
@@ -23,6 +24,7 @@ struct RecordOptions {
     GuestOptions guest;
     std::string output = "trace.db";
     std::string keep;
+    std::vector<std::string> probes;  ///< of the plugin, beside those that every run has
     bool quiet = false;
 };
 

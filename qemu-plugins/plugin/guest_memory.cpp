@@ -112,20 +112,25 @@ std::string file_text(const char* path) {
 
 }  // namespace
 
-bool GuestMemory::read(std::uint64_t physical, std::span<std::byte> target) const {
+const std::byte* GuestMemory::at(std::uint64_t physical, std::uint64_t length) const {
     std::uint64_t offset = physical;
     std::uint64_t end = low_;
     if (physical >= above) {
         offset = physical - above + low_;
         end = size_;
         if (offset < low_) {
-            return false;
+            return nullptr;
         }
     }
-    if (offset > end || target.size() > end - offset) {
+    return offset > end || length > end - offset ? nullptr : base_ + offset;
+}
+
+bool GuestMemory::read(std::uint64_t physical, std::span<std::byte> target) const {
+    const std::byte* source = at(physical, target.size());
+    if (source == nullptr) {
         return false;
     }
-    std::memcpy(target.data(), base_ + offset, target.size());
+    std::memcpy(target.data(), source, target.size());
     return true;
 }
 

@@ -35,7 +35,15 @@ class GuestMemory final : public MemoryReader {
 
     [[nodiscard]] bool read(std::uint64_t physical, std::span<std::byte> target) const override;
 
+    /// Where `length` bytes at `physical` lie in this process; nullptr when not all of it is RAM.
+    [[nodiscard]] const std::byte* at(std::uint64_t physical, std::uint64_t length) const;
+
     [[nodiscard]] std::uint64_t size() const { return size_; }
+
+    /// The first physical address beyond all RAM.
+    [[nodiscard]] std::uint64_t limit() const {
+        return size_ == low_ ? size_ : (std::uint64_t{4} << 30) + (size_ - low_);
+    }
 
     [[nodiscard]] std::uint64_t low() const { return low_; }
 

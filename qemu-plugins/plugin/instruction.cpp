@@ -82,6 +82,11 @@ bool is_invlpg(Bytes code) {
     return at != 0 && is_invlpg_modrm(code[at]);
 }
 
+bool is_sysret(Bytes code) {
+    const std::size_t at = prefixes(code, true).length;
+    return code.size() == at + 2 && code[at] == 0x0f && code[at + 1] == 0x07;
+}
+
 std::optional<std::uint64_t> invlpg_address(Bytes code, const Context& context) {
     const Prefixes found = prefixes(code, context.long_mode);
     std::size_t at = modrm_of(code, found, 0x01);

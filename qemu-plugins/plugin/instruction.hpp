@@ -38,6 +38,9 @@ std::optional<ControlWrite> control_write(Bytes code);
 
 bool is_invlpg(Bytes code);
 
+/// `sysret` (0F 07): the way back to a program.
+bool is_sysret(Bytes code);
+
 /// What an effective address needs to know of the CPU that executes the instruction.
 struct Context {
     bool long_mode = false;                   ///< 64-bit code; else 32-bit code with flat segments

@@ -21,6 +21,7 @@
 #include "plugin/queues.hpp"
 #include "plugin/registers.hpp"
 #include "plugin/site.hpp"
+#include "plugin/translation_probe.hpp"
 
 extern "C" {
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = pv::plugin::oldest_api;
@@ -50,7 +51,8 @@ struct Plugin {
     Registers registers;
     std::atomic<bool> registers_known = false;
     Handshake handshake;
-    std::unique_ptr<ProfileProbe> profile;  ///< nullptr without one
+    std::unique_ptr<ProfileProbe> profile;          ///< nullptr without one
+    std::unique_ptr<TranslationProbe> translation;  ///< nullptr when it was not asked for
     Queues queues{[] { return GuestMemory::find(); }};
     qemu_plugin_scoreboard* cpus = nullptr;
     qemu_plugin_u64 pending{};
@@ -155,6 +157,9 @@ void on_marker(unsigned cpu, void* userdata) {
         }
     }
     write(line);
+    if (plugin->translation) {
+        plugin->translation->marker(cpu, site.pc, number, args);
+    }
     if (plugin->options.rings && Queues::concerns(number, args)) {
         RingLines lines{cpu, site.pc};
         plugin->queues.on_marker(number, args, lines);
@@ -179,13 +184,29 @@ void on_control_write(unsigned cpu, void* userdata) {
     state.pending |= pending_control;
 }
 
+/// Tells the shadow of translation what this vCPU translates by, after it wrote register `number`.
+void follow_control(unsigned cpu, const Site& site, unsigned number) {
+    PerCpu& state = of_cpu(cpu);
+    const auto cr0 = read_register(plugin->registers.control(0), state.bytes);
+    const auto cr3 = read_register(plugin->registers.control(3), state.bytes);
+    const auto cr4 = read_register(plugin->registers.control(4), state.bytes);
+    const auto long_mode = plugin->registers.is_long_mode(state.bytes);
+    if (!cr0 || !cr3 || !cr4 || !long_mode) {
+        ++state.lost;
+        return;
+    }
+    const translation::Control now{.cr0 = *cr0, .cr3 = *cr3, .cr4 = *cr4, .long_mode = *long_mode};
+    const bool no_flush = number == 3 && (state.control_source & translation::cr3_no_flush_bit) != 0;
+    plugin->translation->control(cpu, site.pc, number, now, no_flush);
+}
+
 /// The first block after a vCPU started or wrote a control register; runs only when something is pending.
 void on_pending(unsigned cpu, void* userdata) {
     const std::uint64_t here = Site::unpack(userdata).pc;
     PerCpu& state = of_cpu(cpu);
     const std::uint64_t pending = state.pending;
     state.pending = 0;
-    if ((pending & pending_start) != 0) {
+    if ((pending & pending_start) != 0 && plugin->options.control) {
         Line line = at("paravane_cpu_start", cpu, here);
         write(line);
     }
@@ -205,8 +226,13 @@ void on_pending(unsigned cpu, void* userdata) {
     if (!went_on && *after == state.control_before && state.control_source != state.control_before) {
         return;
     }
-    Line line = at("paravane_control_register", cpu, site.pc);
-    write(line.decimal("number", decoded.number).hex("value", *after));
+    if (plugin->translation) {
+        follow_control(cpu, site, decoded.number);
+    }
+    if (plugin->options.control) {
+        Line line = at("paravane_control_register", cpu, site.pc);
+        write(line.decimal("number", decoded.number).hex("value", *after));
+    }
 }
 
 void on_invlpg(unsigned cpu, void* userdata) {
@@ -227,8 +253,17 @@ void on_invlpg(unsigned cpu, void* userdata) {
         ++state.lost;
         return;
     }
-    Line line = at("paravane_invlpg", cpu, site.pc);
-    write(line.hex("address", *address));
+    if (plugin->translation) {
+        plugin->translation->invlpg(cpu, site.pc, *address);
+    }
+    if (plugin->options.control) {
+        Line line = at("paravane_invlpg", cpu, site.pc);
+        write(line.hex("address", *address));
+    }
+}
+
+void on_sysret(unsigned cpu, void* userdata) {
+    plugin->translation->user_mode(cpu, Site::unpack(userdata).pc);
 }
 
 /// Every translation: looks at each instruction once, and hooks the few that are watched.
@@ -236,14 +271,15 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
     if (plugin->profile) {
         plugin->profile->translate(block);
     }
-    const bool control = plugin->options.control;
+    const bool tlb = plugin->translation != nullptr;
+    const bool control = plugin->options.control || tlb;
     if (control) {
         const Site site{qemu_plugin_tb_vaddr(block), 0};
         qemu_plugin_register_vcpu_tb_exec_cond_cb(block, on_pending, QEMU_PLUGIN_CB_R_REGS,
                                                   QEMU_PLUGIN_COND_NE, plugin->pending, 0, site.userdata());
     }
     const std::size_t count = qemu_plugin_tb_n_insns(block);
-    if (plugin->options.instructions) {
+    if (plugin->options.instructions || tlb) {
         qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(block, QEMU_PLUGIN_INLINE_ADD_U64,
                                                           plugin->instructions, count);
     }
@@ -253,6 +289,9 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
         const std::size_t length = qemu_plugin_insn_data(instruction, bytes.data(), bytes.size());
         const Bytes code = std::span{bytes}.first(length);
         const std::uint64_t pc = qemu_plugin_insn_vaddr(instruction);
+        if (tlb) {
+            plugin->translation->watch(instruction, pc);
+        }
         if (const auto number = marker_number(code)) {
             if (plugin->options.markers) {
                 qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_marker, QEMU_PLUGIN_CB_R_REGS,
@@ -268,6 +307,9 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
         } else if (is_invlpg(code)) {
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_invlpg, QEMU_PLUGIN_CB_R_REGS,
                                                    Site::of(pc, {}, length).userdata());
+        } else if (tlb && is_sysret(code)) {
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_sysret, QEMU_PLUGIN_CB_NO_REGS,
+                                                   Site{pc, 0}.userdata());
         }
     }
 }
@@ -297,6 +339,9 @@ void on_exit(qemu_plugin_id_t, void*) {
     }
     if (plugin->profile) {
         lost += plugin->profile->lost();
+    }
+    if (plugin->translation) {
+        plugin->translation->finish();
     }
     Line line{"paravane_plugin_end"};
     write(line.decimal("markers", markers).decimal("lost", lost));
@@ -330,6 +375,11 @@ int install(qemu_plugin_id_t id, const qemu_info_t& info, std::span<const char* 
             return refuse(probe.error().c_str());
         }
         plugin->profile = *std::move(probe);
+    }
+    if (options->tlb) {
+        plugin->translation = std::make_unique<TranslationProbe>(
+            static_cast<unsigned>(std::max(info.system.max_vcpus, 1)), options->grace,
+            [](unsigned cpu) { return of_cpu(cpu).instructions; });
     }
     Line line{"paravane_plugin"};
     line.decimal("api_version", static_cast<std::uint64_t>(info.version.cur));

@@ -4,22 +4,27 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <string_view>
 
 namespace pv::plugin {
 namespace {
 
 constexpr std::string_view expected_form =
-    "expected probe=NAME[,NAME...], NAME: markers, control, rings, instructions; profile=FILE";
+    "expected probe=NAME[,NAME...], NAME: markers, control, rings, tlb, instructions; profile=FILE; "
+    "grace=MILLISECONDS (for tlb)";
+
+constexpr std::uint64_t longest_grace = 100'000;
 
 struct Probe {
     std::string_view name;
     bool Options::* member;
 };
 
-constexpr std::array<Probe, 4> probes{{{"markers", &Options::markers},
+constexpr std::array<Probe, 5> probes{{{"markers", &Options::markers},
                                        {"control", &Options::control},
                                        {"rings", &Options::rings},
+                                       {"tlb", &Options::tlb},
                                        {"instructions", &Options::instructions}}};
 
 std::string wrong(std::string_view what, std::string_view word) {
@@ -44,6 +49,15 @@ std::expected<Options, std::string> parse_options(std::span<const char* const> a
             continue;
         }
         std::string_view list = value;
+        if (key == "grace") {
+            const auto [end, error] =
+                std::from_chars(value.data(), value.data() + value.size(), chosen.grace);
+            if (value.empty() || error != std::errc{} || end != value.data() + value.size() ||
+                chosen.grace > longest_grace) {
+                return std::unexpected(wrong("bad grace time", value));
+            }
+            continue;
+        }
         if (key != "probe") {
             // QEMU turned ",control" into "control=on".
             if (!any || value != "on" || std::ranges::find(probes, key, &Probe::name) == probes.end()) {
@@ -69,6 +83,7 @@ std::expected<Options, std::string> parse_options(std::span<const char* const> a
     if (!any) {
         Options standard;
         standard.profile = chosen.profile;
+        standard.grace = chosen.grace;
         return standard;
     }
     if (chosen.rings && !chosen.markers) {

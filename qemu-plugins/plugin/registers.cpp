@@ -70,4 +70,9 @@ std::optional<Context> Registers::context(std::uint64_t next, GByteArray* bytes)
     return context;
 }
 
+std::optional<bool> Registers::is_long_mode(GByteArray* bytes) const {
+    const auto efer = read_register(efer_, bytes);
+    return efer ? std::optional{(*efer & efer_long_mode_active) != 0} : std::nullopt;
+}
+
 }  // namespace pv::plugin

@@ -35,6 +35,9 @@ class Registers {
     /// What an effective address needs; `next` is the following instruction's address.
     [[nodiscard]] std::optional<Context> context(std::uint64_t next, GByteArray* bytes) const;
 
+    /// IA32_EFER.LMA: the processor is in long mode. Nothing when it cannot be read.
+    [[nodiscard]] std::optional<bool> is_long_mode(GByteArray* bytes) const;
+
   private:
     std::array<RegisterHandle, 16> general_{};
     std::array<RegisterHandle, 16> control_{};

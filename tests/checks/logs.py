@@ -20,6 +20,7 @@ MARKERS = {
     "command_abort": 0x35, "command_abort_end": 0x36, "command_repeat": 0x37,
     "durable_begin": 0x40, "durable_end": 0x41, "wait_begin": 0x50, "wait_end": 0x51,
     "recovery_begin": 0x60, "recovery_step": 0x61, "recovery_end": 0x62,
+    "shootdown_begin": 0x70, "shootdown_end": 0x71, "frames_release": 0x72,
 }
 SECOND = 1_000_000_000  # nanoseconds
 

@@ -13,6 +13,7 @@ import protect_cases  # noqa: F401: same
 import recovery_cases  # noqa: F401: same
 import register_cases  # noqa: F401: same
 import time_cases  # noqa: F401: same
+import translation_cases  # noqa: F401: same
 from cases import CASES, case, run
 from logs import *
 

@@ -29,6 +29,14 @@ RuleInfo cmd_recovery_rule();
 RuleInfo flush_order_rule();
 RuleInfo iommu_fault_rule();
 RuleInfo iommu_stale_entry_rule();
+RuleInfo tlb_stale_use_rule();
+RuleInfo tlb_missed_shootdown_rule();
+RuleInfo tlb_freed_while_cached_rule();
+RuleInfo tlb_global_kept_rule();
+RuleInfo tlb_overflush_rule();
+RuleInfo pt_write_exec_rule();
+RuleInfo pt_user_reaches_kernel_rule();
+RuleInfo pt_reserved_bits_rule();
 RuleInfo wait_unbounded_rule();
 
 /// True when QEMU refused an access for its width or alignment: mmio-width's, not mmio-unmapped's.

@@ -5,6 +5,7 @@
 
 #include "example.h"
 #include "paravane/marker.h"
+#include "second.h"
 
 // What one scenario did wrong would show as a wrong line; 0 is what the runner expects. (n << 1) | 1 is
 // QEMU's exit status by its isa-debug-exit device.
@@ -107,7 +108,6 @@ static void control(void) {
 
 // --- a second vCPU
 // -------------------------------------------------------------------------------------------
-extern const char ap_start[], ap_end[];
 static volatile int ap_done;
 
 void ap_main(void) {
@@ -115,21 +115,10 @@ void ap_main(void) {
     ap_done = 1;
 }
 
-static void apic_write(uint32_t offset, uint32_t value) {
-    *(volatile uint32_t*)(0xfee00000ULL + offset) = value;
-}
-
 static void smp(void) {
     hello();
     PV_MARK(wait_begin, 0x1111, 1, 0, 0, 0, 0);
-    for (ptrdiff_t i = 0; i < ap_end - ap_start; ++i) {
-        ((volatile char*)0x8000)[i] = ap_start[i];
-    }
-    apic_write(0xf0, 0x1ff);
-    apic_write(0x310, 1U << 24);
-    apic_write(0x300, 0x4500);  // INIT
-    apic_write(0x310, 1U << 24);
-    apic_write(0x300, 0x4608);  // start up at 0x8000
+    start_processor();
     while (!ap_done) {
         __asm__ volatile("pause");
     }

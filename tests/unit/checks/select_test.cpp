@@ -22,7 +22,7 @@ std::vector<std::string> selected(std::vector<std::string> words) {
 }
 
 TEST(SelectRules, EveryRuleByDefault) {
-    EXPECT_EQ(selected({}).size(), 21U);
+    EXPECT_EQ(selected({}).size(), rules().size());
     EXPECT_EQ(selected({"all"}), selected({}));
 }
 
@@ -32,7 +32,7 @@ TEST(SelectRules, PatternsAndExclusions) {
     EXPECT_EQ(selected({"cmd-*,-cmd-lost", "flush-order"}),
               (std::vector<std::string>{"cmd-deadline", "cmd-duplicate", "cmd-late", "cmd-recovery",
                                         "flush-order"}));
-    EXPECT_EQ(selected({"-dma-leak"}).size(), 20U);
+    EXPECT_EQ(selected({"-dma-leak"}).size(), rules().size() - 1);
     EXPECT_EQ(selected({"*-un*"}), (std::vector<std::string>{"dma-after-unmap", "mmio-unmapped",
                                                              "mmio-poll-unbounded", "wait-unbounded"}));
 }

@@ -43,6 +43,15 @@ TEST(Verdict, AFindingBeatsWhatIsMissing) {
     EXPECT_EQ(verdict.exit_status, 1);
 }
 
+TEST(Verdict, AdviceNeitherFailsNorIsMissed) {
+    for (const store::Outcome outcome : {store::Outcome::broken, store::Outcome::not_observed}) {
+        store::RuleResult advice = result(outcome);
+        advice.rule = "tlb-overflush";
+        EXPECT_EQ(decide(std::vector{advice, result(store::Outcome::held)}, clean()).verdict,
+                  store::VerdictKind::pass);
+    }
+}
+
 TEST(Verdict, TakesFactsFromTheTrace) {
     const auto facts =
         complete_facts({}, {{"outcome", "finished"}, {"lost", "2"}, {"not_understood", "x"}}, true);

@@ -28,6 +28,15 @@ TEST(PluginOptions, NamedProbesAreTheOnlyOnes) {
               (Options{.markers = false, .control = true, .rings = false, .instructions = true}));
 }
 
+TEST(PluginOptions, TheProbeTlbAndItsGraceTime) {
+    EXPECT_EQ(parse({"probe=tlb", "grace=0"}),
+              (Options{.markers = false, .control = false, .rings = false, .tlb = true, .grace = 0}));
+    EXPECT_EQ(parse({"grace=100000"})->grace, 100'000U);
+    for (const char* bad : {"grace=", "grace=-1", "grace=1s", "grace=100001", "grace=99999999999999999999"}) {
+        EXPECT_FALSE(parse({"probe=tlb", bad})) << bad;
+    }
+}
+
 TEST(PluginOptions, MistakesAreErrors) {
     for (const char* bad : {"probe=", "probe=marker", "probe", "prob=markers", "markers=on", "rings", "",
                             "probe=markers,", "probe=rings"}) {

@@ -1,0 +1,54 @@
+// tlb-global-kept: global entries are invalidated by an instruction that reaches them.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include "checks/rules/rules.hpp"
+#include "checks/rules/translation.hpp"
+
+namespace pv::checks {
+namespace {
+
+using trace::Kind;
+
+class TlbGlobalKept final : public TranslationRule {
+  public:
+    using TranslationRule::TranslationRule;
+
+    [[nodiscard]] Observed observed() const override {
+        return observed_of(seen().changes + findings_, "no translation was taken away");
+    }
+
+  protected:
+    void judge(const trace::Event& event) override {
+        if (event.kind != Kind::tlb_global_kept) {
+            return;
+        }
+        ++findings_;
+        const std::uint64_t address = trace::get<Kind::tlb_global_kept, "address">(event);
+        Draft draft = drafted(place_of(event), trace::get<Kind::tlb_global_kept, "change">(event), address);
+        draft.title = fmt::format("cpu {} wrote CR3 to forget {:#x}, which is a global page and stays cached",
+                                  event.cpu, address);
+        draft.lines.push_back(
+            "reaches global pages: invlpg, a change of CR4.PGE, invpcid of type 2 (SDM vol. 3A, "
+            "4.10.4.1)");
+        draft.cause = fmt::format("{:x}", event.pc);
+        report(std::move(draft));
+    }
+
+  private:
+    std::uint64_t findings_ = 0;
+};
+
+}  // namespace
+
+RuleInfo tlb_global_kept_rule() {
+    return {.name = "tlb-global-kept",
+            .summary = "Global entries are invalidated by an instruction that reaches them",
+            .severity = store::Severity::error,
+            .evidence = "P",
+            .unit = "changes that took a translation away",
+            .needs_markers = false,
+            .create = make_rule<TlbGlobalKept>};
+}
+
+}  // namespace pv::checks

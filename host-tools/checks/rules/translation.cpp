@@ -1,0 +1,126 @@
+// The family's bookkeeping and words.
+// SPDX-License-Identifier: MIT
+#include "checks/rules/translation.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string_view>
+
+#include "checks/model/world.hpp"
+#include "checks/text.hpp"
+
+namespace pv::checks {
+namespace {
+
+using trace::Kind;
+
+constexpr std::uint64_t present = 1, writable = 2, user = 4, large = 1 << 7, global = 1 << 8;
+constexpr std::uint64_t no_execute = 1ULL << 63;
+
+/// "0x8000000012345067 (present, writable, not executable)".
+std::string describe_entry(std::uint64_t entry) {
+    if ((entry & present) == 0) {
+        return fmt::format("{:#x} (not present)", entry);
+    }
+    return fmt::format("{:#x} ({}{}{}{})", entry, (entry & writable) != 0 ? "writable" : "read-only",
+                       (entry & user) != 0 ? ", user" : "", (entry & no_execute) != 0 ? "" : ", executable",
+                       (entry & global) != 0 ? ", global" : "");
+}
+
+std::string_view why_unseen(std::uint64_t reason) {
+    switch (static_cast<trace::TranslationUnseen>(reason)) {
+        case trace::TranslationUnseen::no_memory:
+            return "the guest's memory is not a shared memfd";
+        case trace::TranslationUnseen::unknown_layout:
+            return "it is not known where the guest's memory lies";
+        case trace::TranslationUnseen::not_long_mode:
+            return "the guest uses page tables of 32-bit code, which are not followed";
+        default:
+            return "the probe says that it does not follow this guest";
+    }
+}
+
+}  // namespace
+
+std::string what_entry(std::uint64_t entry, std::uint64_t level) {
+    if (level > 3 || (level > 1 && (entry & large) == 0)) {
+        return "a table";
+    }
+    constexpr std::array<std::string_view, 4> sizes = {"", "4 KiB", "2 MiB", "1 GiB"};
+    return fmt::format("a {} page", sizes[level]);
+}
+
+void TranslationRule::on_event(const trace::Event& event) {
+    switch (event.kind) {
+        case Kind::table_change:
+            if (changes_.size() < most_changes) {
+                changes_.insert_or_assign(
+                    trace::get<Kind::table_change, "change">(event),
+                    Change{.told = place_of(event),
+                           .old_entry = trace::get<Kind::table_change, "old_entry">(event),
+                           .new_entry = trace::get<Kind::table_change, "new_entry">(event),
+                           .level = trace::get<Kind::table_change, "level">(event),
+                           .age = static_cast<std::int64_t>(trace::get<Kind::table_change, "age">(event))});
+            }
+            is_on_ = true;
+            break;
+        case Kind::translation:
+            is_on_ = true;
+            seen_ = {.changes = trace::get<Kind::translation, "changes">(event),
+                     .shootdowns = trace::get<Kind::translation, "shootdowns">(event),
+                     .entries = trace::get<Kind::translation, "entries">(event),
+                     .skipped = trace::get<Kind::translation, "skipped">(event)};
+            break;
+        case Kind::translation_unseen:
+            is_on_ = true;
+            unseen_ = trace::get<Kind::translation_unseen, "reason">(event);
+            break;
+        default:
+            break;
+    }
+    judge(event);
+}
+
+const TranslationRule::Change* TranslationRule::change(std::uint64_t number) const {
+    const auto found = changes_.find(number);
+    return found == changes_.end() ? nullptr : &found->second;
+}
+
+Draft TranslationRule::drafted(const Place& now, std::uint64_t number, std::uint64_t address) const {
+    Draft draft;
+    draft.at = now;
+    draft.address = address;
+    draft.events.push_back({now.sequence, "here"});
+    if (const Change* change = this->change(number); change != nullptr) {
+        draft.lines.push_back(fmt::format("old entry: {}, of {}", describe_entry(change->old_entry),
+                                          what_entry(change->old_entry, change->level)));
+        draft.lines.push_back(fmt::format("new entry: {}", describe_entry(change->new_entry)));
+        const std::string symbol =
+            world().context().symbol ? world().context().symbol(change->told.pc) : std::string();
+        draft.lines.push_back(fmt::format("stored: by cpu {} at {}, {} before", change->told.cpu,
+                                          symbol.empty() ? fmt::format("{:#x}", change->told.pc)
+                                                         : fmt::format("{} ({:#x})", symbol, change->told.pc),
+                                          duration(change->age)));
+        draft.events.push_back({change->told.sequence, "changed"});
+    }
+    return draft;
+}
+
+Rule::Observed TranslationRule::observed_of(std::uint64_t count, std::string nothing, std::string why) const {
+    if (!is_on_) {
+        return {0, "the probe is off (--probe tlb)", true};
+    }
+    if (count == 0) {
+        why = unseen_ != 0 ? std::string(why_unseen(unseen_)) : std::move(why);
+        return why.empty() ? Observed{0, std::move(nothing), seen_.entries != 0}
+                           : Observed{0, std::move(why), false};
+    }
+    std::string note;
+    if (seen_.skipped != 0) {
+        note = fmt::format("{} were too many to follow", counted(seen_.skipped, "changes"));
+    }
+    return {count, note};
+}
+
+}  // namespace pv::checks

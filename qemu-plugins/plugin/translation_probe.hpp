@@ -1,0 +1,91 @@
+// The probe `tlb`: watches loads and stores, tells the shadow of translation, writes what it finds.
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "plugin/guest_memory.hpp"
+#include "plugin/qemu_api.hpp"
+#include "translation/tracker.hpp"
+
+namespace pv::plugin {
+
+/// Page tables as GuestMemory has them.
+class TableMemory final : public translation::Memory {
+  public:
+    explicit TableMemory(const GuestMemory& memory) : memory_(memory) {}
+
+    [[nodiscard]] const std::uint64_t* table(std::uint64_t physical) const override {
+        // Page tables are aligned in the guest, and guest memory is page-aligned here.
+        return reinterpret_cast<const std::uint64_t*>(memory_.at(physical, translation::page_size));
+    }
+
+  private:
+    GuestMemory memory_;
+};
+
+/// Any vCPU may call. One lock guards the shadow; what most accesses need is asked without it.
+class TranslationProbe {
+  public:
+    /// `instructions`: how many a vCPU has executed. `grace` in milliseconds.
+    TranslationProbe(unsigned cpus, std::uint64_t grace, std::function<std::uint64_t(unsigned)> instructions);
+
+    TranslationProbe(const TranslationProbe&) = delete;
+    TranslationProbe& operator=(const TranslationProbe&) = delete;
+
+    /// Hooks what one instruction of a block loads and stores.
+    void watch(qemu_plugin_insn* instruction, std::uint64_t pc);
+
+    /// Before a vCPU first needs it: QEMU makes the machine after it loaded plugins.
+    void control(unsigned cpu, std::uint64_t pc, unsigned number, const translation::Control& now,
+                 bool no_flush);
+    void invlpg(unsigned cpu, std::uint64_t pc, std::uint64_t linear);
+    void marker(unsigned cpu, std::uint64_t pc, std::uint16_t number, std::span<const std::uint64_t, 6> args);
+    /// A program runs: the kernel has its tables as they shall be.
+    void user_mode(unsigned cpu, std::uint64_t pc);
+
+    /// The totals, when QEMU ends.
+    void finish();
+
+    /// For QEMU's callbacks; `userdata` is the instruction's Site.
+    void on_load(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata);
+    void on_store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata);
+
+  private:
+    static constexpr std::size_t quiet_pages = 256;
+
+    /// Linear pages of a vCPU that are no table and that nothing is owed for: most stores end there.
+    struct alignas(64) Quiet {
+        std::uint64_t generation = 0;
+        std::array<std::uint64_t, quiet_pages> pages{};
+    };
+
+    [[nodiscard]] translation::Actor actor(unsigned cpu, std::uint64_t pc) const;
+    void look(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, const void* userdata,
+              bool is_store);
+    void forget_quiet(unsigned cpu);
+    bool begin(unsigned cpu);
+    void write_totals() const;
+
+    unsigned cpus_;
+    translation::Limits limits_;
+    std::function<std::uint64_t(unsigned)> instructions_;
+    std::vector<Quiet> quiet_;
+    std::mutex lock_;
+    std::unique_ptr<translation::Sink> sink_;
+    std::unique_ptr<translation::Memory> memory_;
+    std::unique_ptr<translation::Tracker> owner_;
+    std::atomic<translation::Tracker*> tracker_ = nullptr;  ///< owner_'s, once it is made
+    bool sought_ = false;
+    bool said_not_long_mode_ = false;
+};
+
+}  // namespace pv::plugin
