@@ -1,9 +1,18 @@
 // Calls on what was resolved: permissions, owners, times, sizes.
 // SPDX-License-Identifier: MIT
+#include "fs/notify.hpp"
 #include "fs/operations.hpp"
 
 namespace pv::fs {
 namespace {
+
+/// Tells who watches the file that its attributes have changed.
+Outcome<> told(const Location& location, Outcome<> changed) {
+    if (changed) {
+        notify(*location.node, notify_event::attributes);
+    }
+    return changed;
+}
 
 Outcome<> may_own(const Caller& caller, const Location& location, const Attributes& attributes) {
     if (location.mount && location.mount->flags().read_only) {
@@ -44,7 +53,7 @@ Outcome<> change_mode(const Caller& caller, const Location& location, Mode mode)
     if (!caller.who.privileged && !caller.who.is_in(attributes.group)) {
         mode = static_cast<Mode>(mode & ~set_group_id);
     }
-    return location.node->change({.mode = mode});
+    return told(location, location.node->change({.mode = mode}));
 }
 
 Outcome<> change_owner(const Caller& caller, const Location& location, std::optional<UserId> user,
@@ -65,7 +74,7 @@ Outcome<> change_owner(const Caller& caller, const Location& location, std::opti
         const Mode lost = set_user_id | ((attributes.mode & 010) != 0 ? set_group_id : Mode{0});
         change.mode = static_cast<Mode>(attributes.mode & ~lost);
     }
-    return location.node->change(change);
+    return told(location, location.node->change(change));
 }
 
 Outcome<> change_times(const Caller& caller, const Location& location, std::optional<Timestamp> accessed,
@@ -82,7 +91,7 @@ Outcome<> change_times(const Caller& caller, const Location& location, std::opti
             return fail(Errno::eacces);
         }
     }
-    return location.node->change({.accessed = accessed, .modified = modified});
+    return told(location, location.node->change({.accessed = accessed, .modified = modified}));
 }
 
 Outcome<> truncate(const Caller& caller, const Location& location, std::uint64_t size) {
@@ -93,7 +102,9 @@ Outcome<> truncate(const Caller& caller, const Location& location, std::uint64_t
         return fail(Errno::einval);
     }
     PV_TRY(check_access(caller, location, bits(Access::write)));
-    return location.node->truncate(size);
+    PV_TRY(location.node->truncate(size));
+    notify(*location.node, notify_event::modify);
+    return {};
 }
 
 }  // namespace pv::fs

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "fs/epoll.hpp"
+#include "fs/notify.hpp"
 #include "fs/wait.hpp"
 
 namespace pv::fs {
@@ -42,7 +43,17 @@ void OpenFile::end_of_life() {
     if (in_epoll_.load(std::memory_order_acquire)) {
         Epoll::forget(*this);
     }
+    if (Node* own = node(); own != nullptr && (flags() & open_flag::path_only) == 0) {
+        notify(*own, is_writable(flags()) ? notify_event::close_write : notify_event::close_no_write);
+    }
     delete this;
+}
+
+Outcome<std::size_t> OpenFile::told(Outcome<std::size_t> count, std::uint32_t event) const {
+    if (count && *count != 0 && node() != nullptr) {
+        notify(*node(), event);
+    }
+    return count;
 }
 
 void OpenFile::set_status_flags(std::uint32_t wanted) {
@@ -58,13 +69,13 @@ Outcome<std::size_t> OpenFile::read(Target& target) {
     }
     if (flow_ == Flow::stream) {
         std::uint64_t nowhere = 0;
-        return do_read(nowhere, target);
+        return told(do_read(nowhere, target), notify_event::access);
     }
     const MutexGuard guard(position_lock_);
     std::uint64_t position = position_;
     const Outcome<std::size_t> count = do_read(position, target);
     position_ = position;
-    return count;
+    return told(count, notify_event::access);
 }
 
 Outcome<std::size_t> OpenFile::write(Source& source) {
@@ -74,13 +85,13 @@ Outcome<std::size_t> OpenFile::write(Source& source) {
     const bool append = (flags() & open_flag::append) != 0;
     if (flow_ == Flow::stream) {
         std::uint64_t nowhere = 0;
-        return do_write(nowhere, append, source);
+        return told(do_write(nowhere, append, source), notify_event::modify);
     }
     const MutexGuard guard(position_lock_);
     std::uint64_t position = position_;
     const Outcome<std::size_t> count = do_write(position, append, source);
     position_ = position;
-    return count;
+    return told(count, notify_event::modify);
 }
 
 Outcome<std::size_t> OpenFile::read_at(std::uint64_t offset, Target& target) {
@@ -90,7 +101,7 @@ Outcome<std::size_t> OpenFile::read_at(std::uint64_t offset, Target& target) {
     if (!is_readable(flags())) {
         return fail(Errno::ebadf);
     }
-    return do_read(offset, target);
+    return told(do_read(offset, target), notify_event::access);
 }
 
 Outcome<std::size_t> OpenFile::write_at(std::uint64_t offset, Source& source) {
@@ -100,7 +111,7 @@ Outcome<std::size_t> OpenFile::write_at(std::uint64_t offset, Source& source) {
     if (!is_writable(flags())) {
         return fail(Errno::ebadf);
     }
-    return do_write(offset, (flags() & open_flag::append) != 0, source);
+    return told(do_write(offset, (flags() & open_flag::append) != 0, source), notify_event::modify);
 }
 
 Outcome<std::uint64_t> OpenFile::seek(std::int64_t offset, Whence whence) {
@@ -159,7 +170,9 @@ Outcome<> OpenFile::truncate(std::uint64_t size) {
     if (!is_writable(flags()) || node() == nullptr || node()->type() != NodeType::regular) {
         return fail(Errno::einval);
     }
-    return node()->truncate(size);
+    PV_TRY(node()->truncate(size));
+    notify(*node(), notify_event::modify);
+    return {};
 }
 
 Outcome<> OpenFile::sync() {

@@ -125,6 +125,9 @@ class OpenFile : public RefCounted {
   private:
     friend class Epoll;
 
+    /// Tells who watches the file (fs/notify.hpp) when something was read or written.
+    Outcome<std::size_t> told(Outcome<std::size_t> count, std::uint32_t event) const;
+
     static constinit std::atomic<std::uint64_t> count_;
 
     Location location_;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "fs/notify.hpp"
+
 namespace pv::fs {
 namespace {
 
@@ -65,6 +67,8 @@ Outcome<Location> make(const Caller& caller, std::string_view path, NodeType typ
     what.special = special;
     what.target = target;
     Ref<Node> node = PV_TRY(place.directory.node->create(place.name.text(), what));
+    notify_entry(*place.directory.node, place.name.text(),
+                 notify_event::create | (node->is_directory() ? notify_event::is_directory : 0));
     return Location{place.directory.mount, std::move(node)};
 }
 
@@ -127,7 +131,9 @@ Outcome<Ref<OpenFile>> open_existing(const Caller& caller, const Location& locat
     Ref<OpenFile> file = PV_TRY(location.node->open(location, flags));
     if ((flags & open_flag::truncate) != 0 && !is_new && location.node->type() == NodeType::regular) {
         PV_TRY(location.node->truncate(0));
+        notify(*location.node, notify_event::modify);
     }
+    notify(*location.node, notify_event::open);
     return file;
 }
 
@@ -188,6 +194,7 @@ Outcome<Ref<OpenFile>> open(const Caller& caller, std::string_view path, std::ui
         Outcome<Ref<Node>> made = place.directory.node->create(
             place.name.text(), new_node(caller, place.directory, NodeType::regular, mode));
         if (made) {
+            notify_entry(*place.directory.node, place.name.text(), notify_event::create);
             return open_existing(caller, Location{place.directory.mount, std::move(*made)}, flags, true);
         }
         if (made.error() != Errno::eexist || exclusive) {
@@ -246,8 +253,26 @@ Outcome<> make_link(const Caller& caller, const Location& target, std::string_vi
     if (target.node->is_directory()) {
         return fail(Errno::eperm);
     }
-    return place.directory.node->link(place.name.text(), *target.node);
+    PV_TRY(place.directory.node->link(place.name.text(), *target.node));
+    notify_self(*target.node, notify_event::attributes);
+    notify_entry(*place.directory.node, place.name.text(), notify_event::create);
+    return {};
 }
+
+namespace {
+
+void notify_removed(const NamedPlace& place, Node& victim) {
+    if (!victim.is_directory()) {
+        notify_self(victim, notify_event::attributes);
+    }
+    notify_entry(*place.directory.node, place.name.text(),
+                 notify_event::remove | (victim.is_directory() ? notify_event::is_directory : 0));
+    if (victim.is_directory() || victim.attributes().links == 0) {
+        notify_end(victim);
+    }
+}
+
+}  // namespace
 
 Outcome<> remove(const Caller& caller, std::string_view path, bool directory) {
     for (int attempt = 0; attempt < attempts; ++attempt) {
@@ -280,6 +305,9 @@ Outcome<> remove(const Caller& caller, std::string_view path, bool directory) {
             return fail(Errno::ebusy);
         }
         const Outcome<> removed = place.directory.node->remove(place.name.text(), victim);
+        if (removed) {
+            notify_removed(place, victim);
+        }
         if (removed || removed.error() != Errno::enoent) {
             return removed;
         }
@@ -330,6 +358,14 @@ Outcome<> rename(const Caller& from_caller, std::string_view from, const Caller&
         }
         renamed = source.directory.node->rename(source.name.text(), node, *target.directory.node,
                                                 target.name.text(), target.found.node.get(), mode);
+        if (renamed) {
+            notify_rename(*source.directory.node, source.name.text(), *target.directory.node,
+                          target.name.text(), node);
+            if (target.found && !mode.exchange &&
+                (node.is_directory() || target.found.node->attributes().links == 0)) {
+                notify_end(*target.found.node);
+            }
+        }
         const bool again = !renamed && (renamed.error() == Errno::enoent || renamed.error() == Errno::eexist);
         if (!again || mode.no_replace) {
             return renamed;

@@ -31,8 +31,8 @@ void tell_missing(const task::UserThread& thread, std::uint32_t number) {
 void start_calls() {
     for (const std::span<const Entry> list :
          {memory_calls, process_calls, signal_calls, time_calls, file_calls, path_calls, poll_calls,
-          epoll_calls, event_calls, socket_calls, message_calls, mount_calls, transfer_calls, storage_calls,
-          identity_calls, system_calls}) {
+          epoll_calls, event_calls, socket_calls, message_calls, mount_calls, notify_calls, transfer_calls,
+          storage_calls, identity_calls, system_calls}) {
         for (const Entry& entry : list) {
             PV_ASSERT(entry.number < numbers_end && by_number[entry.number] == nullptr);
             by_number[entry.number] = &entry;

@@ -21,6 +21,7 @@ extern const std::span<const Entry> event_calls;
 extern const std::span<const Entry> socket_calls;
 extern const std::span<const Entry> message_calls;
 extern const std::span<const Entry> mount_calls;
+extern const std::span<const Entry> notify_calls;
 extern const std::span<const Entry> transfer_calls;
 extern const std::span<const Entry> storage_calls;
 extern const std::span<const Entry> identity_calls;

@@ -30,6 +30,7 @@ enum class Rank : std::uint8_t {
     queue = 20,          ///< a submission queue or virtqueue: slots, rings
     sockets = 21,        ///< which open files are on their way through sockets
     socket = 22,         ///< what waits in one socket
+    notify = 23,         ///< who watches which files (inotify), and what they were told
     dma = 24,            ///< mappings of devices and the quarantine
     iommu = 26,          ///< an IOMMU's queue of commands
     process = 27,        ///< the tree of processes, their signals
@@ -96,6 +97,8 @@ constexpr std::string_view to_string(Rank rank) {
             return "sockets";
         case Rank::socket:
             return "socket";
+        case Rank::notify:
+            return "notify";
         case Rank::dma:
             return "dma";
         case Rank::iommu:

@@ -179,7 +179,7 @@ TEST_F(ProcTest, EverythingThatIsListedCanBeFoundAndRead) {
     walk("/proc", 0);
 }
 
-TEST_F(ProcTest, StatHasFiftyTwoFields) {
+TEST_F(ProcTest, LedgerStatHasFiftyTwoFields) {
     const std::string text = tree_.get("/proc/5/stat").value();
     EXPECT_THAT(text, StartsWith("5 (a name)) R 1 "));
     const std::string rest = text.substr(text.rfind(')') + 2);
@@ -193,7 +193,7 @@ TEST_F(ProcTest, StatHasFiftyTwoFields) {
     EXPECT_EQ(field[31], "66");     // signals caught
 }
 
-TEST_F(ProcTest, StatusAndItsKinTellTheSame) {
+TEST_F(ProcTest, LedgerStatusAndItsKinTellTheSame) {
     const std::string status = tree_.get("/proc/5/status").value();
     EXPECT_THAT(status, HasSubstr("Name:\ta name)\n"));
     EXPECT_THAT(status, HasSubstr("Uid:\t7\t8\t7\t8\n"));
