@@ -59,6 +59,15 @@ def _(about="a wait outlives its deadline on a processor that works, while anoth
     return run(about, body)
 
 
+@case("wait-unbounded", "clean-its-own-processor")
+def _(about="the host holds the processor on which a wait is to end, while another works"):
+    def body(log):
+        log.mark("wait_begin", 10, QUEUE, SECOND // 5, OBJECT, cpu=1)
+        busy(log, 2)
+        log.mark("wait_end", 10, 1, cpu=1)
+    return run(about, body)
+
+
 @case("wait-unbounded", "breaks-open-at-the-end")
 def _(about="the host ends a guest one of whose waits is long over; another's deadline passes only after that"):
     def body(log):
@@ -133,6 +142,29 @@ def _(about="memory that a disk is still to read becomes a page table; what a di
     return run(about, body)
 
 
+@case("dma-protected", "clean-begun-before-hello")
+def _(about="firmware has a disk read to where the kernel will lie; the kernel speaks while QEMU is about to say whose read it is"):
+    log = Log(about)
+    log.boot()
+    log.start_nvme(markers=False)
+    log.start_virtio(markers=False)
+    log.element += 1
+    for address, length, writes in ((0x9000, 16, 0), (KERNEL + 0x10000, 4096, 1), (0x9010, 1, 1)):
+        log.line(f"address_space_map as:{MEMORY_SPACE:#x} addr {address:#x}:{length:x} write:{writes} attrs:0x0", 500)
+    log.hello()
+    log.mark("memory_protect", KERNEL, 0x200000, CODE)
+    element = 0x5500E000 + 0x100 * log.element
+    log.line(f"virtqueue_pop vq {VQ:#x} elem {element:#x} in_num 2 out_num 1", 500)
+    log.line(f"virtqueue_fill vq {VQ:#x} elem {element:#x} len 1 idx 0", 500)
+    log.write(NVME_BAR + 0x14, 0)
+    log.tail, log.head = {}, {}
+    log.start_nvme()
+    log.start_virtio()
+    log.work()
+    log.end()
+    return log
+
+
 @case("dma-protected", "breaks-unit-switched-off")
 def _(about="a unit that is switched off translates no more: addresses are the memory's own again"):
     def body(log):
@@ -174,7 +206,7 @@ def _(about="the IOMMU refuses a device's access, and a controller refuses a pro
     def body(log):
         log.expect("iommu-fault", NVME, 0xC00000)
         log.line(f"vtd_dmar_fault sid {NVME:#x} fault 5 addr 0xc00000 write 1", 500)
-        log.line("Invalid write at addr 0xC00000, size 4, region '(null)', reason: rejected", 500)
+        log.lines.append("Invalid write at addr 0xC00000, size 4, region '(null)', reason: rejected")
         log.sleep(0.01)
         log.expect("mmio-unmapped", None, 0x2000, 4)
         log.lines.append("Invalid write at addr 0x2000, size 4, region 'nvme', reason: rejected")

@@ -78,8 +78,8 @@ class CmdLate final : public Rule {
         std::optional<Transfer> earlier;
         world().ledger().in_flight(
             transfer.bdf, transfer.address, transfer.length, [&](const Transfer& other) {
-                if (other.command != transfer.command && !other.doubtful &&
-                    (other.device_writes || transfer.device_writes) && was_given_up(world(), other)) {
+                if (!other.doubtful && (other.device_writes || transfer.device_writes) &&
+                    was_given_up(world(), other)) {
                     earlier = other;
                 }
                 return !earlier;
