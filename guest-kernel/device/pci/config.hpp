@@ -34,6 +34,8 @@ class Function {
 
     [[nodiscard]] Address address() const { return address_; }
 
+    [[nodiscard]] ConfigSpace& space() const { return *space_; }
+
     template <class T, mmio::Access access>
 
         requires(access != mmio::Access::write_only && sizeof(T) <= 4)

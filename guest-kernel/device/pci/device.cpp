@@ -6,6 +6,7 @@
 #include "device/iommu/registry.hpp"
 #include "device/pci/capability.hpp"
 #include "device/pci/regs.hpp"
+#include "device/pci/windows.hpp"
 #include "memory/device_map.hpp"
 
 namespace pv::pci {
@@ -48,6 +49,10 @@ Result<BarWindow> Device::map_bar(unsigned index) {
     }
     // Overlap with RAM is map_device's to refuse: it knows the memory map.
     const Bar bar = PV_TRY(probe_bar(function_, index, {}));
+    if (!is_led_to(function_, bar)) {
+        log::warning("{}: BAR {} at {} is not what the bridges above lead on to", name_, index, bar.address);
+        return fail(Error::corrupt);
+    }
     const VirtualAddress base = PV_TRY(memory::map_device(bar.address, bar.size));
     bars_[index] = {
         bar, mmio::Window{reinterpret_cast<volatile std::byte*>(base.value()), bar.size, bar.address, name_}};

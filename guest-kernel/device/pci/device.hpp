@@ -40,7 +40,7 @@ class Device {
     [[nodiscard]] std::string_view name() const { return name_; }
 
     /// Maps memory BAR `index`, once: later calls answer the same. Threads only. Errors: as probe_bar and
-    /// map_device.
+    /// map_device; corrupt where no bridge above leads on to it.
     [[nodiscard]] Result<BarWindow> map_bar(unsigned index);
 
     /// Whether the function answers: an empty slot, or one without power, reads as all ones. Any context.

@@ -28,6 +28,13 @@ struct Registers {
     // Bridges (header type 1)
     static constexpr ReadOnly<std::uint8_t> secondary_bus{0x19};
     static constexpr ReadOnly<std::uint8_t> subordinate_bus{0x1a};
+    // What they lead on to devices behind them: bits 31..20 of the first and last megabyte, in bits 15..4
+    static constexpr ReadOnly<std::uint16_t> memory_base{0x20};
+    static constexpr ReadOnly<std::uint16_t> memory_limit{0x22};
+    static constexpr ReadOnly<std::uint16_t> prefetchable_base{0x24};
+    static constexpr ReadOnly<std::uint16_t> prefetchable_limit{0x26};
+    static constexpr ReadOnly<std::uint32_t> prefetchable_base_high{0x28};
+    static constexpr ReadOnly<std::uint32_t> prefetchable_limit_high{0x2c};
 
     static constexpr std::uint16_t no_device = 0xffff;  // vendor of an empty slot
 
