@@ -81,6 +81,11 @@ Result<> describe(store::Writer& writer, const Guest& guest, const domain::Guest
 Result<> use_profile(store::Writer& writer, const Guest& guest, const fs::path& file) {
     const profiles::Profile profile =
         PV_TRY(profiles::read_profile(guest.profile, domain::library_dir() / "profiles"));
+    if (guest.spec.kernel.empty()) {
+        return fail(ExitStatus::usage,
+                    "--profile needs the kernel's file, and this guest brings its kernel along",
+                    "give the guest's kernel with --kernel");
+    }
     const profiles::LinuxImage kernel = PV_TRY(profiles::LinuxImage::read(guest.spec.kernel));
     PV_TRY(profiles::fits(profile, kernel));
     const std::vector<profiles::KernelSymbol> symbols = PV_TRY(profiles::kallsyms(kernel.section(".rodata")));

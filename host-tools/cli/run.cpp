@@ -110,6 +110,10 @@ Result<ExitStatus> judge(const RunReport& report, const Options& options) {
 Result<ExitStatus> run(const Options& options) {
     catch_interrupts();
     const Guest guest = PV_TRY(understand(options.guest, start_at_terminal(), options.quiet));
+    if (!guest.profile.empty()) {
+        return fail(ExitStatus::usage, "--profile says what a trace means, and `run` makes none",
+                    "leave it out, or take `paravane check`");
+    }
     const std::unique_ptr<GuestRun> run = PV_TRY(GuestRun::prepare(guest));
     ConsoleView view(options.raw || guest.is_recipe || !is_terminal(STDOUT_FILENO));
     const bool only_command = guest.is_recipe && !options.boot;

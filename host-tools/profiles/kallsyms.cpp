@@ -16,6 +16,7 @@ constexpr std::size_t longest_token = 512;  // KSYM_NAME_LEN
 constexpr std::size_t names_a_mark = 256;
 constexpr std::uint32_t fewest = 64;
 constexpr std::uint32_t most = 4'000'000;
+constexpr std::size_t most_looked_at = 16;  // tables of tokens: a kernel has one, a file made up any number
 constexpr std::uint64_t kernel_half = 0xffff'8000'0000'0000;
 
 constexpr std::size_t aligned(std::size_t at) {
@@ -173,11 +174,14 @@ std::vector<KernelSymbol> read(std::string_view data, const Tokens& table, const
 }  // namespace
 
 Result<std::vector<KernelSymbol>> kallsyms(std::string_view data) {
-    for (std::size_t at = 0; at + tokens * sizeof(std::uint16_t) <= data.size(); at += 8) {
+    std::size_t looked_at = 0;
+    for (std::size_t at = 0; at + tokens * sizeof(std::uint16_t) <= data.size() && looked_at < most_looked_at;
+         at += 8) {
         if (data[at] != '\0' || data[at + 1] != '\0') {
             continue;
         }
         const std::optional<Tokens> found = tokens_at(data, at);
+        looked_at += found ? std::size_t{1} : 0;
         const std::optional<Names> names = found ? find_names(data.substr(0, found->begin)) : std::nullopt;
         const std::optional<Offsets> offsets = names ? find_offsets(data, *found, *names) : std::nullopt;
         if (offsets) {

@@ -69,9 +69,8 @@ struct ReaderEnd {
     void operator()(archive* reader) const { archive_read_free(reader); }
 };
 
-/// What the kernel's own decompressor would make of the payload. Some formats are followed by four bytes that
-/// are not theirs (the unpacked length): what comes before an error is taken, and the ELF file's own numbers
-/// tell whether it is whole.
+/// What the kernel's own decompressor would make of the payload, up to where it is damaged: the ELF file's
+/// own numbers tell whether it is whole.
 std::string unpack(std::string_view payload) {
     const std::unique_ptr<archive, ReaderEnd> reader(archive_read_new());
     std::string data;
@@ -102,7 +101,12 @@ Result<std::string> unpack_kernel(std::string_view file, const std::string& name
         return fail(ExitStatus::usage, fmt::format("kernel '{}' is a damaged bzImage, or an old one", name),
                     "its header does not say where its payload lies (boot protocol 2.08, Linux 2.6.24)");
     }
-    return unpack(file.substr(begin, length));
+    std::string_view payload = file.substr(begin, length);
+    // Formats that do not end with the unpacked length, as gzip does, are followed by it
+    // (scripts/Makefile.lib, size_append).
+    constexpr std::string_view gzip = "\x1f\x8b";
+    payload.remove_suffix(payload.starts_with(gzip) || payload.size() < 4 ? 0 : 4);
+    return unpack(payload);
 }
 
 struct ElfEnd {

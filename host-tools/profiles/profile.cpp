@@ -117,7 +117,12 @@ Result<Profile> parse_profile(std::string_view text, const std::string& file) {
         return top.wrong(top.node("kernel"), "'kernel' is no regular expression (ECMAScript)",
                          "it has to fit the kernel's banner: \"^Linux version 6\\\\.1\\\\.\"");
     }
+    profile.calls_of = PV_TRY(top.get<std::string>("calls-of", "a profile's name")).value_or("");
     const toml::array* calls = root.get_as<toml::array>("call");
+    if (!profile.calls_of.empty()) {
+        PV_TRY(top.done());
+        return profile;
+    }
     if (calls == nullptr || calls->empty() || calls->size() > most_calls) {
         return top.wrong(fmt::format("no [[call]], or more than {}", most_calls),
                          "docs/profiles.md has an example");
@@ -133,8 +138,11 @@ Result<Profile> parse_profile(std::string_view text, const std::string& file) {
     return profile;
 }
 
-Result<Profile> read_profile(const std::string& word, const std::filesystem::path& folder) {
-    namespace fs = std::filesystem;
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<Profile> read_one(const std::string& word, const fs::path& folder) {
     std::error_code problem;
     const bool is_path = word.find('/') != std::string::npos || word.ends_with(".toml");
     const fs::path path = is_path ? fs::path(word) : folder / (word + ".toml");
@@ -150,6 +158,23 @@ Result<Profile> read_profile(const std::string& word, const std::filesystem::pat
     }
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     return parse_profile(text, path.string());
+}
+
+}  // namespace
+
+Result<Profile> read_profile(const std::string& word, const fs::path& folder) {
+    Profile profile = PV_TRY(read_one(word, folder));
+    if (!profile.calls_of.empty()) {
+        Profile other = PV_TRY(read_one(profile.calls_of, folder));
+        if (!other.calls_of.empty()) {
+            return fail(ExitStatus::usage,
+                        fmt::format("the profile '{}' has the calls of '{}', which has none itself",
+                                    profile.name, Table::printable(profile.calls_of)),
+                        "'calls-of' names a profile with [[call]]");
+        }
+        profile.calls = std::move(other.calls);
+    }
+    return profile;
 }
 
 }  // namespace pv::profiles

@@ -41,6 +41,7 @@ struct Profile {
     std::string name;         ///< the file's, without its end
     std::string description;  ///< one line
     std::string kernel;       ///< regular expression that the kernel's banner fits
+    std::string calls_of;     ///< name of an installed profile whose calls it has; empty: its own
     std::vector<Call> calls;
 };
 

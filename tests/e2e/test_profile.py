@@ -3,8 +3,11 @@
 import json
 import unittest
 
-from harness import DEBIAN_GUEST, FAIL, PASS, TWO_DISKS, USAGE, EndToEnd
+import kernel_module
+from harness import DEBIAN, DEBIAN_GUEST, FAIL, PASS, TWO_DISKS, USAGE, EndToEnd
 
+# The second guest's kernel is that of the machine's Debian.
+PROFILE = "debian-6.12" if "linux-image-6.12" in (DEBIAN / "packages").read_text() else "debian-6.1"
 MAPPINGS = {"dma-outside-mapping", "dma-after-unmap", "dma-direction", "dma-double-map", "dma-descriptor"}
 RULES = ("--rules", "no-markers," + ",".join(sorted(MAPPINGS)))
 BEHIND_VTD = ("--iommu", "intel", "--smp", "4")
@@ -12,7 +15,7 @@ BEHIND_VTD = ("--iommu", "intel", "--smp", "4")
 
 class Profile(EndToEnd):
     def check(self, *options, append=""):
-        return self.paravane("check", "--json", "--output", "t.db", "--profile", "debian-6.1", *DEBIAN_GUEST, "--append",
+        return self.paravane("check", "--json", "--output", "t.db", "--profile", PROFILE, *DEBIAN_GUEST, "--append",
                              f"console=ttyS0 quiet paravane.blocks=200 {append}", *TWO_DISKS, *options, deadline=200)
 
     def asked(self, sql):
@@ -46,6 +49,20 @@ class Profile(EndToEnd):
         self.assertEqual(result.rules("broken"), {"iommu-stale-entry"}, str(result))
         self.assertIn("its memory was given out again", result.json["findings"][0]["title"])
 
+    def test_a_module_that_unmaps_too_early_is_found(self):
+        module = kernel_module.make(kernel_module.here("guest/early"), self.folder / "module")
+        initrd = kernel_module.initrd_with({"init": kernel_module.here("guest/early/init"), "lib/early.ko": module}, self.folder)
+        result = self.paravane("check", "--json", "--output", "t.db", "--profile", PROFILE, "--kernel", DEBIAN / "vmlinuz", "--initrd", initrd,
+                               "--append", "console=ttyS0 quiet", "--disk", "nvme:64M", "--fault", "delay disk0 read by 400ms",
+                               "--rules", ",".join(sorted(MAPPINGS)), deadline=200)
+        self.assert_status(result, FAIL)
+        # Taken back by the module, and again by the driver; where it was given out is said by name.
+        findings = {one["rule"]: one for one in result.json["findings"]}
+        self.assertEqual(set(findings), {"dma-after-unmap", "dma-double-map"}, str(result))
+        self.assertIn("was still to write 4,096 bytes", findings["dma-after-unmap"]["title"])
+        self.assertIn("in nvme_", findings["dma-after-unmap"]["detail"])
+        self.assertIn("unmapped again", findings["dma-double-map"]["title"])
+
     def test_wrong_profiles_are_refused(self):
         self.assert_error(self.paravane("check", "--profile", "none-such", *DEBIAN_GUEST), USAGE, "no profile", "debian-6.1")
         self.assert_error(self.paravane("check", "--profile", "debian-6.1"), USAGE, "not for this kernel")
@@ -54,6 +71,7 @@ class Profile(EndToEnd):
         self.assert_error(self.paravane("check", "--profile", other, *DEBIAN_GUEST), USAGE, "not for this kernel", "6.1")
         other.write_text(other.read_text().replace("5", "6"))
         self.assert_error(self.paravane("check", "--profile", other, *DEBIAN_GUEST), USAGE, "no symbol 'no_such_function'")
+        self.assert_error(self.paravane("run", "--profile", "debian-6.1", *DEBIAN_GUEST), USAGE, "run", "check")
         self.assert_error(self.paravane("check", "--profile", "debian-6.1", "--accel", "kvm", *DEBIAN_GUEST), USAGE, "kvm")
 
 

@@ -83,6 +83,15 @@ TEST(Profile, NamesAreLookedUpAndTheKnownOnesListed) {
     std::ofstream(folder / "one.toml") << good;
     EXPECT_TRUE(read_profile("one", folder / "."));
     EXPECT_TRUE(read_profile((folder / "one.toml").string(), "nowhere"));
+    std::ofstream(folder / "same.toml") << "kernel = \"6\\\\.12\"\ncalls-of = \"one\"\n";
+    const auto same = read_profile("same", folder / ".");
+    ASSERT_TRUE(same) << same.error().message;
+    EXPECT_EQ(same->calls.size(), 2U);
+    EXPECT_EQ(same->kernel, "6\\.12");
+    std::ofstream(folder / "loop.toml") << "calls-of = \"loop\"\n";
+    EXPECT_FALSE(read_profile("loop", folder / "."));
+    std::ofstream(folder / "both.toml") << "calls-of = \"one\"\n" << good;
+    EXPECT_FALSE(read_profile("both", folder / "."));
     const auto missing = read_profile("two", folder / ".");
     ASSERT_FALSE(missing);
     EXPECT_THAT(missing.error().hint, ::testing::HasSubstr("one"));
