@@ -19,7 +19,9 @@ set(PV_KERNEL_DIR "${PROJECT_SOURCE_DIR}/guest-kernel")
 set(PV_KERNEL_SCRIPT "${PV_KERNEL_DIR}/arch/x86_64/kernel.ld")
 file(GLOB PV_KERNEL_MACHINE CONFIGURE_DEPENDS ${PV_KERNEL_DIR}/arch/x86_64/*.cpp ${PV_KERNEL_DIR}/arch/x86_64/*.S
   ${PV_KERNEL_DIR}/boot/*.cpp ${PV_KERNEL_DIR}/device/serial/*.cpp)
-list(REMOVE_ITEM PV_KERNEL_MACHINE ${PV_KERNEL_DIR}/boot/options.cpp)
+# The shootdown can be made to misbehave: it is compiled with the devices.
+set(PV_KERNEL_SHOOTDOWN ${PV_KERNEL_DIR}/arch/x86_64/tlb.cpp)
+list(REMOVE_ITEM PV_KERNEL_MACHINE ${PV_KERNEL_DIR}/boot/options.cpp ${PV_KERNEL_SHOOTDOWN})
 
 find_library(PV_LIBELF elf REQUIRED)
 add_executable(pv_embed_symbols ${PV_KERNEL_DIR}/tools/embed_symbols.cpp)
@@ -33,10 +35,10 @@ add_library(pv_kernel_lwip OBJECT ${PV_LWIP_SOURCES})
 target_link_libraries(pv_kernel_lwip PRIVATE pv_kernel_flags pv_lwip_headers)
 # It copies addresses of a few bytes with memcpy: in place, where the compiler may.
 target_compile_options(pv_kernel_lwip PRIVATE -w -Wno-error -fbuiltin)
-add_library(pv_kernel_devices OBJECT ${PV_KERNEL_DEVICES})
+add_library(pv_kernel_devices OBJECT ${PV_KERNEL_DEVICES} ${PV_KERNEL_SHOOTDOWN})
 target_link_libraries(pv_kernel_devices PRIVATE pv_kernel_flags pv_lwip_headers)
 target_compile_definitions(pv_kernel_devices PRIVATE PV_MISBEHAVE=0)
-add_library(pv_kernel_devices_misbehaving OBJECT ${PV_KERNEL_DEVICES})
+add_library(pv_kernel_devices_misbehaving OBJECT ${PV_KERNEL_DEVICES} ${PV_KERNEL_SHOOTDOWN})
 target_link_libraries(pv_kernel_devices_misbehaving PRIVATE pv_kernel_flags pv_lwip_headers)
 target_compile_definitions(pv_kernel_devices_misbehaving PRIVATE PV_MISBEHAVE=1)
 file(GLOB PV_KERNEL_TESTS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/*.cpp)

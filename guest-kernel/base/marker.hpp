@@ -254,6 +254,20 @@ inline void recovery_end(Device device, std::uint64_t recovery, bool serves) {
     PV_EMIT(recovery_end, detail::number(device), recovery, serves ? 0 : 1, 0, 0, 0);
 }
 
+/// `shootdown`: unique among those under way; `root`: of the tables, 0 for the kernel's part of all.
+inline void shootdown_begin(std::uint64_t shootdown, PhysicalAddress root, VirtualAddress begin,
+                            std::uint64_t length) {
+    PV_EMIT(shootdown_begin, shootdown, root.value(), begin.value(), length, 0, 0);
+}
+
+inline void shootdown_end(std::uint64_t shootdown, bool all_answered) {
+    PV_EMIT(shootdown_end, shootdown, all_answered ? 0 : 1, 0, 0, 0, 0);
+}
+
+inline void frames_release(PhysicalAddress physical, std::uint64_t length) {
+    PV_EMIT(frames_release, physical.value(), length, 0, 0, 0, 0);
+}
+
 #undef PV_EMIT
 
 }  // namespace pv::marker

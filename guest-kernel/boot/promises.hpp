@@ -9,11 +9,11 @@
 
 namespace pv::boot {
 
-/// Every mapping, command, queue, wait, durability request, page table and the code are marked, without
-/// exception.
+/// Every mapping, command, queue, wait, durability request, page table, shootdown and the code are marked,
+/// without exception.
 inline constexpr std::uint64_t promised_features = PV_FEATURE_DMA | PV_FEATURE_COMMANDS | PV_FEATURE_QUEUES |
                                                    PV_FEATURE_WAITS | PV_FEATURE_DURABILITY |
-                                                   PV_FEATURE_PROTECTION;
+                                                   PV_FEATURE_PROTECTION | PV_FEATURE_TRANSLATION;
 
 /// How long after a deadline this kernel has acted at the latest. Threads are woken by a timer and run at
 /// once; the rest is for a host that shares its processors.

@@ -6,6 +6,7 @@
 
 #include "base/log.hpp"
 #include "device/dma/pages.hpp"
+#include "memory/device_map.hpp"
 #include "misbehave/device_fault.hpp"
 #include "misbehave/misbehave.hpp"
 
@@ -18,6 +19,15 @@ using misbehave::Rule;
 constexpr Duration deadline = 2_s;
 /// Long enough that a PRP list is needed, and short enough for one command of any device.
 constexpr std::size_t request_pages = 4;
+
+/// A page of the kernel's goes: every CPU has to forget it. It is a register's that nobody touches here.
+Result<> unmap_a_page(Rule rule) {
+    constexpr PhysicalAddress interrupt_controller{0xfec0'0000};
+    const VirtualAddress page = PV_TRY(memory::map_device(interrupt_controller, page_size));
+    misbehave::arm(rule);
+    memory::unmap_device(page, page_size);
+    return {};
+}
 
 /// The request that gives the rule its occasion. Its outcome does not matter.
 void occasion(block::Device& disk, Rule rule, const dma::Pages& pages) {
@@ -37,6 +47,10 @@ void occasion(block::Device& disk, Rule rule, const dma::Pages& pages) {
             // No data: two commands under one id touch no memory that the first one's end gives back.
             misbehave::arm(rule);
             result = disk.flush(Deadline::after(deadline));
+            break;
+        case Rule::tlb_missed_shootdown:
+        case Rule::tlb_global_kept:
+            result = unmap_a_page(rule);
             break;
         default:
             misbehave::arm(rule);

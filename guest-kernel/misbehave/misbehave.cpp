@@ -33,6 +33,8 @@ constexpr std::array names = {
     Name{"cmd-late", Rule::cmd_late},
     Name{"cmd-recovery", Rule::cmd_recovery},
     Name{"flush-order", Rule::flush_order},
+    Name{"tlb-missed-shootdown", Rule::tlb_missed_shootdown},
+    Name{"tlb-global-kept", Rule::tlb_global_kept},
     Name{"wait-unbounded", Rule::wait_unbounded},
 };
 

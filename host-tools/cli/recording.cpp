@@ -198,7 +198,11 @@ Result<Recording> record(const RecordOptions& options, std::string_view subcomma
     const Guest guest = PV_TRY(understand(options.guest, start_unattended(), options.quiet));
     const std::unique_ptr<GuestRun> run = PV_TRY(GuestRun::prepare(guest));
     store::Writer writer = PV_TRY(store::Writer::create(options.output, store::Overwrite::yes));
-    PV_TRY(describe(writer, guest, run->spec(), reproduce(subcommand, options.guest)));
+    std::string reproduced = reproduce(subcommand, options.guest);
+    for (const std::string& probe : options.probes) {
+        reproduced += " --probe " + probe;
+    }
+    PV_TRY(describe(writer, guest, run->spec(), reproduced));
     PV_TRY(add_symbols(writer, guest));
     PV_TRY(watch(*run, options.probes));
     if (!guest.profile.empty()) {

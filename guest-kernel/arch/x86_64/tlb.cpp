@@ -8,6 +8,8 @@
 #include "arch/x86_64/trap.hpp"
 #include "base/deadline.hpp"
 #include "base/log.hpp"
+#include "base/marker.hpp"
+#include "misbehave/misbehave.hpp"
 #include "task/spin_lock.hpp"
 
 namespace pv::arch {
@@ -27,6 +29,7 @@ constinit Record record;
 constinit std::atomic<std::uint64_t> patience_ns{5'000'000'000};
 constinit std::atomic<std::uint64_t> requests{0};
 constinit std::atomic<std::uint64_t> late_answers{0};
+constinit std::atomic<std::uint64_t> shootdowns{0};  // numbers them for the markers
 
 // Clearing CR4.PGE and setting it again forgets all entries, global ones included; a write to CR3 would keep
 // those. INVLPG reaches global entries too, for its page (Intel SDM vol. 3, 4.10.4.1).
@@ -56,6 +59,14 @@ CpuSet all_cpus() {
         all.set(i);
     }
     return all;
+}
+
+std::size_t first_of(const CpuSet& cpus) {
+    std::size_t i = 0;
+    while (i + 1 < cpus.size() && !cpus[i]) {
+        ++i;
+    }
+    return i;
 }
 
 // Steps 3 to 6, with the turn held and interrupts off.
@@ -99,22 +110,29 @@ Result<> ask_others(std::uint64_t begin, std::uint64_t size, const CpuSet& cpus)
 }  // namespace
 
 Result<> flush(VirtualAddress begin, std::uint64_t size) {
-    return flush(begin, size, all_cpus());
+    return flush(begin, size, all_cpus(), PhysicalAddress(0));
 }
 
-Result<> flush(VirtualAddress begin, std::uint64_t size, const CpuSet& cpus) {
+Result<> flush(VirtualAddress begin, std::uint64_t size, const CpuSet& cpus, PhysicalAddress root) {
     const InterruptsOff off;  // the thread stays on this CPU
+    const std::uint64_t shootdown = shootdowns.fetch_add(1, std::memory_order_relaxed);
+    marker::shootdown_begin(shootdown, root, begin, size);
     const unsigned self = this_cpu().index;
     if (cpus[self]) {
         forget(begin.value(), size);
     }
     CpuSet others = cpus & all_cpus();
     others.reset(self);
-    if (others.none()) {
-        return {};
+    if (others.any() && misbehave::take(misbehave::Rule::tlb_missed_shootdown)) {
+        others.reset(first_of(others));
     }
-    const task::SpinGuard guard(turn);
-    return ask_others(begin.value(), size, others);
+    Result<> asked;
+    if (others.any()) {
+        const task::SpinGuard guard(turn);
+        asked = ask_others(begin.value(), size, others);
+    }
+    marker::shootdown_end(shootdown, asked.has_value());
+    return asked;
 }
 
 void serve() {
@@ -128,7 +146,9 @@ void serve() {
         const std::uint64_t size = record.size.load(std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_acquire);
         const bool is_whole = record.number.load(std::memory_order_relaxed) == requested;
-        if (is_whole && !mailbox.overdue.load(std::memory_order_relaxed)) {
+        if (misbehave::take(misbehave::Rule::tlb_global_kept)) {
+            write_cr3(read_cr3());
+        } else if (is_whole && !mailbox.overdue.load(std::memory_order_relaxed)) {
             forget(begin, size);
         } else {
             mailbox.overdue.store(false, std::memory_order_relaxed);

@@ -39,8 +39,9 @@ inline constexpr std::uint64_t pages_one_by_one = 32;
 /// but NMI; waits up to the patience. Error: timed_out, with a line on the console for each CPU that did not
 /// answer.
 Result<> flush(VirtualAddress begin, std::uint64_t size);
-/// The same on the CPUs of `cpus` that run: for address spaces not all of them have used.
-Result<> flush(VirtualAddress begin, std::uint64_t size, const CpuSet& cpus);
+/// The same on the CPUs of `cpus` that run: for the address space of the tables at `root`, which not all of
+/// them use.
+Result<> flush(VirtualAddress begin, std::uint64_t size, const CpuSet& cpus, PhysicalAddress root);
 
 /// Carries out what others ask of this CPU. Interrupts are off. Not for NMI.
 void serve();

@@ -161,6 +161,7 @@ void UserTables::sweep(PhysicalAddress table, unsigned level, std::uint64_t base
             free_table(frame);
         } else {
             pages_.fetch_sub(1, std::memory_order_relaxed);
+            marker::frames_release(frame, page_size);
             give_back(frame);
         }
     });
@@ -212,7 +213,7 @@ tlb::CpuSet UserTables::users() const {
 // full fence between the two on both sides, it is asked or finds the new entries.
 Result<> UserTables::flush(UserAddress begin, UserAddress end) const {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    return tlb::flush(VirtualAddress(begin.value()), end - begin, users());
+    return tlb::flush(VirtualAddress(begin.value()), end - begin, users(), root_);
 }
 
 void UserTables::enter(unsigned cpu) {
