@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 
@@ -10,9 +11,16 @@ namespace pv::arch {
 /// More than these are left unused, with a line on the console.
 inline constexpr unsigned cpus_max = 256;
 
+using CpuSet = std::bitset<cpus_max>;
+
 /// CPUs that run, numbered from 0 (the boot CPU) without gaps: constant once the main thread runs. Any
 /// context.
 [[nodiscard]] unsigned cpu_count();
+
+/// All CPUs that run. Any context.
+[[nodiscard]] inline CpuSet online_cpus() {
+    return CpuSet().set() >> (cpus_max - cpu_count());
+}
 
 /// The CPU this runs on, below cpu_count(). A hint unless interrupts are off or the thread is pinned: the
 /// thread may move right after. Any context.

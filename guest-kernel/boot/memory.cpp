@@ -47,6 +47,22 @@ constinit std::span<const Range> ram_ranges;
 constinit PhysicalAddress startup_page_at;
 constinit Range module_bytes;  ///< the initramfs, as the loader placed it
 constinit task::Guarded<Zones, task::Rank::frames> zones;
+constinit std::atomic<bool> scarce{false};
+constinit std::atomic<bool> low{false};
+
+// After each change; zones are few.
+void note_scarcity(const Zones& list) {
+    std::uint64_t total = 0;
+    std::uint64_t free = 0;
+    for (const Zone* zone = list.first; zone != nullptr; zone = zone->next) {
+        total += zone->buddy.managed_count();
+        free += zone->buddy.free_count();
+    }
+    const std::uint64_t reserve = std::clamp<std::uint64_t>(total / 64, 128, 4096);
+    constexpr std::uint64_t of_births = 256;  // what those just born are about to touch
+    scarce.store(free < reserve, std::memory_order_relaxed);
+    low.store(free < reserve + std::max(reserve, of_births), std::memory_order_relaxed);
+}
 
 Range image() {
     return {arch::image_physical(pv_image_start).value(), arch::image_physical(pv_image_end).value()};
@@ -324,6 +340,7 @@ Result<PhysicalAddress> allocate_common(unsigned order) {
     return zones.with([&](Zones& list) -> Result<PhysicalAddress> {
         for (Zone* zone = list.first; zone != nullptr; zone = zone->next) {
             if (const auto frame = zone->buddy.allocate(order)) {
+                note_scarcity(list);
                 return PhysicalAddress(*frame * page_size);
             }
         }
@@ -343,6 +360,7 @@ std::size_t allocate_common(std::span<PhysicalAddress> out) {
                 out[count++] = PhysicalAddress(*frame * page_size);
             }
         }
+        note_scarcity(list);
         return count;
     });
 }
@@ -396,7 +414,10 @@ void release_initramfs() {
 }
 
 void free_common(PhysicalAddress address, unsigned order) {
-    zones.with([&](Zones& list) { free_one(list, address, order); });
+    zones.with([&](Zones& list) {
+        free_one(list, address, order);
+        note_scarcity(list);
+    });
 }
 
 void free_common(std::span<const PhysicalAddress> frames) {
@@ -404,6 +425,7 @@ void free_common(std::span<const PhysicalAddress> frames) {
         for (const PhysicalAddress frame : frames) {
             free_one(list, frame, 0);
         }
+        note_scarcity(list);
     });
 }
 
@@ -415,6 +437,14 @@ bool mark_in_stock(PhysicalAddress frame) {
 bool unmark_in_stock(PhysicalAddress frame) {
     Buddy* buddy = buddy_of(frame);
     return buddy != nullptr && buddy->unmark_in_stock(frame.value() / page_size);
+}
+
+bool is_memory_low() {
+    return low.load(std::memory_order_relaxed);
+}
+
+bool is_memory_scarce() {
+    return scarce.load(std::memory_order_relaxed);
 }
 
 memory::FrameStatistics common_statistics() {

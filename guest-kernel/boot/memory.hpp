@@ -37,6 +37,12 @@ void free_common(std::span<const PhysicalAddress> frames);
 /// The common allocator's figures: frames in stock count as given out.
 [[nodiscard]] memory::FrameStatistics common_statistics();
 
+/// Whether no more than the kernel's own reserve is left: a 64th of all memory, 512 KiB to 16 MiB. As of the
+/// last time the common allocator was asked. Any context.
+[[nodiscard]] bool is_memory_scarce();
+/// Whether about twice the reserve is left, or less.
+[[nodiscard]] bool is_memory_low();
+
 /// How many owners a frame has beyond its first one (memory/frame_owners.hpp). Panics for an address that is
 /// no frame under management.
 [[nodiscard]] std::atomic<std::uint32_t>& further_owners(PhysicalAddress frame);

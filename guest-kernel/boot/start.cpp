@@ -177,14 +177,27 @@ void start_interrupts() {
               arch::LocalApic::timer_name());
 }
 
+// The loader brought programs: the devices, and the exercise where it is asked for, are beside them. The
+// machine's status is the first program's; where that is good, the exercise's.
+[[noreturn]] void run_programs() {
+    const bool has_devices = start_workload().has_value();
+    if (!has_devices) {
+        log::error("devices: no memory for their thread: programs start without");
+    }
+    const std::uint32_t status = linux::run_first_program();
+    const std::uint32_t devices = has_devices ? finish_workload() : 0;
+    arch::power_off(status == 0 && option("exercise") ? devices : status);
+}
+
 void main_thread(void*) {
     const std::uint32_t status = run_tests_if_asked().value_or(no_tests_asked);
     if (status != no_tests_asked) {
         arch::power_off(status);
     }
-    // A first program, where the loader brought one; the exercise otherwise, and where it is asked for.
-    const auto first = option("exercise") ? std::nullopt : linux::run_first_program();
-    arch::power_off(first ? *first : workload());
+    if (initramfs().empty()) {
+        arch::power_off(workload());
+    }
+    run_programs();
 }
 
 }  // namespace

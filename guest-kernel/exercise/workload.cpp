@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "boot/workload.hpp"
 
+#include <atomic>
 #include <memory>
 #include <new>
 #include <optional>
@@ -22,6 +23,8 @@
 #include "exercise/prompt.hpp"
 #include "exercise/provoke.hpp"
 #include "misbehave/device_fault.hpp"
+#include "task/thread.hpp"
+#include "task/wait_queue.hpp"
 
 namespace pv::exercise {
 namespace {
@@ -114,7 +117,34 @@ struct Machine {
     pci::Slots slots;
 };
 
-Status run() {
+/// Programs that run meanwhile, and how far this thread and they have come.
+struct Beside {
+    std::atomic<bool> is_up{false};  ///< the devices are there, or will not be
+    std::atomic<bool> may_end{false};
+    std::atomic<bool> has_ended{false};
+    std::atomic<std::uint32_t> status{0};
+    task::WaitQueue changed;
+
+    void tell(std::atomic<bool>& what) {
+        what.store(true);
+        changed.wake_all();
+    }
+};
+
+/// What a program types is its own: only without one the prompt reads the console.
+std::unique_ptr<Prompt> start_prompt(Machine& machine) {
+    auto prompt = Prompt::create(
+        [](void* all) {
+            static_cast<Machine*>(all)->disks.print_status();
+            static_cast<Machine*>(all)->network.print_status();
+            static_cast<Machine*>(all)->peripherals.print_status();
+        },
+        &machine);
+    // Without it everything else works: who types gets no answer.
+    return prompt ? std::move(*prompt) : nullptr;
+}
+
+Status run(Beside* beside) {
     std::unique_ptr<Machine> owner{new (std::nothrow) Machine};
     if (owner == nullptr) {
         return Status::set_up;
@@ -157,14 +187,12 @@ Status run() {
         log::error("exercise: there is no {}", asked_net ? "network device" : "disk");
         status = Status::set_up;
     }
-    // Without it everything else works: who types gets no answer.
-    auto prompt = Prompt::create(
-        [](void* all) {
-            static_cast<Machine*>(all)->disks.print_status();
-            static_cast<Machine*>(all)->network.print_status();
-            static_cast<Machine*>(all)->peripherals.print_status();
-        },
-        owner.get());
+    std::unique_ptr<Prompt> prompt;
+    if (beside != nullptr) {
+        beside->tell(beside->is_up);
+    } else {
+        prompt = start_prompt(*owner);
+    }
     if (const auto name = boot::option("device-fault"); name && !choose_device_faults(*name)) {
         status = worse(status, Status::set_up);
     }
@@ -189,6 +217,10 @@ Status run() {
     if (const auto misbehaviour = boot::option("misbehave"); misbehaviour && !provoke(disks, *misbehaviour)) {
         status = worse(status, Status::set_up);
     }
+    if (beside != nullptr) {
+        static_cast<void>(beside->changed.wait(Deadline::never("devices are there as long as programs are"),
+                                               [&] { return beside->may_end.load(); }));
+    }
     prompt = nullptr;
     owner->slots.stop();
     network.let_go(plan.shutdown);
@@ -203,13 +235,40 @@ Status run() {
     return status;
 }
 
+constinit Beside beside_programs;
+
+void run_beside(void*) {
+    beside_programs.status.store(static_cast<std::uint32_t>(run(&beside_programs)));
+    beside_programs.is_up.store(true);  // where it never came so far
+    beside_programs.tell(beside_programs.has_ended);
+}
+
 }  // namespace
 }  // namespace pv::exercise
 
 namespace pv::boot {
 
 std::uint32_t workload() {
-    return static_cast<std::uint32_t>(exercise::run());
+    return static_cast<std::uint32_t>(exercise::run(nullptr));
+}
+
+Result<> start_workload() {
+    using namespace literals;
+    // Its end is told through Beside: the handle is not kept.
+    static_cast<void>(PV_TRY(task::Thread::create("devices", exercise::run_beside, nullptr)));
+    exercise::Beside& beside = exercise::beside_programs;
+    if (!beside.changed.wait(Deadline::after(2_s), [&] { return beside.is_up.load(); })) {
+        log::warning("devices: not all are up yet; programs start without waiting longer");
+    }
+    return {};
+}
+
+std::uint32_t finish_workload() {
+    exercise::Beside& beside = exercise::beside_programs;
+    beside.tell(beside.may_end);
+    static_cast<void>(beside.changed.wait(Deadline::never("the work bounds itself by its own limits"),
+                                          [&] { return beside.has_ended.load(); }));
+    return beside.status.load();
 }
 
 }  // namespace pv::boot

@@ -6,6 +6,8 @@
 #include <bit>
 #include <new>
 
+#include "fs/file_locks.hpp"
+
 namespace pv::fs {
 namespace {
 
@@ -22,6 +24,14 @@ void set_bit(Vector<std::uint64_t>& words, unsigned index, bool on) {
 }
 
 }  // namespace
+
+// A process that closes any descriptor of a file loses all its locks on it (fcntl(2)).
+void DescriptorTable::left(OpenFile& file) {
+    if (file.node() != nullptr) {
+        drop_locks(*file.node(), this);
+    }
+    file.closed_once();
+}
 
 DescriptorTable::~DescriptorTable() {
     close_all();
@@ -184,7 +194,7 @@ Outcome<> DescriptorTable::set(int descriptor, Ref<OpenFile> file, bool close_on
         return old;
     }));
     if (before) {
-        before->closed_once();
+        left(*before);
     }
     return {};
 }
@@ -199,7 +209,7 @@ Outcome<> DescriptorTable::close(int descriptor) {
     if (!file) {
         return fail(Errno::ebadf);
     }
-    file->closed_once();
+    left(*file);
     return {};
 }
 

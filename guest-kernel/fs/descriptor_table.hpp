@@ -70,6 +70,7 @@ class DescriptorTable final : public RefCounted {
     static void place(State& state, unsigned index, OpenFile* file, bool on_exec);
     static OpenFile* take(State& state, unsigned index);
     [[nodiscard]] Outcome<> make_room(unsigned count);
+    void left(OpenFile& file);
 
     mutable task::Guarded<State, task::Rank::descriptors> state_;
 };

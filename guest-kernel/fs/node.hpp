@@ -143,6 +143,8 @@ class Node : public RefCounted {
 
     /// Something is mounted here. Only fs/mounts.cpp changes it.
     std::atomic<std::uint32_t> mounts_here{0};
+    /// How many advisory locks there are on it. Only fs/file_locks.cpp changes it.
+    std::atomic<std::uint32_t> locks_here{0};
 
   protected:
     explicit Node(NodeType type) : type_(type) {}

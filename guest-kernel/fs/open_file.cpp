@@ -7,6 +7,7 @@
 #include <new>
 
 #include "fs/epoll.hpp"
+#include "fs/file_locks.hpp"
 #include "fs/notify.hpp"
 #include "fs/wait.hpp"
 
@@ -45,6 +46,9 @@ void OpenFile::end_of_life() {
     }
     if (Node* own = node(); own != nullptr && (flags() & open_flag::path_only) == 0) {
         notify(*own, is_writable(flags()) ? notify_event::close_write : notify_event::close_no_write);
+    }
+    if (node() != nullptr) {
+        drop_locks(*node(), this);
     }
     delete this;
 }

@@ -81,7 +81,7 @@ std::optional<PhysicalAddress> File::look(std::uint64_t index) {
 
 Outcome<PhysicalAddress> File::bring_in(std::uint64_t index) {
     PV_TRY(fs().take_pages(1));
-    const Result<PhysicalAddress> frame = memory::allocate_frames(0);
+    const Result<PhysicalAddress> frame = memory::allocate_program_frame();
     if (!frame) {
         fs().give_back_pages(1);
         return fail(Errno::enomem);

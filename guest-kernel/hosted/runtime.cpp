@@ -139,6 +139,18 @@ Result<PhysicalAddress> allocate_frames(unsigned order) {
     return PhysicalAddress(reinterpret_cast<std::uintptr_t>(memory));
 }
 
+bool is_low() {
+    return false;
+}
+
+bool is_scarce() {
+    return false;
+}
+
+Result<PhysicalAddress> allocate_program_frame() {
+    return allocate_frames(0);
+}
+
 void free_frames(PhysicalAddress address, unsigned) {
     std::free(to_pointer<void>(address));
 }

@@ -32,9 +32,9 @@ enum class Support : std::uint8_t {
     partial,  ///< the table says what differs
 };
 
-/// Whether a call that a signal ended begins again after a handler with SA_RESTART, or when there was none
-/// (signal(7)).
-enum class Restart : std::uint8_t { yes, no };
+/// Whether a call that a signal ended begins again (signal(7)): after a handler with SA_RESTART and where
+/// none ran; in the second case only; never.
+enum class Restart : std::uint8_t { yes, unless_handled, no };
 
 /// One call. docs/linux.md is made from these.
 struct Entry {

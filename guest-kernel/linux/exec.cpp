@@ -9,10 +9,11 @@
 #include <new>
 #include <utility>
 
-#include "arch/entropy.hpp"
 #include "arch/x86_64/descriptors.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "base/log.hpp"
+#include "base/panic.hpp"
+#include "fs/file_locks.hpp"
 #include "fs/operations.hpp"
 #include "linux/elf.hpp"
 #include "linux/user_pointer.hpp"
@@ -25,12 +26,11 @@ constexpr unsigned scripts_max = 4;
 constexpr std::size_t script_line_max = 256;
 constexpr std::uint64_t stack_at_first = 132U << 10;  ///< grows from there on
 
+// No program is started before the generator is seeded (start.cpp).
 std::uint64_t random_word() {
     std::uint64_t word = 0;
-    if (!random::take(std::as_writable_bytes(std::span(&word, 1)))) {
-        // Not seeded: addresses are then as hard to guess as the counter.
-        word = arch::cycle_count() * 0x9e37'79b9'7f4a'7c15;
-    }
+    const Result<> taken = random::take(std::as_writable_bytes(std::span(&word, 1)));
+    PV_ASSERT(taken.has_value());
     return word;
 }
 
@@ -316,8 +316,15 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
     const std::uint64_t rsp = PV_TRY(build_stack(*space, program, main, base, process.identity, image));
     space->start_heap(UserAddress(main.end + (random_word() & 0x1fff) * page_size));
     auto actions = PV_TRY(fresh_actions(process));
+    memory::AddressSpace::Limits bounds;
     // Threads that share descriptors with others get their own.
     auto descriptors = PV_TRY(process.descriptors->duplicate());
+    {
+        const task::SpinGuard guard(task::tree_lock());
+        bounds = process.space_limits();
+    }
+    space->set_limits(bounds);
+    const task::ProcessId former_id = self.id;
     PV_TRY(task::become_only_thread(self));
 
     // From here on nothing fails.
@@ -329,6 +336,7 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
         std::swap(process.actions, actions);
         std::swap(process.image, image);
         std::swap(process.descriptors, descriptors);
+        fs::move_locks(descriptors.get(), process.descriptors.get());
         process.has_executed = true;
         process.identity.saved_user = process.identity.effective_user;
         process.identity.saved_group = process.identity.effective_group;
@@ -347,6 +355,7 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
         arch::load_vectors(self);
         arch::load_bases(self);
     }
+    task::delete_timers(process);
     task::release_parent(process);
     frame = {};
     frame.rip = first.entry;
@@ -354,6 +363,7 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
     frame.cs = arch::user_code_selector;
     frame.ss = arch::user_data_selector;
     frame.rflags = arch::flag_interrupts | arch::flag_always;
+    task::trace_exec(self, former_id);
     return {};
 }
 

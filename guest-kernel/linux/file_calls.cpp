@@ -9,6 +9,7 @@
 #include "fs/pipe.hpp"
 #include "fs/pty.hpp"
 #include "linux/descriptors.hpp"
+#include "linux/lock_calls.hpp"
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
 #include "linux/vector_io.hpp"
@@ -150,6 +151,13 @@ Value fcntl(Call& call, int descriptor, int command, std::uint64_t argument) {
         case F_SETFL:
             file->set_status_flags(static_cast<std::uint32_t>(argument));
             return 0;
+        case F_GETLK:
+        case F_SETLK:
+        case F_SETLKW:
+        case F_OFD_GETLK:
+        case F_OFD_SETLK:
+        case F_OFD_SETLKW:
+            return lock_range(call, *file, command, argument);
         default:
             return fail(Errno::einval);
     }
@@ -289,7 +297,7 @@ constexpr Entry entries[] = {
     {__NR_dup, "dup", handler_of<dup>},
     {__NR_dup2, "dup2", handler_of<dup2>},
     {__NR_dup3, "dup3", handler_of<dup3>},
-    {__NR_fcntl, "fcntl", handler_of<fcntl>, Support::partial, "descriptors and flags only; no locks"},
+    {__NR_fcntl, "fcntl", handler_of<fcntl>, Support::partial, "descriptors, flags and locks only"},
     {__NR_ioctl, "ioctl", handler_of<ioctl>},
     {__NR_pipe, "pipe", handler_of<pipe>},
     {__NR_pipe2, "pipe2", handler_of<pipe2>},

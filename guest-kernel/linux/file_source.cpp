@@ -79,7 +79,7 @@ Result<PhysicalAddress> SharedMemory::page(std::uint64_t index) {
         }
         PhysicalAddress& frame = leaf->frames[index % 512];
         if (frame.value() == 0) {
-            frame = PV_TRY(memory::allocate_frames(0));
+            frame = PV_TRY(memory::allocate_program_frame());
             std::memset(memory::to_pointer(frame), 0, page_size);
         }
         memory::add_owner(frame);

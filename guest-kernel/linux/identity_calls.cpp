@@ -112,6 +112,19 @@ Value set_one(Call& call, std::uint32_t id) {
                                     : set_three(false, t, unchanged, id, unchanged);
 }
 
+// setfsuid(2): tells the old one, whether it changed or not.
+template <Triple (*Which)(Identity&)>
+Value set_file(Call& call, std::uint32_t id) {
+    const task::SpinGuard guard(task::tree_lock());
+    Identity& identity = call.process().identity;
+    const Triple t = Which(identity);
+    const std::uint32_t before = t.file;
+    if (id != unchanged && (identity.is_privileged() || is_one_of(id, t) || id == t.file)) {
+        t.file = id;
+    }
+    return before;
+}
+
 Value getgroups(Call& call, int size, UserPointer<std::uint32_t> list) {
     const Identity& identity = call.process().identity;
     if (size < 0 || (size != 0 && static_cast<std::size_t>(size) < identity.group_count)) {
@@ -216,6 +229,8 @@ constexpr Entry entries[] = {
     {__NR_setregid, "setregid", handler_of<set_re<groups>>},
     {__NR_setresuid, "setresuid", handler_of<set_res<users>>},
     {__NR_setresgid, "setresgid", handler_of<set_res<groups>>},
+    {__NR_setfsuid, "setfsuid", handler_of<set_file<users>>},
+    {__NR_setfsgid, "setfsgid", handler_of<set_file<groups>>},
     {__NR_getgroups, "getgroups", handler_of<getgroups>},
     {__NR_setgroups, "setgroups", handler_of<setgroups>, Support::partial, "at most 32"},
     {__NR_getpgid, "getpgid", handler_of<getpgid>},

@@ -4,6 +4,7 @@
 #include <asm/unistd.h>
 #include <linux/mman.h>
 
+#include <atomic>
 #include <new>
 
 #include "base/log.hpp"
@@ -25,6 +26,10 @@ Outcome<Rights> rights_of(const Call& call, std::uint32_t protection) {
     const Rights rights{(protection & PROT_READ) != 0, (protection & PROT_WRITE) != 0,
                         (protection & PROT_EXEC) != 0};
     if (rights.write && rights.execute) {
+        static constinit std::atomic<task::ProcessId> told{0};
+        if (told.exchange(call.process().id) == call.process().id) {
+            return fail(Errno::eacces);
+        }
         log::warning("{}[{}]: memory that is writable and executable is refused",
                      std::string_view(call.thread.name.data()), call.process().id);
         return fail(Errno::eacces);
@@ -144,6 +149,35 @@ Value mlock(Call&, UserAddress, std::uint64_t) {
     return 0;
 }
 
+// Whether pages are in memory.
+Value mincore(Call& call, UserAddress address, std::uint64_t length, UserAddress result) {
+    if (!address.is_aligned(page_size)) {
+        return fail(Errno::einval);
+    }
+    if (length > arch::user_end.value() ||
+        address.value() > arch::user_end.value() - align_up(length, page_size)) {
+        return fail(Errno::enomem);
+    }
+    for (std::uint64_t i = 0; i * page_size < length; ++i) {
+        const auto present = PV_TRY(call.process().space->is_present(address + i * page_size));
+        const auto value = static_cast<std::byte>(present ? 1 : 0);
+        PV_TRY(copy_out(result + i, std::span(&value, 1)));
+    }
+    return 0;
+}
+
+Value mlock2(Call&, UserAddress, std::uint64_t, std::uint32_t flags) {
+    return (flags & ~1U) != 0 ? Value(fail(Errno::einval)) : Value(0);
+}
+
+Value mlockall(Call&, std::uint32_t flags) {
+    return flags == 0 || (flags & ~7U) != 0 || flags == 4 ? Value(fail(Errno::einval)) : Value(0);
+}
+
+Value munlockall(Call&) {
+    return 0;
+}
+
 constexpr Entry entries[] = {
     {__NR_mmap, "mmap", handler_of<mmap>, Support::partial,
      "no huge pages; write and execute together is refused (EACCES)"},
@@ -157,6 +191,11 @@ constexpr Entry entries[] = {
     {__NR_msync, "msync", handler_of<msync>, Support::partial, "nothing to write back: files live in memory"},
     {__NR_mlock, "mlock", handler_of<mlock>, Support::partial, "nothing is ever swapped out: no more to do"},
     {__NR_munlock, "munlock", handler_of<mlock>, Support::partial, "as mlock"},
+    {__NR_mlock2, "mlock2", handler_of<mlock2>, Support::partial, "as mlock"},
+    {__NR_mlockall, "mlockall", handler_of<mlockall>, Support::partial, "as mlock"},
+    {__NR_munlockall, "munlockall", handler_of<munlockall>, Support::partial, "as mlock"},
+    {__NR_mincore, "mincore", handler_of<mincore>, Support::partial,
+     "pages of files count once they are mapped"},
 };
 
 }  // namespace

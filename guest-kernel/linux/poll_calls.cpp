@@ -208,11 +208,11 @@ Value pselect6(Call& call, int count, UserAddress readable, UserAddress writable
 }
 
 constexpr Entry entries[] = {
-    {__NR_poll, "poll", handler_of<poll>, Support::full, {}, Restart::no},
-    {__NR_ppoll, "ppoll", handler_of<ppoll>, Support::full, {}, Restart::no},
+    {__NR_poll, "poll", handler_of<poll>, Support::full, {}, Restart::unless_handled},
+    {__NR_ppoll, "ppoll", handler_of<ppoll>, Support::full, {}, Restart::unless_handled},
     {__NR_select, "select", handler_of<select>, Support::partial,
-     "descriptors from 1024 on are not looked at", Restart::no},
-    {__NR_pselect6, "pselect6", handler_of<pselect6>, Support::partial, "as select", Restart::no},
+     "descriptors from 1024 on are not looked at", Restart::unless_handled},
+    {__NR_pselect6, "pselect6", handler_of<pselect6>, Support::partial, "as select", Restart::unless_handled},
 };
 
 }  // namespace

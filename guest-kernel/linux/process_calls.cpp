@@ -142,12 +142,12 @@ Value execveat(Call& call, int directory, UserString path, UserPointer<const std
     return execute_program(call, directory, path, arguments, environment, flags);
 }
 
-Outcome<> write_usage(UserAddress usage, std::uint64_t user_ns) {
+Outcome<> write_usage(UserAddress usage, Duration time) {
     if (usage.value() == 0) {
         return {};
     }
     RusageValue value{};
-    value.user = TimevalValue::from(Duration::nanoseconds(user_ns));
+    value.user = TimevalValue::from(time);
     return UserPointer<RusageValue>(usage.value()).write(value);
 }
 
@@ -172,7 +172,7 @@ Value wait4(Call& call, ProcessId id, UserPointer<int> status, int options, User
     const task::WaitResult result = PV_TRY(task::wait_for_child(call.thread, request));
     if (result.id != 0) {
         PV_TRY(status.write_if_wanted(result.status));
-        PV_TRY(write_usage(usage, result.user_ns));
+        PV_TRY(write_usage(usage, result.time));
     }
     return as_value(result.id);
 }
@@ -220,7 +220,7 @@ Value waitid(Call& call, int kind, ProcessId id, UserPointer<siginfo_t> info, in
         told.si_status = result.status == 0xffff   ? SIGCONT
                          : low == 0 || low == 0x7f ? result.status >> 8 & 0xff
                                                    : low;
-        PV_TRY(write_usage(usage, result.user_ns));
+        PV_TRY(write_usage(usage, result.time));
     }
     PV_TRY(info.write_if_wanted(told));
     return 0;
@@ -349,29 +349,6 @@ Value prctl(Call& call, int option, std::uint64_t argument, std::uint64_t, std::
     }
 }
 
-Value sched_yield(Call&) {
-    task::yield();
-    return 0;
-}
-
-Value sched_getaffinity(Call&, ProcessId, std::uint64_t size, UserAddress mask) {
-    const std::uint64_t bytes = align_up((arch::cpu_count() + 7) / 8, sizeof(std::uint64_t));
-    if (size < bytes || size % sizeof(std::uint64_t) != 0) {
-        return fail(Errno::einval);
-    }
-    std::array<std::byte, arch::cpus_max / 8> all{};
-    for (unsigned i = 0; i < arch::cpu_count(); ++i) {
-        all[i / 8] |= std::byte{1} << (i % 8);
-    }
-    PV_TRY(copy_out(mask, std::span(all).first(bytes)));
-    return bytes;
-}
-
-Value getcpu(Call&, UserPointer<std::uint32_t> cpu, UserPointer<std::uint32_t> node) {
-    PV_TRY(cpu.write_if_wanted(arch::current_cpu()));
-    return done(node.write_if_wanted(0));
-}
-
 constexpr Entry entries[] = {
     {__NR_exit, "exit", handler_of<exit>},
     {__NR_exit_group, "exit_group", handler_of<exit_group>},
@@ -382,7 +359,7 @@ constexpr Entry entries[] = {
     {__NR_clone3, "clone3", handler_of<clone3>, Support::partial, "as clone; no set_tid, no cgroup"},
     {__NR_execve, "execve", handler_of<execve>, Support::partial, "set-id bits have no effect"},
     {__NR_execveat, "execveat", handler_of<execveat>, Support::partial, "set-id bits have no effect"},
-    {__NR_wait4, "wait4", handler_of<wait4>, Support::partial, "times of a child are zero"},
+    {__NR_wait4, "wait4", handler_of<wait4>, Support::partial, "all of a child's time is told as user time"},
     {__NR_waitid, "waitid", handler_of<waitid>, Support::partial, "no P_PIDFD"},
     {__NR_getpid, "getpid", handler_of<getpid>},
     {__NR_gettid, "gettid", handler_of<gettid>},
@@ -394,10 +371,6 @@ constexpr Entry entries[] = {
     {__NR_futex, "futex", handler_of<futex>, Support::partial, "no priority inheritance, no FUTEX_WAKE_OP"},
     {__NR_arch_prctl, "arch_prctl", handler_of<arch_prctl>, Support::partial, "segment bases only"},
     {__NR_prctl, "prctl", handler_of<prctl>, Support::partial, "names and dumpable only"},
-    {__NR_sched_yield, "sched_yield", handler_of<sched_yield>},
-    {__NR_sched_getaffinity, "sched_getaffinity", handler_of<sched_getaffinity>, Support::partial,
-     "always all processors"},
-    {__NR_getcpu, "getcpu", handler_of<getcpu>},
 };
 
 }  // namespace

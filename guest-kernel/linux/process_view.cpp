@@ -33,7 +33,7 @@ char state_of(Process& process, UserThread* thread, fs::ProcessFacts& facts) {
     if (thread != nullptr) {
         look(*thread);
     } else {
-        facts.ran = Duration::nanoseconds(process.user_ns.load(std::memory_order_relaxed));
+        facts.ran = process.ended_threads_time;
         std::ranges::for_each(process.threads, look);
     }
     switch (process.life) {

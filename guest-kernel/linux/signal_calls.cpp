@@ -1,6 +1,7 @@
 // Calls on signals.
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
+#include <sys/resource.h>
 
 #include "fs/wait.hpp"
 #include "linux/table.hpp"
@@ -208,7 +209,7 @@ Value kill(Call& call, ProcessId id, int signal) {
     return send_to(call, signal, [&](const task::Process& p) { return p.group == group; });
 }
 
-Value send_to_thread(Call& call, ProcessId process, ProcessId id, int signal, int code) {
+Value send_to_thread(Call& call, ProcessId process, ProcessId id, int signal, const SignalInfo& info) {
     if (id <= 0 || process == 0 || signal < 0 || signal > task::signal_count) {
         return fail(Errno::einval);
     }
@@ -222,21 +223,68 @@ Value send_to_thread(Call& call, ProcessId process, ProcessId id, int signal, in
         if (!may_send(call.process(), found->process(), signal)) {
             return fail(Errno::eperm);
         }
+        if (signal >= 32 && found->pending.count() >= found->process().limits[RLIMIT_SIGPENDING].soft) {
+            return fail(Errno::eagain);
+        }
         thread = Ref<task::UserThread>(*found);
     }
-    task::send_signal(*thread, signal, task::make_info(signal, code, &call.process()));
+    task::send_signal(*thread, signal, info);
     return 0;
 }
 
 Value tkill(Call& call, ProcessId id, int signal) {
-    return send_to_thread(call, -1, id, signal, SI_TKILL);
+    return send_to_thread(call, -1, id, signal, task::make_info(signal, SI_TKILL, &call.process()));
 }
 
 Value tgkill(Call& call, ProcessId process, ProcessId id, int signal) {
     if (process <= 0) {
         return fail(Errno::einval);
     }
-    return send_to_thread(call, process, id, signal, SI_TKILL);
+    return send_to_thread(call, process, id, signal, task::make_info(signal, SI_TKILL, &call.process()));
+}
+
+// What a program says about a signal itself: nobody pretends that the kernel or kill(2) sent it to another.
+Outcome<SignalInfo> told_by_program(const Call& call, ProcessId to, int signal,
+                                    UserPointer<const SignalInfo> info) {
+    SignalInfo told = PV_TRY(info.read());
+    if ((told.si_code >= 0 || told.si_code == SI_TKILL) && to != call.process().id) {
+        return fail(Errno::eperm);
+    }
+    told.si_signo = signal;
+    return told;
+}
+
+Value rt_sigqueueinfo(Call& call, ProcessId id, int signal, UserPointer<const SignalInfo> info) {
+    const SignalInfo told = PV_TRY(told_by_program(call, id, signal, info));
+    if (signal < 0 || signal > task::signal_count) {
+        return fail(Errno::einval);
+    }
+    Ref<task::Process> process;
+    {
+        const task::SpinGuard guard(task::tree_lock());
+        task::Process* found = id > 0 ? task::find_process(id) : nullptr;
+        if (found == nullptr) {
+            return fail(Errno::esrch);
+        }
+        if (!may_send(call.process(), *found, signal)) {
+            return fail(Errno::eperm);
+        }
+        if (found->pending.count() >= found->limits[RLIMIT_SIGPENDING].soft) {
+            return fail(Errno::eagain);
+        }
+        process = Ref<task::Process>(*found);
+    }
+    task::send_signal(*process, signal, told);
+    return 0;
+}
+
+Value rt_tgsigqueueinfo(Call& call, ProcessId id, ProcessId thread, int signal,
+                        UserPointer<const SignalInfo> info) {
+    const SignalInfo told = PV_TRY(told_by_program(call, id, signal, info));
+    if (id <= 0) {
+        return fail(Errno::einval);
+    }
+    return send_to_thread(call, id, thread, signal, told);
 }
 
 Value sigaltstack(Call& call, UserPointer<const stack_t> stack, UserPointer<stack_t> old) {
@@ -272,12 +320,19 @@ constexpr Entry entries[] = {
     {__NR_rt_sigprocmask, "rt_sigprocmask", handler_of<rt_sigprocmask>},
     {__NR_rt_sigreturn, "rt_sigreturn", handler_of<rt_sigreturn>, Support::full, {}, Restart::no},
     {__NR_rt_sigpending, "rt_sigpending", handler_of<rt_sigpending>},
-    {__NR_rt_sigsuspend, "rt_sigsuspend", handler_of<rt_sigsuspend>, Support::full, {}, Restart::no},
+    {__NR_rt_sigsuspend,
+     "rt_sigsuspend",
+     handler_of<rt_sigsuspend>,
+     Support::full,
+     {},
+     Restart::unless_handled},
     {__NR_rt_sigtimedwait, "rt_sigtimedwait", handler_of<rt_sigtimedwait>, Support::full, {}, Restart::no},
-    {__NR_pause, "pause", handler_of<pause>, Support::full, {}, Restart::no},
+    {__NR_pause, "pause", handler_of<pause>, Support::full, {}, Restart::unless_handled},
     {__NR_kill, "kill", handler_of<kill>},
     {__NR_tkill, "tkill", handler_of<tkill>},
     {__NR_tgkill, "tgkill", handler_of<tgkill>},
+    {__NR_rt_sigqueueinfo, "rt_sigqueueinfo", handler_of<rt_sigqueueinfo>},
+    {__NR_rt_tgsigqueueinfo, "rt_tgsigqueueinfo", handler_of<rt_tgsigqueueinfo>},
     {__NR_sigaltstack, "sigaltstack", handler_of<sigaltstack>},
 };
 

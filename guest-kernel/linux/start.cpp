@@ -22,11 +22,14 @@
 #include "linux/process_view.hpp"
 #include "linux/table.hpp"
 #include "random/pool.hpp"
+#include "task/thread.hpp"
 
 namespace pv::linux {
 namespace {
 
 constexpr std::uint32_t not_started = 127;
+/// Signals that may wait for one process (Linux counts those of a user).
+constexpr std::uint64_t signals_max = 8192;
 
 // A file system without a disk at `path`, which is made where it is missing.
 Outcome<> mount_at(const fs::Location& root, std::string_view path, Ref<fs::Node> what,
@@ -100,6 +103,7 @@ Outcome<> execute_first(arch::TrapFrame& frame) {
     self.process().limits[RLIMIT_NOFILE] = {1024, fs::DescriptorTable::count_max};
     self.process().limits[RLIMIT_STACK] = {memory::AddressSpace::stack_max, ~0ULL};
     self.process().limits[RLIMIT_CORE] = {0, ~0ULL};
+    self.process().limits[RLIMIT_SIGPENDING] = {signals_max, signals_max};
     Program program;
     program.path = boot::option("init").value_or("/init");
     const Resolver resolver(self.process());
@@ -127,6 +131,17 @@ void begin_first(void*) {
     arch::enter_user_mode(frame);
 }
 
+// A device that gives random bytes may still be on its way up.
+bool is_seeded() {
+    using namespace literals;
+    random::add_from_processor();
+    const Deadline deadline = Deadline::after(3_s);
+    while (random::credit() < random::Pool::seed_bits && !deadline.expired()) {
+        task::sleep(10_ms);
+    }
+    return random::credit() >= random::Pool::seed_bits;
+}
+
 Outcome<> start() {
     auto context = PV_TRY(make_root());
     auto descriptors = PV_TRY(fs::DescriptorTable::create());
@@ -136,12 +151,14 @@ Outcome<> start() {
 
 }  // namespace
 
-std::optional<std::uint32_t> run_first_program() {
-    if (boot::initramfs().empty()) {
-        return std::nullopt;
-    }
+std::uint32_t run_first_program() {
     start_calls();
-    random::add_from_processor();
+    if (!is_seeded()) {
+        log::error(
+            "random: nothing gives random bytes, so no program is started: offer RDRAND or a virtio-rng "
+            "device");
+        return not_started;
+    }
     start_job_control();
     start_process_view();
     fs::set_interruption_check(task::is_interrupted);

@@ -101,6 +101,8 @@ Value prlimit(Call& call, task::ProcessId id, std::uint32_t resource, UserPointe
         }
     }
     LimitValue before{};
+    Ref<memory::AddressSpace> space;
+    memory::AddressSpace::Limits bounds;
     {
         const task::SpinGuard guard(task::tree_lock());
         task::Process* process = id == 0 ? &call.process() : task::find_process(id);
@@ -114,7 +116,12 @@ Value prlimit(Call& call, task::ProcessId id, std::uint32_t resource, UserPointe
                 return fail(Errno::eperm);
             }
             limit = {given.soft, given.hard};
+            space = process->space;
+            bounds = process->space_limits();
         }
+    }
+    if (space != nullptr) {
+        space->set_limits(bounds);
     }
     return done(old.write_if_wanted(before));
 }
@@ -137,7 +144,8 @@ constexpr Entry entries[] = {
     {__NR_uname, "uname", handler_of<uname>},
     {__NR_sysinfo, "sysinfo", handler_of<sysinfo>, Support::partial, "no load averages, no swap"},
     {__NR_getrandom, "getrandom", handler_of<getrandom>},
-    {__NR_prlimit64, "prlimit64", handler_of<prlimit>, Support::partial, "only descriptors are limited"},
+    {__NR_prlimit64, "prlimit64", handler_of<prlimit>, Support::partial,
+     "processor time, files' sizes and locked memory are not limited"},
     {__NR_getrlimit, "getrlimit", handler_of<getrlimit>, Support::partial, "as prlimit64"},
     {__NR_setrlimit, "setrlimit", handler_of<setrlimit>, Support::partial, "as prlimit64"},
 };

@@ -30,9 +30,10 @@ void tell_missing(const task::UserThread& thread, std::uint32_t number) {
 
 void start_calls() {
     for (const std::span<const Entry> list :
-         {memory_calls, process_calls, signal_calls, time_calls, file_calls, path_calls, poll_calls,
-          epoll_calls, event_calls, socket_calls, message_calls, mount_calls, notify_calls, transfer_calls,
-          storage_calls, identity_calls, system_calls}) {
+         {memory_calls,   process_calls, schedule_calls, signal_calls, time_calls,     timer_calls,
+          file_calls,     lock_calls,    path_calls,     poll_calls,   epoll_calls,    event_calls,
+          socket_calls,   message_calls, mount_calls,    notify_calls, transfer_calls, storage_calls,
+          identity_calls, trace_calls,   rare_calls,     system_calls}) {
         for (const Entry& entry : list) {
             PV_ASSERT(entry.number < numbers_end && by_number[entry.number] == nullptr);
             by_number[entry.number] = &entry;
@@ -44,28 +45,53 @@ const Entry* find_call(std::uint32_t number) {
     return number < numbers_end ? by_number[number] : nullptr;
 }
 
+// Carries the call out: its result is in the frame.
+static void carry_out(task::UserThread& thread, arch::TrapFrame& frame, std::uint32_t number) {
+    const Entry* entry = find_call(number);
+    if (entry == nullptr) [[unlikely]] {
+        tell_missing(thread, number);
+        frame.rax = static_cast<std::uint64_t>(-pv::number(Errno::enosys));
+        return;
+    }
+    Call call{thread, frame};
+    const Value value = entry->handler(call);
+    if (value) [[likely]] {
+        frame.rax = *value;
+        return;
+    }
+    frame.rax = static_cast<std::uint64_t>(-std::int64_t{pv::number(value.error())});
+    if (value.error() == Errno::eintr) [[unlikely]] {
+        // What came may have been another thread's: whether the call begins again is decided all the same.
+        thread.interrupted = entry->restart == Restart::yes              ? task::Interrupted::as_handler_says
+                             : entry->restart == Restart::unless_handled ? task::Interrupted::unless_handled
+                                                                         : task::Interrupted::stays;
+        thread.add_work(task::Work::signal);
+    }
+}
+
+// The tracer sees it before, where it may choose another call, and after.
+static void carry_out_traced(task::UserThread& thread, arch::TrapFrame& frame) {
+    frame.rax = static_cast<std::uint64_t>(-pv::number(Errno::enosys));
+    task::trace_call(thread, true);
+    const auto number = static_cast<std::int32_t>(frame.error_code);
+    if (number >= 0 && !task::must_end(thread)) {
+        carry_out(thread, frame, static_cast<std::uint32_t>(number));
+    }
+    if (thread.traces_calls.load(std::memory_order_relaxed)) {
+        task::trace_call(thread, false);
+    }
+}
+
 // From user_mode.S, interrupts on. Returns with interrupts off: true when the frame is not as SYSRET leaves
 // it.
 extern "C" bool pv_system_call(arch::TrapFrame* frame) {
     task::UserThread& thread = task::UserThread::current();
-    const auto number = static_cast<std::uint32_t>(frame->rax);
-    const Entry* entry = find_call(number);
-    if (entry == nullptr) [[unlikely]] {
-        tell_missing(thread, number);
-        frame->rax = static_cast<std::uint64_t>(-pv::number(Errno::enosys));
+    if (thread.traces_calls.load(std::memory_order_relaxed)) [[unlikely]] {
+        carry_out_traced(thread, *frame);
     } else {
-        Call call{thread, *frame};
-        const Value value = entry->handler(call);
-        if (value) [[likely]] {
-            frame->rax = *value;
-        } else {
-            frame->rax = static_cast<std::uint64_t>(-std::int64_t{pv::number(value.error())});
-            if (value.error() == Errno::eintr) [[unlikely]] {
-                // What came may have been another thread's: whether the call begins again is decided all the
-                // same.
-                thread.interrupted_call = entry->restart == Restart::yes;
-                thread.add_work(task::Work::signal);
-            }
+        carry_out(thread, *frame, static_cast<std::uint32_t>(frame->rax));
+        if (thread.traces_calls.load(std::memory_order_relaxed)) [[unlikely]] {
+            task::trace_call(thread, false);  // the call was one that began it: a stop of its tracer's
         }
     }
     arch::disable_interrupts();

@@ -11,9 +11,12 @@ namespace pv::linux {
 // One list a theme; table.cpp joins them.
 extern const std::span<const Entry> memory_calls;
 extern const std::span<const Entry> process_calls;
+extern const std::span<const Entry> schedule_calls;
 extern const std::span<const Entry> signal_calls;
 extern const std::span<const Entry> time_calls;
+extern const std::span<const Entry> timer_calls;
 extern const std::span<const Entry> file_calls;
+extern const std::span<const Entry> lock_calls;
 extern const std::span<const Entry> path_calls;
 extern const std::span<const Entry> poll_calls;
 extern const std::span<const Entry> epoll_calls;
@@ -25,6 +28,8 @@ extern const std::span<const Entry> notify_calls;
 extern const std::span<const Entry> transfer_calls;
 extern const std::span<const Entry> storage_calls;
 extern const std::span<const Entry> identity_calls;
+extern const std::span<const Entry> trace_calls;
+extern const std::span<const Entry> rare_calls;
 extern const std::span<const Entry> system_calls;
 
 /// Makes the table by number. Once, before the first program.

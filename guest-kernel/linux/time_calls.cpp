@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
 
+#include <utility>
+
 #include "fs/wait.hpp"
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
@@ -10,6 +12,30 @@ namespace pv::linux {
 namespace {
 
 using task::WaitQueue;
+
+// The processor time of any process or thread of the caller's own, by a clock's number
+// (clock_getcpuclockid(3)): the number is complemented above three bits, of which 4 says thread.
+Outcome<timespec> read_processor_clock(Call& call, clockid_t clock) {
+    constexpr int which = 3;
+    constexpr int descriptor = 3;
+    constexpr int of_thread = 4;
+    const task::ProcessId id = ~(clock >> 3);
+    if ((clock & which) == descriptor) {
+        return fail(Errno::einval);
+    }
+    const task::SpinGuard guard(task::tree_lock());
+    if ((clock & of_thread) != 0) {
+        task::UserThread* thread = id == 0 ? &call.thread : task::find_thread(id);
+        if (thread == nullptr || &thread->process() != &call.process()) {
+            return fail(Errno::einval);
+        }
+        return timespec_of(task::time_of(*thread));
+    }
+    task::Process* process = id == 0 ? &call.process() : task::find_process(id);
+    return process == nullptr ? Outcome<timespec>(fail(Errno::einval)) : timespec_of(task::time_of(*process));
+}
+
+}  // namespace
 
 Outcome<timespec> read_clock(Call& call, clockid_t clock) {
     switch (clock) {
@@ -24,13 +50,20 @@ Outcome<timespec> read_clock(Call& call, clockid_t clock) {
         case CLOCK_MONOTONIC_COARSE:
         case CLOCK_BOOTTIME:
             return timespec_of(now().since_boot());
-        case CLOCK_PROCESS_CPUTIME_ID:
-        case CLOCK_THREAD_CPUTIME_ID:
-            return timespec_of(now() - call.process().started);
+        case CLOCK_PROCESS_CPUTIME_ID: {
+            const task::SpinGuard guard(task::tree_lock());
+            return timespec_of(task::time_of(call.process()));
+        }
+        case CLOCK_THREAD_CPUTIME_ID: {
+            const task::SpinGuard guard(task::tree_lock());
+            return timespec_of(task::time_of(call.thread));
+        }
         default:
-            return fail(Errno::einval);
+            return clock < 0 ? read_processor_clock(call, clock) : Outcome<timespec>(fail(Errno::einval));
     }
 }
+
+namespace {
 
 Value clock_gettime(Call& call, clockid_t clock, UserPointer<timespec> time) {
     return done(time.write(PV_TRY(read_clock(call, clock))));
@@ -76,17 +109,22 @@ Outcome<> sleep_until(Deadline deadline) {
     return {};
 }
 
-Value sleep_for(const timespec& span, UserPointer<timespec> left) {
-    const Deadline deadline = PV_TRY(deadline_after(span));
+// One that was only stopped goes on until when it first was to end.
+Value sleep_for(Call& call, const timespec& span, UserPointer<timespec> left) {
+    Deadline deadline = PV_TRY(deadline_after(span));
+    if (std::exchange(call.thread.resumes_at, 0) == call.frame.rip) {
+        deadline = Deadline::at(call.thread.resumes_until);
+    }
     const Outcome<> slept = sleep_until(deadline);
     if (!slept) {
+        call.thread.resumes_until = deadline.instant();
         PV_TRY(left.write_if_wanted(timespec_of(deadline.remaining())));
     }
     return done(slept);
 }
 
-Value nanosleep(Call&, UserPointer<const timespec> span, UserPointer<timespec> left) {
-    return sleep_for(PV_TRY(span.read()), left);
+Value nanosleep(Call& call, UserPointer<const timespec> span, UserPointer<timespec> left) {
+    return sleep_for(call, PV_TRY(span.read()), left);
 }
 
 Value clock_nanosleep(Call& call, clockid_t clock, int flags, UserPointer<const timespec> time,
@@ -97,7 +135,7 @@ Value clock_nanosleep(Call& call, clockid_t clock, int flags, UserPointer<const 
     }
     const timespec given = PV_TRY(time.read());
     if ((flags & TIMER_ABSTIME) == 0) {
-        return sleep_for(given, left);
+        return sleep_for(call, given, left);
     }
     return done(sleep_until(PV_TRY(deadline_at(clock, given))));
 }
@@ -110,8 +148,15 @@ Value getrusage(Call& call, int who, UserPointer<RusageValue> usage) {
         return fail(Errno::einval);
     }
     RusageValue value;
+    {
+        const task::SpinGuard guard(task::tree_lock());
+        value.user = TimevalValue::from(who == children ? call.process().children_time
+                                        : who == thread ? task::time_of(call.thread)
+                                                        : task::time_of(call.process()));
+    }
     if (who != children) {
-        value.user = TimevalValue::from(now() - call.process().started);
+        value.others[0] =
+            static_cast<std::int64_t>(call.process().space->statistics().resident * page_size / 1024);
     }
     return done(usage.write(value));
 }
@@ -123,7 +168,12 @@ struct Times {
 Value times(Call& call, UserPointer<Times> result) {
     constexpr std::uint64_t ticks_ns = 10'000'000;
     Times value{};
-    value.user = static_cast<std::int64_t>((now() - call.process().started).to_nanoseconds() / ticks_ns);
+    {
+        const task::SpinGuard guard(task::tree_lock());
+        value.user = static_cast<std::int64_t>(task::time_of(call.process()).to_nanoseconds() / ticks_ns);
+        value.children_user =
+            static_cast<std::int64_t>(call.process().children_time.to_nanoseconds() / ticks_ns);
+    }
     PV_TRY(result.write_if_wanted(value));
     return now().since_boot().to_nanoseconds() / ticks_ns;
 }
@@ -132,8 +182,6 @@ struct TimerValue {
     TimevalValue interval;
     TimevalValue left;
 };
-
-constexpr int real_timer = 0;  // ITIMER_REAL
 
 TimerValue value_of(const task::TimerSetting& setting) {
     return {TimevalValue::from(setting.interval), TimevalValue::from(setting.left)};
@@ -147,50 +195,60 @@ Outcome<Duration> duration_of(const TimevalValue& value) {
            Duration::microseconds(static_cast<std::uint64_t>(value.microseconds));
 }
 
-Value getitimer(Call& call, int which, UserPointer<TimerValue> result) {
-    if (which != real_timer) {
+// ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF.
+Outcome<task::Timer*> interval_timer(Call& call, int which) {
+    auto& timers = call.process().timers.interval_timers;
+    if (which < 0 || static_cast<std::size_t>(which) >= timers.size()) {
         return fail(Errno::einval);
     }
-    return done(result.write(value_of(task::timer_setting(call.process()))));
+    return &timers[static_cast<std::size_t>(which)];
+}
+
+Value getitimer(Call& call, int which, UserPointer<TimerValue> result) {
+    task::Timer& timer = *PV_TRY(interval_timer(call, which));
+    return done(result.write(value_of(task::timer_setting(call.process(), timer))));
 }
 
 Value setitimer(Call& call, int which, UserPointer<const TimerValue> fresh, UserPointer<TimerValue> old) {
-    if (which != real_timer) {
-        return fail(Errno::einval);
-    }
+    task::Timer& timer = *PV_TRY(interval_timer(call, which));
     TimerValue given{};
     if (!fresh.is_null()) {
         given = PV_TRY(fresh.read());
     }
     const Duration left = PV_TRY(duration_of(given.left));
     const Duration interval = PV_TRY(duration_of(given.interval));
-    const task::TimerSetting before = PV_TRY(task::set_timer(call.process(), {left, interval}));
+    const task::TimerSetting before = PV_TRY(task::set_timer(call.process(), timer, {left, interval}));
     return done(old.write_if_wanted(value_of(before)));
 }
 
 Value alarm(Call& call, std::uint32_t seconds) {
-    const task::TimerSetting before =
-        PV_TRY(task::set_timer(call.process(), {Duration::seconds(seconds), Duration()}));
+    const task::TimerSetting before = PV_TRY(task::set_timer(
+        call.process(), call.process().timers.interval_timers[0], {Duration::seconds(seconds), Duration()}));
     // Rounded to seconds, and never to none while it is on.
     const std::uint64_t left = (before.left.to_milliseconds() + 500) / 1000;
     return left == 0 && before.left != Duration() ? 1 : left;
 }
 
 constexpr Entry entries[] = {
-    {__NR_getitimer, "getitimer", handler_of<getitimer>, Support::partial, "ITIMER_REAL only"},
-    {__NR_setitimer, "setitimer", handler_of<setitimer>, Support::partial, "ITIMER_REAL only"},
+    {__NR_getitimer, "getitimer", handler_of<getitimer>, Support::partial,
+     "ITIMER_VIRTUAL counts as ITIMER_PROF"},
+    {__NR_setitimer, "setitimer", handler_of<setitimer>, Support::partial, "as getitimer"},
     {__NR_alarm, "alarm", handler_of<alarm>},
-    {__NR_clock_gettime, "clock_gettime", handler_of<clock_gettime>, Support::partial,
-     "processor times count since the process began"},
+    {__NR_clock_gettime, "clock_gettime", handler_of<clock_gettime>},
     {__NR_clock_getres, "clock_getres", handler_of<clock_getres>},
     {__NR_clock_settime, "clock_settime", handler_of<clock_settime>},
     {__NR_gettimeofday, "gettimeofday", handler_of<gettimeofday>},
     {__NR_time, "time", handler_of<time>},
-    {__NR_nanosleep, "nanosleep", handler_of<nanosleep>, Support::full, {}, Restart::no},
-    {__NR_clock_nanosleep, "clock_nanosleep", handler_of<clock_nanosleep>, Support::full, {}, Restart::no},
+    {__NR_nanosleep, "nanosleep", handler_of<nanosleep>, Support::full, {}, Restart::unless_handled},
+    {__NR_clock_nanosleep,
+     "clock_nanosleep",
+     handler_of<clock_nanosleep>,
+     Support::full,
+     {},
+     Restart::unless_handled},
     {__NR_getrusage, "getrusage", handler_of<getrusage>, Support::partial,
-     "time since the process began only"},
-    {__NR_times, "times", handler_of<times>, Support::partial, "time since the process began only"},
+     "times and resident memory only; all time is told as user time"},
+    {__NR_times, "times", handler_of<times>, Support::partial, "all time is told as user time"},
 };
 
 }  // namespace

@@ -12,6 +12,11 @@
 
 namespace pv::linux {
 
+struct Call;
+
+/// What clock_gettime(2) tells the caller. Error: einval (no such clock).
+[[nodiscard]] Outcome<timespec> read_clock(Call& call, clockid_t clock);
+
 /// struct timeval, 64-bit.
 struct TimevalValue {
     std::int64_t seconds = 0;

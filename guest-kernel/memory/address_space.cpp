@@ -87,6 +87,15 @@ Outcome<UserAddress> AddressSpace::choose(const MapRequest& request) {
     return as_outcome(gap);
 }
 
+void AddressSpace::set_limits(const Limits& limits) {
+    const SpaceGuard guard(lock_);
+    limits_ = limits;
+}
+
+bool AddressSpace::has_room(std::uint64_t more) const {
+    return more <= limits_.all && regions_.bytes() <= limits_.all - more;
+}
+
 Outcome<UserAddress> AddressSpace::map(const MapRequest& request) {
     const Rights rights = request.contents.rights;
     if (request.length == 0) {
@@ -109,7 +118,7 @@ Outcome<UserAddress> AddressSpace::map(const MapRequest& request) {
         drop_pages(begin, end);
         regions_.remove(begin, end);
     }
-    if (regions_.count() >= regions_max) {
+    if (regions_.count() >= regions_max || !has_room(request.length)) {
         return fail(Errno::enomem);
     }
     PV_TRY(as_outcome(regions_.add(begin, end, request.contents)));
@@ -227,6 +236,9 @@ Outcome<UserAddress> AddressSpace::remap(UserAddress old, std::uint64_t old_leng
         }
         return old;
     }
+    if (new_length > old_length && !has_room(new_length - old_length)) {
+        return fail(Errno::enomem);
+    }
     Contents contents = region->contents();
     contents.offset = region->source_page(old);
     if (!is_targeted && region->end() == old_end && is_sound(old, new_length) &&
@@ -291,8 +303,8 @@ UserAddress AddressSpace::set_break(UserAddress end) {
         Contents contents;
         contents.rights = {true, true, false};
         contents.purpose = Purpose::heap;
-        if (gap_end > limit || !regions_.is_free(old_top, gap_end) ||
-            !regions_.add(old_top, new_top, contents)) {
+        if (gap_end > limit || end - heap_begin_ > limits_.heap || !has_room(new_top - old_top) ||
+            !regions_.is_free(old_top, gap_end) || !regions_.add(old_top, new_top, contents)) {
             return heap_end_;
         }
     } else if (new_top < old_top) {
@@ -327,6 +339,14 @@ void AddressSpace::for_each(FunctionRef<void(const Region&)> visit) {
          region = regions_.next(*region)) {
         visit(*region);
     }
+}
+
+Outcome<bool> AddressSpace::is_present(UserAddress page) {
+    const SpaceGuard guard(lock_);
+    if (regions_.find(page) == nullptr) {
+        return fail(Errno::enomem);
+    }
+    return tables_->lookup(page).has_value();
 }
 
 AddressSpace::Statistics AddressSpace::statistics() {

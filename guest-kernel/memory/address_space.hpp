@@ -52,6 +52,15 @@ class AddressSpace final : public RefCounted {
     /// Whoever runs in it has it loaded (arch/x86_64/user_mode.hpp).
     [[nodiscard]] const Ref<arch::UserTables>& tables() const { return tables_; }
 
+    /// Bytes it may have in all, of heap and of a growing stack (getrlimit(2)). Any thread; fork keeps them.
+    struct Limits {
+        std::uint64_t all = ~0ULL;
+        std::uint64_t heap = ~0ULL;
+        std::uint64_t stack = stack_max;
+    };
+
+    void set_limits(const Limits& limits);
+
     // Errors are those Linux gives: einval, enomem, eexist, eacces, efault.
     Outcome<UserAddress> map(const MapRequest& request);
     Outcome<> unmap(UserAddress begin, std::uint64_t length);
@@ -68,6 +77,9 @@ class AddressSpace final : public RefCounted {
     UserAddress set_break(UserAddress end);
 
     Resolution resolve(UserAddress address, UserAccess access);
+
+    /// Whether the page there is in memory. Error: enomem, where nothing is mapped.
+    Outcome<bool> is_present(UserAddress page);
 
     /// Where a byte lies whoever shares it: in this space, or in a frame (`space` 0).
     struct Place {
@@ -110,6 +122,7 @@ class AddressSpace final : public RefCounted {
     ~AddressSpace() override { clear(); }
 
     // The lock is held in all of these.
+    [[nodiscard]] bool has_room(std::uint64_t more) const;
     Outcome<UserAddress> choose(const MapRequest& request);
     Outcome<> cut(UserAddress begin, UserAddress end);
     void drop_pages(UserAddress begin, UserAddress end);
@@ -123,6 +136,7 @@ class AddressSpace final : public RefCounted {
 
     Ref<arch::UserTables> tables_;
     UserAddress top_;  ///< mappings without a wish go below
+    Limits limits_;
     UserAddress heap_begin_{};
     UserAddress heap_end_{};
     RegionMap regions_;

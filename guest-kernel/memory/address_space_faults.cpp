@@ -17,13 +17,13 @@ namespace {
 constexpr std::uint64_t stack_guard = 256 * page_size;
 
 Result<PhysicalAddress> copy_of(PhysicalAddress frame) {
-    const PhysicalAddress copy = PV_TRY(allocate_frames(0));
+    const PhysicalAddress copy = PV_TRY(allocate_program_frame());
     std::memcpy(to_pointer(copy), to_pointer(frame), page_size);
     return copy;
 }
 
 Result<PhysicalAddress> zeroed() {
-    const PhysicalAddress frame = PV_TRY(allocate_frames(0));
+    const PhysicalAddress frame = PV_TRY(allocate_program_frame());
     std::memset(to_pointer(frame), 0, page_size);
     return frame;
 }
@@ -44,7 +44,8 @@ Region* AddressSpace::region_for_fault(UserAddress address) {
     }
     const UserAddress begin(align_down(address.value(), page_size));
     const Region* below = regions_.previous(*region);
-    if (region->end() - begin > stack_max || (below != nullptr && begin < below->end() + stack_guard)) {
+    if (region->end() - begin > std::min(stack_max, limits_.stack) || !has_room(region->begin() - begin) ||
+        (below != nullptr && begin < below->end() + stack_guard)) {
         return nullptr;
     }
     regions_.extend_down(*region, begin);
@@ -231,6 +232,7 @@ Outcome<Ref<AddressSpace>> AddressSpace::fork() {
     child->top_ = top_;
     child->heap_begin_ = heap_begin_;
     child->heap_end_ = heap_end_;
+    child->limits_ = limits_;
     PV_TRY(copy_into(*child));
     return child;
 }

@@ -27,6 +27,13 @@ inline constexpr unsigned order_max = 18;  // 1 GiB
 /// Single frames come from a stock of the CPU, most of the time. Contents are whatever was there. Any context
 /// but NMI. Errors: out_of_memory, invalid_argument (order).
 Result<PhysicalAddress> allocate_frames(unsigned order);
+/// One frame for what a program asks for: the last ones are left to the kernel itself, so that drivers go on
+/// and what is out of memory can be told and ended. Error: out_of_memory.
+Result<PhysicalAddress> allocate_program_frame();
+/// Whether such frames are used up.
+[[nodiscard]] bool is_scarce();
+/// Whether they nearly are: no further program is begun then.
+[[nodiscard]] bool is_low();
 /// `address` came from allocate_frames(order) and is not used any more: anything else panics.
 void free_frames(PhysicalAddress address, unsigned order);
 

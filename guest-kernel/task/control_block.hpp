@@ -8,6 +8,7 @@
 #include <boost/intrusive/set_hook.hpp>
 #include <cstdint>
 
+#include "arch/processor.hpp"
 #include "arch/x86_64/stack.hpp"
 #include "base/time.hpp"
 #include "task/thread.hpp"
@@ -36,10 +37,12 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
     bool permit = false;  ///< an unpark that came before its park
     bool timed = false;   ///< among the timers
     Instant wake_at;
-    Duration ran;             ///< processor time, up to its last turn
+    Duration ran;             ///< on processors, up to its last turn
     std::uint64_t turns = 0;  ///< how often it was given a processor
     unsigned level = 0;       ///< 0 is idle, then Priority + 1
-    unsigned cpu = any_cpu;   ///< the one it stays on; never changed once it runs
+    bool listed = false;      ///< among the ready ones of its scheduler
+    bool is_pinned = false;   ///< to one CPU
+    arch::CpuSet cpus = arch::CpuSet().set();
     /// Whose lock guards the fields above. Changed with that lock held, and only while the thread is ready.
     std::atomic<Scheduler*> scheduler{nullptr};
 

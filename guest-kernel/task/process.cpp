@@ -3,15 +3,19 @@
 #include "task/process.hpp"
 
 #include <linux/sched.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
 
 #include <cstring>
 #include <new>
 
 #include "arch/processor.hpp"
 #include "base/panic.hpp"
+#include "memory/frames.hpp"
 #include "task/control_block.hpp"
 #include "task/park.hpp"
 #include "task/process_tree.hpp"
+#include "task/scheduler.hpp"
 #include "task/thread.hpp"
 #include "task/thread_life.hpp"
 
@@ -40,6 +44,9 @@ void run_user_thread(void* argument) {
     {
         const SpinGuard guard(tree_lock());
         thread->control = &current();
+        if (!thread->cpus.all()) {
+            Scheduler::allow(current(), thread->cpus);
+        }
     }
     arch::begin_user(*thread);
     if (child_tid.value() != 0) {
@@ -81,6 +88,7 @@ Outcome<> copy_process(Process& child, Process& parent, const CloneRequest& requ
     child.identity = parent.identity;
     child.image = parent.image;
     child.limits = parent.limits;
+    child.nice = parent.nice;
     child.exit_signal = request.exit_signal;
     return {};
 }
@@ -95,6 +103,20 @@ bool are_possible(std::uint64_t flags) {
     const auto has = [&](std::uint64_t flag) { return (flags & flag) != 0; };
     return !(has(CLONE_THREAD) && (!has(CLONE_SIGHAND) || !has(CLONE_FILES) || !has(CLONE_FS))) &&
            !(has(CLONE_SIGHAND) && !has(CLONE_VM)) && !(has(CLONE_SIGHAND) && has(CLONE_CLEAR_SIGHAND));
+}
+
+// Whether the user has as many threads as it may (RLIMIT_NPROC); user 0 may have any number. The tree's lock
+// is held.
+bool is_at_limit(const Process& parent) {
+    const std::uint64_t most = parent.limits[RLIMIT_NPROC].soft;
+    if (parent.identity.user == 0 || most == ~0ULL) {
+        return false;
+    }
+    std::uint64_t count = 0;
+    for_each_process([&](const Process& process) {
+        count += process.identity.user == parent.identity.user ? process.live_threads : 0;
+    });
+    return count >= most;
 }
 
 // The process is one with its first thread only from here on.
@@ -116,6 +138,9 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
         return fail(Errno::einval);
     }
     const auto has = [&](std::uint64_t flag) { return (request.flags & flag) != 0; };
+    if (memory::is_low()) {
+        return fail(Errno::eagain);
+    }
     Process& parent = self.process();
     Ref<Process> process(parent);
     const bool is_process = !has(CLONE_THREAD);
@@ -141,6 +166,7 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
     thread->gs_base = self.gs_base;
     thread->blocked.store(self.blocked.load(std::memory_order_relaxed), std::memory_order_relaxed);
     thread->name = self.name;
+    thread->cpus = self.cpus;
     thread->clear_tid = has(CLONE_CHILD_CLEARTID) ? request.child_tid.value() : 0;
     if (is_process && !has(CLONE_VM)) {
         thread->stack_base = self.stack_base;
@@ -154,12 +180,19 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
     start->child_tid = has(CLONE_CHILD_SETTID) && is_user_range(request.child_tid, sizeof(ProcessId))
                            ? request.child_tid
                            : UserAddress{};
+    const int event = has(CLONE_VFORK)                 ? PTRACE_EVENT_VFORK
+                      : request.exit_signal == SIGCHLD ? PTRACE_EVENT_FORK
+                                                       : PTRACE_EVENT_CLONE;
+    std::unique_ptr<EndNotice> notice(self.trace.tracer == nullptr ? nullptr : new (std::nothrow) EndNotice);
     Outcome<> listed;
     {
         const SpinGuard guard(tree_lock());
-        listed = parent.ends  ? fail(Errno::eagain)
-                 : is_process ? enlist(*process, &parent, *thread)
-                              : enlist(*thread);
+        listed = parent.ends || is_at_limit(parent) ? fail(Errno::eagain)
+                 : is_process                       ? enlist(*process, &parent, *thread)
+                                                    : enlist(*thread);
+        if (listed && !has(CLONE_UNTRACED)) {
+            inherit_trace(self, *thread, event, notice);
+        }
     }
     if (!listed) {
         delete start;
@@ -179,11 +212,13 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
         undo(*process, *thread);
         return fail(Errno::eagain);
     }
+    static_cast<void>(trace_event(self, event, static_cast<std::uint64_t>(id)));
     if (has(CLONE_VFORK)) {
         const auto released = [&] { return process->has_released.load(std::memory_order_acquire); };
         static_cast<void>(process->released.wait(
             Deadline::never("vfork's child uses its parent's memory"),
             [&] { return released() || (self.work.load() & static_cast<std::uint32_t>(Work::end)) != 0; }));
+        static_cast<void>(trace_event(self, PTRACE_EVENT_VFORK_DONE, static_cast<std::uint64_t>(id)));
     }
     return id;
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "arch/processor.hpp"
 #include "arch/x86_64/user_mode.hpp"
 #include "base/errno.hpp"
 #include "base/ref.hpp"
@@ -18,6 +19,7 @@
 #include "memory/address_space.hpp"
 #include "task/process_signals.hpp"
 #include "task/process_timer.hpp"
+#include "task/process_trace.hpp"
 #include "task/wait_queue.hpp"
 
 namespace pv::task {
@@ -66,6 +68,14 @@ struct Image {
     Range auxiliary;
 };
 
+/// Whether a call ended with EINTR, and when it begins again then (signal(7)).
+enum class Interrupted : std::uint8_t {
+    no,
+    stays,            ///< never
+    unless_handled,   ///< where no handler runs: the program was only stopped
+    as_handler_says,  ///< the same, and where the handler has SA_RESTART
+};
+
 /// What a thread has to do before it sees user mode again; bits of UserThread::work.
 enum class Work : std::uint32_t {
     signal = 1,  ///< one may be pending that is not blocked
@@ -91,6 +101,8 @@ class UserThread final : public RefCounted,
     ProcessId id = 0;
     ControlBlock* control = nullptr;  ///< guarded by the tree's lock for others; nullptr once it ends
     std::atomic<std::uint32_t> work{0};
+    std::atomic<bool> traces_calls{false};  ///< it stops before and after each call
+    Trace trace;                            ///< guarded by the tree's lock
 
     // The thread's own, but where others send signals: then under the tree's lock.
     std::atomic<SignalSet> blocked{0};
@@ -99,13 +111,16 @@ class UserThread final : public RefCounted,
     // The thread's own.
     SignalSet saved_blocked = 0;  ///< restored after the next signal's frame is built (sigsuspend, ppoll)
     bool has_saved_blocked = false;
-    bool interrupted_call = false;  ///< the call ended with EINTR and may be restarted
-    std::uint64_t stack_base = 0;   ///< the alternate signal stack
+    Interrupted interrupted = Interrupted::no;  ///< how its call ended
+    std::uint64_t resumes_at = 0;               ///< where a sleep that begins again was called from
+    Instant resumes_until;                      ///< and how long it lasts
+    std::uint64_t stack_base = 0;               ///< the alternate signal stack
     std::uint64_t stack_size = 0;
     std::uint32_t stack_flags = 2;  ///< SS_DISABLE
     std::uint64_t clear_tid = 0;    ///< zeroed and woken at the end (set_tid_address)
     std::uint64_t robust_list = 0;
-    std::array<char, 16> name{};  ///< PR_SET_NAME
+    std::array<char, 16> name{};               ///< PR_SET_NAME
+    arch::CpuSet cpus = arch::CpuSet().set();  ///< where it may run; under the tree's lock
 
     [[nodiscard]] bool has_work() const { return work.load(std::memory_order_relaxed) != 0; }
 
@@ -129,16 +144,20 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     ProcessId session = 0;
     Process* parent = nullptr;
     Life life = Life::running;
-    int exit_signal = 0;        ///< what the parent gets when it ends
-    int status = 0;             ///< as wait(2) tells it, once ended
+    int exit_signal = 0;  ///< what the parent gets when it ends
+    int status = 0;       ///< as wait(2) tells it, once ended
+    int stop_signal = 0;  ///< what stopped it last
+    Tracees tracees;
     int change = 0;             ///< stopped or continued, and not told yet: as wait(2) tells it
     bool ends = false;          ///< all threads are on their way out
     int end_status = 0;         ///< with this status
     bool has_executed = false;  ///< setpgid by the parent is too late
     unsigned live_threads = 0;
+    unsigned leaving_threads = 0;     ///< of those, how many are past exit_thread's last look
     UserThread* executing = nullptr;  ///< the thread that waits for all others to end
     Identity identity;
     Image image;
+    int nice = 0;                  ///< -20 to 19
     std::array<Limit, 16> limits;  ///< RLIM_NLIMITS
     Ref<SignalActions> actions;
     PendingSignals pending;
@@ -158,7 +177,7 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
 
     std::array<char, 16> last_name{};
 
-    IntervalTimer timer;  ///< guarded by the timers' lock
+    ProcessTimers timers;  ///< guarded by the timers' lock
 
     WaitQueue signal_queue;         ///< who reads signals as a file (signalfd)
     fs::PollQueue signal_watchers;  ///< who waits until there are some
@@ -168,9 +187,11 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
 
     /// Its first thread's; of one that has ended, its last thread's.
     [[nodiscard]] std::string_view name();
+    /// What its limits mean for its address space. With the tree's lock.
+    [[nodiscard]] memory::AddressSpace::Limits space_limits() const;
 
-    /// Time spent, for times(2) and getrusage(2), of ended threads.
-    std::atomic<std::uint64_t> user_ns{0};
+    Duration ended_threads_time;  ///< on processors
+    Duration children_time;       ///< of ended children that were waited for, and of theirs
     Instant started;
 };
 
@@ -190,6 +211,9 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
 /// Calls f(Process&) for all, in order of their numbers.
 void for_each_process(FunctionRef<void(Process&)> f);
 [[nodiscard]] std::size_t process_count();
+/// Time on processors: of all threads, ended ones too; of one. System and user time are not told apart.
+[[nodiscard]] Duration time_of(Process& process);
+[[nodiscard]] Duration time_of(UserThread& thread);
 
 // Without it.
 
@@ -233,7 +257,7 @@ struct WaitResult {
     ProcessId id = 0;  ///< 0: nothing yet, with no_hang
     int status = 0;    ///< as wait(2)
     std::uint32_t user = 0;
-    std::uint64_t user_ns = 0;
+    Duration time;  ///< its own on processors, and that of its children
 };
 
 /// Errors: echild, eintr.

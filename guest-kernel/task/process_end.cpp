@@ -1,5 +1,7 @@
 // Processes: how threads and processes end, and what their parents are told.
 // SPDX-License-Identifier: MIT
+#include <sys/ptrace.h>
+
 #include <utility>
 
 #include "base/panic.hpp"
@@ -81,7 +83,7 @@ void end_process(Process& process) {
         space = std::exchange(process.space, nullptr);
         std::swap(process.image, image);
     }
-    stop_timer(process);
+    stop_timers(process);
     if (process.session == process.id) {
         fs::end_session(process.session);
     }
@@ -95,6 +97,7 @@ void end_process(Process& process) {
     bool is_first = false;
     {
         const SpinGuard guard(tree_lock());
+        end_tracing(process);
         give_children_away(process, entry);
         process.life = Life::ended;
         process.status = process.end_status;
@@ -127,21 +130,25 @@ void exit_thread(UserThread& self, int status) {
     if (self.clear_tid != 0) {
         clear_and_wake(self, UserAddress(self.clear_tid));
     }
-    process.user_ns.fetch_add(Scheduler::account(current()).ran.to_nanoseconds());
+    static_cast<void>(trace_event(self, PTRACE_EVENT_EXIT, static_cast<std::uint64_t>(status)));
     bool is_last = false;
     {
         const SpinGuard guard(tree_lock());
-        is_last = process.live_threads == 1;
+        // Of several that end at once, exactly one finds that all have come so far.
+        is_last = ++process.leaving_threads == process.live_threads;
         if (is_last && !process.ends) {
             process.ends = true;
             process.end_status = status;
         }
+        // As long as it is known whose child it is: the parent may take it away any time after this.
+        end_trace(self, process.ends ? process.end_status : status);
     }
     if (is_last) {
         end_process(process);
     }
     {
         const SpinGuard guard(tree_lock());
+        --process.leaving_threads;
         static_cast<void>(retire(self));
         if (process.executing != nullptr) {
             process.changed.wake_all();
@@ -215,25 +222,74 @@ bool is_chosen(const Process& child, const WaitRequest& request) {
     return false;
 }
 
+bool is_chosen(const UserThread& thread, const WaitRequest& request) {
+    switch (request.which) {
+        case WaitRequest::Which::any:
+            return true;
+        case WaitRequest::Which::process:
+            return thread.id == request.id;
+        case WaitRequest::Which::group:
+            return thread.process().group == request.id;
+    }
+    return false;
+}
+
+// Stops of what it traces, and ends it would not hear of as a parent. The tree's lock is held.
+bool look_for_tracee(Process& tracer, const WaitRequest& request, WaitResult& result) {
+    for (EndNotice& notice : tracer.tracees.ends) {
+        if (request.exited && (request.which != WaitRequest::Which::process || notice.id == request.id)) {
+            result = {notice.id, notice.status, 0, {}};
+            if (!request.keep) {
+                tracer.tracees.ends.erase(tracer.tracees.ends.iterator_to(notice));
+                delete &notice;
+            }
+            return true;
+        }
+    }
+    if (tracer.tracees.count == 0) {
+        return false;
+    }
+    bool found = false;
+    for_each_process([&](Process& process) {
+        for (UserThread& thread : process.threads) {
+            Trace& trace = thread.trace;
+            if (!found && trace.tracer == &tracer && trace.is_stopped && !trace.is_told &&
+                is_chosen(thread, request)) {
+                found = true;
+                result = {thread.id, trace.code << 8 | 0x7f, process.identity.user, {}};
+                trace.is_told = !request.keep;
+            }
+        }
+    });
+    return found;
+}
+
 // What there is to tell now; `any`: whether there is a child to wait for. The tree's lock is held.
 bool look_for_child(Process& parent, const WaitRequest& request, WaitResult& result, bool& any,
                     Ref<Process>& gone) {
-    any = false;
+    any = parent.tracees.count != 0 || !parent.tracees.ends.empty();
+    if (look_for_tracee(parent, request, result)) {
+        return true;
+    }
     for (Process& child : parent.children) {
         if (!is_chosen(child, request)) {
             continue;
         }
         any = true;
         if (child.life == Life::ended && request.exited) {
-            result = {child.id, child.status, child.identity.user, child.user_ns.load()};
+            result = {child.id, child.status, child.identity.user, time_of(child) + child.children_time};
             if (!request.keep) {
+                parent.children_time = parent.children_time + result.time;
                 gone = remove_child(child);
             }
             return true;
         }
+        if (!child.threads.empty() && child.threads.front().trace.tracer == &parent) {
+            continue;  // its stops are told as those of a traced one
+        }
         const bool is_stop = (child.change & 0xff) == 0x7f;
         if (child.change != 0 && (is_stop ? request.stopped : request.continued)) {
-            result = {child.id, child.change, child.identity.user, 0};
+            result = {child.id, child.change, child.identity.user, {}};
             if (!request.keep) {
                 child.change = 0;
             }

@@ -38,6 +38,7 @@ void go_on(Process& process) {
     }
     for (UserThread& thread : process.threads) {
         thread.remove_work(Work::stop);
+        end_listening(thread);
         wake(thread);
     }
 }
@@ -83,6 +84,7 @@ void PendingSignals::add(int signal, Queued* entry, Queued*& unused) {
         return;
     }
     queue_.push_back(*entry);
+    ++count_;
     unused = nullptr;
 }
 
@@ -108,6 +110,7 @@ int PendingSignals::take(SignalSet wanted, SignalInfo& info) {
     if (found != nullptr) {
         info = found->info;
         queue_.erase(queue_.iterator_to(*found));
+        --count_;
         delete found;
     }
     if (!more) {
@@ -120,7 +123,20 @@ void PendingSignals::forget(SignalSet which) {
     set_ &= ~which;
     queue_.remove_and_dispose_if(
         [&](const Queued& entry) { return (bit_of(entry.info.si_signo) & which) != 0; },
-        [](Queued* entry) { delete entry; });
+        [&](Queued* entry) {
+            --count_;
+            delete entry;
+        });
+}
+
+bool PendingSignals::add_overrun(int id, int turns) {
+    for (Queued& entry : queue_) {
+        if (entry.info.si_code == SI_TIMER && entry.info.si_timerid == id) {
+            entry.info.si_overrun += turns;
+            return true;
+        }
+    }
+    return false;
 }
 
 DefaultAction default_action(int signal) {
@@ -174,7 +190,7 @@ void post_signal(Process& process, int signal, const SignalInfo& info, PendingSi
             break;
         }
     }
-    if (taker != nullptr && is_ignored(process, signal)) {
+    if (taker != nullptr && is_ignored(process, signal) && taker->trace.tracer == nullptr) {
         return;
     }
     if (entry != nullptr) {
@@ -189,7 +205,8 @@ void post_signal(Process& process, int signal, const SignalInfo& info, PendingSi
 
 void post_signal(UserThread& thread, int signal, const SignalInfo& info, PendingSignals::Queued*& entry) {
     Process& process = thread.process();
-    if (!prepare(process, signal) || (!blocks(thread, signal) && is_ignored(process, signal))) {
+    if (!prepare(process, signal) ||
+        (!blocks(thread, signal) && is_ignored(process, signal) && thread.trace.tracer == nullptr)) {
         return;
     }
     if (entry != nullptr) {
@@ -300,6 +317,13 @@ namespace {
 
 // Stays here while the process is stopped.
 void stay_stopped(UserThread& self) {
+    if (trace_group_stop(self, self.process().stop_signal)) {
+        const SpinGuard guard(tree_lock());
+        if (!self.trace.listens) {
+            self.remove_work(Work::stop);
+        }
+        return;
+    }
     const auto goes_on = [&] {
         return (self.work.load() & static_cast<std::uint32_t>(Work::stop)) == 0 ||
                (self.work.load() & static_cast<std::uint32_t>(Work::end)) != 0;
@@ -314,6 +338,7 @@ void stop_process(Process& process, int signal) {
         const SpinGuard guard(tree_lock());
         process.life = Life::stopped;
         process.change = signal << 8 | 0x7f;
+        process.stop_signal = signal;
         for (UserThread& thread : process.threads) {
             thread.add_work(Work::stop);
             wake(thread);
@@ -358,6 +383,7 @@ void deliver_signals(UserThread& self) {
         if ((self.work.load() & static_cast<std::uint32_t>(Work::end)) != 0) {
             exit_thread(self, 0);
         }
+        trace_interruption(self);
         if ((self.work.load() & static_cast<std::uint32_t>(Work::stop)) != 0) {
             stay_stopped(self);
             continue;
@@ -374,19 +400,26 @@ void deliver_signals(UserThread& self) {
             }
             if (signal == 0) {
                 self.remove_work(Work::signal);
-            } else {
-                SignalAction& kept = (*process.actions)[signal];
-                action = kept;
-                if ((kept.flags & SA_RESETHAND) != 0 && kept.handler > handler_ignore) {
-                    kept.handler = handler_default;
-                }
             }
         }
         if (signal == 0) {
             break;
         }
+        signal = trace_signal(self, signal, info);
+        if (signal == 0) {
+            continue;
+        }
+        {
+            const SpinGuard guard(tree_lock());
+            SignalAction& kept = (*process.actions)[signal];
+            action = kept;
+            if ((kept.flags & SA_RESETHAND) != 0 && kept.handler > handler_ignore) {
+                kept.handler = handler_default;
+            }
+        }
         if (action.handler > handler_ignore) {
-            if (std::exchange(self.interrupted_call, false) && (action.flags & SA_RESTART) != 0) {
+            if (std::exchange(self.interrupted, Interrupted::no) == Interrupted::as_handler_says &&
+                (action.flags & SA_RESTART) != 0) {
                 restart_call(frame);
             }
             const SignalSet before =
@@ -419,7 +452,8 @@ void deliver_signals(UserThread& self) {
                 end_by(self, signal, true, info);
         }
     }
-    if (std::exchange(self.interrupted_call, false)) {
+    if (std::exchange(self.interrupted, Interrupted::no) >= Interrupted::unless_handled) {
+        self.resumes_at = frame.rip;
         restart_call(frame);
     }
     if (std::exchange(self.has_saved_blocked, false)) {

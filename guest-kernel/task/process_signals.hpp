@@ -60,6 +60,9 @@ class PendingSignals {
 
     [[nodiscard]] SignalSet set() const { return set_.load(std::memory_order_relaxed); }
 
+    /// How many are queued, repeated ones counted each.
+    [[nodiscard]] std::size_t count() const { return count_; }
+
     /// Adds one. Signals below 32 are kept once, the others as often as they are sent. `entry`, from the
     /// heap, or nullptr when there was no memory: the signal then comes without its information. What is not
     /// needed is given back in `unused`.
@@ -67,9 +70,12 @@ class PendingSignals {
     /// Takes the lowest of `wanted`, faults first. 0 when none is pending.
     [[nodiscard]] int take(SignalSet wanted, SignalInfo& info);
     void forget(SignalSet which);
+    /// Where a signal of timer `id` waits, it has come `turns` times more. False when none does.
+    bool add_overrun(int id, int turns);
 
   private:
     std::atomic<SignalSet> set_{0};  ///< read by others as a hint
+    std::size_t count_ = 0;
     boost::intrusive::list<Queued, boost::intrusive::constant_time_size<false>> queue_;
 };
 

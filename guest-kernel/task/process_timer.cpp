@@ -1,27 +1,40 @@
-// Interval timers of processes: one thread serves all of them.
+// Timers of processes: one thread serves all of them.
 // SPDX-License-Identifier: MIT
 #include "task/process_timer.hpp"
 
+#include <algorithm>
 #include <boost/intrusive/set.hpp>
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
 
 #include "task/lock.hpp"
 #include "task/process.hpp"
+#include "task/process_tree.hpp"
 #include "task/thread.hpp"
 
 namespace pv::task {
 namespace {
 
+using namespace literals;
+
 struct Earlier {
-    bool operator()(const IntervalTimer& a, const IntervalTimer& b) const { return a.next < b.next; }
+    bool operator()(const Timer& a, const Timer& b) const { return a.look_at < b.look_at; }
 };
 
-using Timers = boost::intrusive::multiset<IntervalTimer, boost::intrusive::compare<Earlier>,
+using Timers = boost::intrusive::multiset<Timer, boost::intrusive::compare<Earlier>,
                                           boost::intrusive::constant_time_size<false>>;
 
 struct Service {
     Timers timers;
     bool has_thread = false;
 };
+
+/// No process has more.
+constexpr std::size_t timers_max = 4096;
+/// A processor's time is not looked at more often.
+constexpr Duration finest_look = 1_ms;
 
 constinit SpinLock lock{Rank::queue};
 constinit WaitQueue wake_up;
@@ -36,36 +49,125 @@ Service& service() {
     return *made;
 }
 
-// The first that is due, with its next turn set; nullptr when none is. `next`: when to look again.
-Ref<Process> take_due(Instant& next) {
-    const SpinGuard guard(lock);
-    Timers& timers = service().timers;
-    if (timers.empty()) {
-        next = Instant::max();
-        return nullptr;
+// The lock is held in all of these.
+
+Duration count_of(Process& process, const Timer& timer) {
+    if (timer.counts == TimerCounts::time) {
+        return now().since_boot();
     }
-    IntervalTimer& timer = *timers.begin();
-    const Instant time = now();
-    if (timer.next > time) {
-        next = timer.next;
-        return nullptr;
+    const SpinGuard guard(tree_lock());
+    return time_of(process);
+}
+
+void put_in(Timer& timer) {
+    if (timer.counts == TimerCounts::time) {
+        timer.look_at = Instant::since_boot(timer.due);
+    } else {
+        // All its threads may run at once; until then it cannot be due.
+        Duration left;
+        {
+            const SpinGuard guard(tree_lock());
+            left = (timer.due - time_of(*timer.process)) / std::max(1U, timer.process->live_threads);
+        }
+        timer.look_at = now() + std::max(left, finest_look);
     }
-    timers.erase(timers.iterator_to(timer));
+    service().timers.insert(timer);
+}
+
+void take_out(Timer& timer) {
+    if (timer.is_set) {
+        service().timers.erase(service().timers.iterator_to(timer));
+        timer.is_set = false;
+    }
+}
+
+/// One turn of a timer.
+struct Turn {
+    Ref<Process> process;
+    TimerNotice notice;
+    int missed = 0;
+};
+
+// A timer's turn, with its next one set.
+Turn begin_turn(Timer& timer, Duration count) {
+    Turn turn{Ref<Process>(*timer.process), timer.notice, 0};
     timer.is_set = timer.interval != Duration();
     if (timer.is_set) {
-        // Turns that were missed are not caught up.
-        timer.next = timer.next + timer.interval < time ? time + timer.interval : timer.next + timer.interval;
-        timers.insert(timer);
+        // Turns that were missed are counted, not caught up.
+        const std::uint64_t missed = (count - timer.due).to_nanoseconds() /
+                                     std::max<std::uint64_t>(1, timer.interval.to_nanoseconds());
+        turn.missed = static_cast<int>(std::min<std::uint64_t>(missed, 1'000'000));
+        timer.due = timer.due + timer.interval * (missed + 1);
+        put_in(timer);
     }
-    return Ref<Process>(*timer.process);
+    timer.overruns = turn.missed;
+    return turn;
+}
+
+// The first that is due; nothing when none is: `next` is when to look again.
+std::optional<Turn> take_due(Instant& next) {
+    const SpinGuard guard(lock);
+    Timers& timers = service().timers;
+    while (true) {
+        if (timers.empty()) {
+            next = Instant::max();
+            return std::nullopt;
+        }
+        Timer& timer = *timers.begin();
+        if (timer.look_at > now()) {
+            next = timer.look_at;
+            return std::nullopt;
+        }
+        timers.erase(timers.iterator_to(timer));
+        const Duration count = count_of(*timer.process, timer);
+        if (count >= timer.due) {
+            return begin_turn(timer, count);
+        }
+        put_in(timer);
+    }
+}
+
+// A signal of this timer that nobody has taken yet only learns that there was another turn.
+bool is_counted(Process& process, UserThread* thread, const TimerNotice& notice, int turns) {
+    return notice.code == SI_TIMER && ((thread != nullptr && thread->pending.add_overrun(notice.id, turns)) ||
+                                       process.pending.add_overrun(notice.id, turns));
+}
+
+void tell(const Turn& turn) {
+    const TimerNotice& notice = turn.notice;
+    if (notice.signal == 0) {
+        return;
+    }
+    SignalInfo info = make_info(notice.signal, notice.code, nullptr);
+    if (notice.code == SI_TIMER) {
+        info.si_timerid = notice.id;
+        info.si_overrun = turn.missed;
+        info.si_value.sival_ptr = reinterpret_cast<void*>(notice.value);
+    }
+    auto* entry = new (std::nothrow) PendingSignals::Queued;
+    {
+        const SpinGuard guard(tree_lock());
+        UserThread* thread = notice.thread == 0 ? nullptr : find_thread(notice.thread);
+        if (thread != nullptr && &thread->process() != turn.process.get()) {
+            thread = nullptr;
+        }
+        if (is_counted(*turn.process, thread, notice, turn.missed + 1)) {
+            // That is all.
+        } else if (thread != nullptr) {
+            post_signal(*thread, notice.signal, info, entry);
+        } else {
+            post_signal(*turn.process, notice.signal, info, entry);
+        }
+    }
+    delete entry;
 }
 
 void serve(void*) {
     while (true) {
         const std::uint64_t seen = changes.load();
         Instant next;
-        if (const Ref<Process> process = take_due(next)) {
-            send_signal(*process, SIGALRM, make_info(SIGALRM, SI_KERNEL, nullptr));
+        if (const std::optional<Turn> turn = take_due(next)) {
+            tell(*turn);
             continue;
         }
         const Deadline deadline =
@@ -74,15 +176,12 @@ void serve(void*) {
     }
 }
 
-TimerSetting setting_of(const IntervalTimer& timer) {
-    return timer.is_set ? TimerSetting{timer.next - now(), timer.interval} : TimerSetting{};
-}
-
-void take_out(IntervalTimer& timer) {
-    if (timer.is_set) {
-        service().timers.erase(service().timers.iterator_to(timer));
-        timer.is_set = false;
+TimerSetting setting_of(Process& process, const Timer& timer) {
+    if (!timer.is_set) {
+        return {};
     }
+    // One that is about to be told is not off yet.
+    return {std::max(timer.due - count_of(process, timer), Duration::nanoseconds(1)), timer.interval};
 }
 
 Outcome<> start_service() {
@@ -99,37 +198,131 @@ Outcome<> start_service() {
     return {};
 }
 
+TimerSetting change(Process& process, Timer& timer, const TimerSetting& setting) {
+    const TimerSetting before = setting_of(process, timer);
+    take_out(timer);
+    if (setting.left != Duration()) {
+        timer.process = &process;
+        timer.due = count_of(process, timer) + setting.left;
+        timer.interval = setting.interval;
+        timer.is_set = true;
+        timer.overruns = 0;
+        put_in(timer);
+    }
+    return before;
+}
+
+Outcome<Timer*> find(Process& process, int id) {
+    for (Timer& timer : process.timers.others) {
+        if (timer.notice.id == id) {
+            return &timer;
+        }
+    }
+    return fail(Errno::einval);
+}
+
+void look_again() {
+    changes.fetch_add(1);
+    wake_up.wake_all();
+}
+
 }  // namespace
 
-Outcome<TimerSetting> set_timer(Process& process, const TimerSetting& setting) {
+ProcessTimers::ProcessTimers() {
+    constexpr std::array signals{SIGALRM, SIGVTALRM, SIGPROF};
+    for (std::size_t i = 0; i < interval_timers.size(); ++i) {
+        interval_timers[i].notice = {.signal = signals[i], .code = SI_KERNEL};
+        interval_timers[i].counts = i == 0 ? TimerCounts::time : TimerCounts::processor;
+    }
+}
+
+Outcome<TimerSetting> set_timer(Process& process, Timer& timer, const TimerSetting& setting) {
     PV_TRY(start_service());
     TimerSetting before;
     {
         const SpinGuard guard(lock);
-        IntervalTimer& timer = process.timer;
-        before = setting_of(timer);
-        take_out(timer);
-        if (setting.left != Duration()) {
-            timer.process = &process;
-            timer.next = now() + setting.left;
-            timer.interval = setting.interval;
-            timer.is_set = true;
-            service().timers.insert(timer);
-        }
+        before = change(process, timer, setting);
     }
-    changes.fetch_add(1);
-    wake_up.wake_all();
+    look_again();
     return before;
 }
 
-TimerSetting timer_setting(Process& process) {
+TimerSetting timer_setting(Process& process, Timer& timer) {
     const SpinGuard guard(lock);
-    return setting_of(process.timer);
+    return setting_of(process, timer);
 }
 
-void stop_timer(Process& process) {
+Outcome<int> create_timer(Process& process, int clock, TimerCounts counts, TimerNotice notice) {
+    PV_TRY(start_service());
+    std::unique_ptr<Timer> fresh(new (std::nothrow) Timer);
+    if (fresh == nullptr) {
+        return fail(Errno::enomem);
+    }
     const SpinGuard guard(lock);
-    take_out(process.timer);
+    ProcessTimers& timers = process.timers;
+    if (timers.others.size() >= timers_max) {
+        return fail(Errno::eagain);
+    }
+    fresh->notice = notice;
+    fresh->notice.id = timers.next_id++;
+    fresh->counts = counts;
+    fresh->clock = clock;
+    timers.others.push_back(*fresh);
+    return fresh.release()->notice.id;
+}
+
+Outcome<TimerSetting> set_timer(Process& process, int id, const TimerSetting& setting) {
+    TimerSetting before;
+    {
+        const SpinGuard guard(lock);
+        before = change(process, *PV_TRY(find(process, id)), setting);
+    }
+    look_again();
+    return before;
+}
+
+Outcome<TimerSetting> timer_setting(Process& process, int id) {
+    const SpinGuard guard(lock);
+    return setting_of(process, *PV_TRY(find(process, id)));
+}
+
+Outcome<int> timer_clock(Process& process, int id) {
+    const SpinGuard guard(lock);
+    return PV_TRY(find(process, id))->clock;
+}
+
+Outcome<int> timer_overruns(Process& process, int id) {
+    const SpinGuard guard(lock);
+    return PV_TRY(find(process, id))->overruns;
+}
+
+Outcome<> delete_timer(Process& process, int id) {
+    std::unique_ptr<Timer> gone;
+    const SpinGuard guard(lock);
+    gone.reset(PV_TRY(find(process, id)));
+    take_out(*gone);
+    process.timers.others.erase(process.timers.others.iterator_to(*gone));
+    return {};
+}
+
+void delete_timers(Process& process) {
+    ProcessTimers::List gone;
+    {
+        const SpinGuard guard(lock);
+        for (Timer& timer : process.timers.others) {
+            take_out(timer);
+        }
+        gone.swap(process.timers.others);
+    }
+    gone.clear_and_dispose([](Timer* timer) { delete timer; });
+}
+
+void stop_timers(Process& process) {
+    delete_timers(process);
+    const SpinGuard guard(lock);
+    for (Timer& timer : process.timers.interval_timers) {
+        take_out(timer);
+    }
 }
 
 }  // namespace pv::task

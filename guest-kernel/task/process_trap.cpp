@@ -4,10 +4,16 @@
 #include "arch/x86_64/trap.hpp"
 #include "base/log.hpp"
 #include "task/process.hpp"
+#include "task/process_memory.hpp"
 #include "task/user_trap.hpp"
 
 namespace pv::task {
 namespace {
+
+/// How long a program waits for memory until it ends itself, and one in a call, which may hold a lock that
+/// another one's end needs, until the call fails.
+constexpr Duration user_patience = Duration::seconds(10);
+constexpr Duration kernel_patience = Duration::seconds(1);
 
 struct Fatal {
     int signal;
@@ -58,9 +64,10 @@ void handle_page_fault(UserThread& self, std::uint64_t address, std::uint64_t er
             force_signal(self, SIGBUS, BUS_ADRERR, address);
             return;
         case memory::Resolution::out_of_memory:
-            log::error("memory: none is left for {}[{}]: it ends", std::string_view(self.name.data()),
-                       self.process().id);
-            exit_process(self, SIGKILL);
+            if (!make_room(self, user_patience)) {
+                exit_process(self, SIGKILL);
+            }
+            return;
     }
 }
 
@@ -78,8 +85,14 @@ void handle_exception(arch::TrapFrame& frame, std::uint64_t address) {
 
 bool resolve_page_fault(std::uint64_t address, std::uint64_t error_code) {
     UserThread* self = UserThread::current_or_null();
-    return self != nullptr && self->process().space != nullptr &&
-           resolve(*self, address, error_code) == memory::Resolution::resolved;
+    if (self == nullptr || self->process().space == nullptr) {
+        return false;
+    }
+    memory::Resolution done = resolve(*self, address, error_code);
+    while (done == memory::Resolution::out_of_memory && make_room(*self, kernel_patience)) {
+        done = resolve(*self, address, error_code);
+    }
+    return done == memory::Resolution::resolved;
 }
 
 void before_user_mode() {

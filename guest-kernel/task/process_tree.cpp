@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "task/process_tree.hpp"
 
+#include <sys/resource.h>
+
 #include "base/panic.hpp"
 #include "task/control_block.hpp"
 #include "task/park.hpp"
@@ -120,6 +122,7 @@ bool retire(UserThread& thread) {
     Process& process = thread.process();
     tree().threads.erase(tree().threads.iterator_to(thread));
     process.threads.erase(process.threads.iterator_to(thread));
+    process.ended_threads_time = process.ended_threads_time + time_of(thread);
     thread.control = nullptr;
     process.last_name = thread.name;
     return --process.live_threads == 0;
@@ -157,6 +160,18 @@ std::size_t process_count() {
     return tree().processes.size();
 }
 
+Duration time_of(UserThread& thread) {
+    return thread.control == nullptr ? Duration() : Scheduler::account(*thread.control).ran;
+}
+
+Duration time_of(Process& process) {
+    Duration total = process.ended_threads_time;
+    for (UserThread& thread : process.threads) {
+        total = total + time_of(thread);
+    }
+    return total;
+}
+
 void wake(UserThread& thread) {
     if (thread.control != nullptr) {
         unpark(*thread.control);
@@ -172,6 +187,10 @@ UserThread& UserThread::current() {
     UserThread* thread = current_or_null();
     PV_ASSERT(thread != nullptr);
     return *thread;
+}
+
+memory::AddressSpace::Limits Process::space_limits() const {
+    return {limits[RLIMIT_AS].soft, limits[RLIMIT_DATA].soft, limits[RLIMIT_STACK].soft};
 }
 
 std::string_view Process::name() {

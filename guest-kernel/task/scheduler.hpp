@@ -23,7 +23,8 @@ namespace pv::task {
 /// Each CPU has one, found through its Cpu. A thread belongs to one scheduler at a time: its state, its timer
 /// and its place in the lists are guarded by that one's lock. Another CPU wakes a thread by putting it into
 /// the list of its scheduler and sending the CPU an interrupt; a CPU with nothing as urgent to do takes ready
-/// threads over from others (take_over). Two schedulers' locks are never held at once.
+/// threads over from others (take_over); one that may no longer run where it is waits there until a CPU
+/// of its own fetches it (send_away). Two schedulers' locks are never held at once.
 class Scheduler {
   public:
     /// Makes what runs now this CPU's idle thread; `stack` is the one it runs on, where that is known. Error:
@@ -52,6 +53,9 @@ class Scheduler {
     /// Interrupts the CPU the thread runs on, if it is another one: it passes through the kernel.
     static void kick(ControlBlock& thread);
     static void yield();
+    /// Where a thread may run from now on; at least one of `cpus` exists. One that runs where it may not goes
+    /// at its next interrupt, which is on its way when this returns.
+    static void allow(ControlBlock& thread, const arch::CpuSet& cpus);
     [[noreturn]] static void end_current();
     /// What a new thread does first: the switch to it was made with the lock held.
     static void enter_thread();
@@ -111,6 +115,9 @@ class Scheduler {
     void call_here();
 
     bool take_over();
+    bool take_misplaced();
+    void send_away();
+    [[nodiscard]] bool may_be_here(const ControlBlock& thread) const;
     void beat();
     void watch_turn(const arch::TrapFrame& frame, Instant time);
 
@@ -130,6 +137,7 @@ class Scheduler {
     // Read by other CPUs without the lock, as hints; what they lead to is looked at again under it.
     std::atomic<unsigned> running_level_{0};
     std::atomic<unsigned> ready_count_{0};
+    std::atomic<unsigned> misplaced_{0};  ///< of those, how many may not run here
     std::atomic<bool> preempt_{false};    ///< another thread should run here
     std::atomic<bool> pull_{false};       ///< told that another CPU has a thread to spare
     std::atomic<std::uint64_t> beat_{0};  ///< nanoseconds since boot

@@ -178,7 +178,9 @@ Result<> GuestRun::start_disk_servers(const OnFault& on_fault) {
         options.socket_dir = folder();
         options.faults = first;
         options.on_event = [on_fault, i](const faults::FaultEvent& event) {
-            on_fault(event, static_cast<unsigned>(i));
+            if (on_fault) {
+                on_fault(event, static_cast<unsigned>(i));
+            }
         };
         options.nbdkit = PV_TRY(domain::find_program("nbdkit", "nbdkit")).string();
         auto& server = servers_[disk] = PV_TRY(faults::FaultServer::start(options));

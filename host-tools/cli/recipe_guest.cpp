@@ -51,7 +51,7 @@ Result<images::Built> build_image(const images::Recipe& recipe, const images::Bu
 std::string recipe_command_line(bool ours) {
     // A panic is the end, not a picture that stays; what a kernel says while a command runs would be in its
     // output.
-    return ours ? "" : "console=ttyS0 quiet loglevel=3 panic=-1";
+    return ours ? "loglevel=error" : "console=ttyS0 quiet loglevel=3 panic=-1";
 }
 
 images::Start start_at_terminal() {

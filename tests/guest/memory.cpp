@@ -146,8 +146,15 @@ PV_GUEST_TEST(out_of_memory_leaks_nothing) {
     int threads = 0;
     std::array<task::Thread, 64> running;
     // With no frame left only what is cached can be had; then creation fails, again and again alike.
+    // None of them ends meanwhile: its stack would be there for another one.
+    static constinit std::atomic<bool> may_end{false};
+    const auto wait_for_the_end = [](void*) {
+        while (!may_end.load()) {
+            task::sleep(1_ms);
+        }
+    };
     while (threads < 64) {
-        auto thread = task::Thread::create("last", [](void*) {}, nullptr);
+        auto thread = task::Thread::create("last", wait_for_the_end, nullptr);
         if (!thread) {
             PV_EXPECT(thread.error() == Error::out_of_memory);
             break;
@@ -159,6 +166,7 @@ PV_GUEST_TEST(out_of_memory_leaks_nothing) {
         PV_EXPECT(!task::Thread::create("none", [](void*) {}, nullptr).has_value());
         PV_EXPECT(::operator new(100'000, std::nothrow) == nullptr);
     }
+    may_end.store(true);
     for (int i = 0; i < threads; ++i) {
         PV_EXPECT(running[static_cast<std::size_t>(i)].join(Deadline::after(5_s)).has_value());
     }

@@ -45,14 +45,14 @@ def on_linux(driver, programs, deadline):
     return done.stdout.decode("latin-1").splitlines()
 
 
-def on_paravane(options, smp):
+def on_paravane(options, smp, more=()):
     with tempfile.TemporaryDirectory(prefix="pv-linux-") as folder:
         initrd, console = os.path.join(folder, "initrd"), os.path.join(folder, "console")
         with open(initrd, "wb") as file:
             file.write(archive(options.driver, options.programs))
         names = " ".join("/tests/" + os.path.basename(p) for p in options.programs)
         process = qemu.start(["-m", options.memory, "-smp", str(smp), "-kernel", options.kernel, "-initrd", initrd, "-append",
-                              f"{options.append} -- {names}", "-serial", f"file:{console}"])
+                              f"{options.append} -- {names}", "-serial", f"file:{console}", *more])
         ended = qemu.ended_within(process, options.deadline)
         with open(console, encoding="latin-1") as file:
             return file.read().replace("\r", "").splitlines(), ended

@@ -88,6 +88,21 @@ Result<PhysicalAddress> allocate_frames(unsigned order) {
     return boot::allocate_common(order);
 }
 
+bool is_low() {
+    return boot::is_memory_low();
+}
+
+bool is_scarce() {
+    return boot::is_memory_scarce();
+}
+
+Result<PhysicalAddress> allocate_program_frame() {
+    if (is_scarce()) {
+        return fail(Error::out_of_memory);
+    }
+    return allocate_frames(0);
+}
+
 void free_frames(PhysicalAddress address, unsigned order) {
     if (order > 0) {
         boot::free_common(address, order);

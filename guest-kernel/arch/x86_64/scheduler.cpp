@@ -37,7 +37,8 @@ Result<> Scheduler::start_on_this_cpu(arch::Stack stack) {
     }
     set_name(*idle, "idle");
     idle->state = State::running;
-    idle->cpu = cpu.index;
+    idle->is_pinned = true;
+    idle->cpus = arch::CpuSet().set(cpu.index);
     idle->stack = stack;
     idle->scheduler = scheduler;
     scheduler->idle_ = idle;
@@ -96,6 +97,10 @@ Scheduler& Scheduler::lock_of(ControlBlock& thread, bool& interrupts_were_on) {
     }
 }
 
+bool Scheduler::may_be_here(const ControlBlock& thread) const {
+    return thread.cpus.test(cpu_.index);
+}
+
 void Scheduler::put_back(ControlBlock& thread, bool at_front) {
     thread.state = State::ready;
     if (&thread == idle_) {
@@ -107,13 +112,21 @@ void Scheduler::put_back(ControlBlock& thread, bool at_front) {
     } else {
         list.push_back(thread);
     }
+    thread.listed = true;
     ready_count_.store(ready_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (!may_be_here(thread)) [[unlikely]] {
+        misplaced_.store(misplaced_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
 }
 
 void Scheduler::take_out(ControlBlock& thread) {
     ReadyList& list = ready_[thread.level];
     list.erase(list.iterator_to(thread));
+    thread.listed = false;
     ready_count_.store(ready_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    if (!may_be_here(thread)) [[unlikely]] {
+        misplaced_.store(misplaced_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    }
 }
 
 // Has this CPU look at its lists: at once when it is another one, after the caller's locks otherwise.
@@ -132,6 +145,10 @@ void Scheduler::make_ready(ControlBlock& thread) {
         thread.timed = false;
     }
     put_back(thread, false);
+    if (!may_be_here(thread)) [[unlikely]] {
+        send_away();
+        return;
+    }
     if (thread.level > running_->level) {
         preempt_.store(true, std::memory_order_relaxed);
         call_here();
@@ -148,20 +165,21 @@ void Scheduler::make_ready(ControlBlock& thread) {
 
 ControlBlock& Scheduler::pick() {
     for (unsigned level = levels; level-- > 0;) {
-        if (!ready_[level].empty()) {
-            ControlBlock& next = ready_[level].front();
-            take_out(next);
-            return next;
+        for (ControlBlock& next : ready_[level]) {
+            if (may_be_here(next)) [[likely]] {
+                take_out(next);
+                return next;
+            }
         }
     }
     return *idle_;
 }
 
-// The most urgent thread above that level that may run on that CPU.
+// The most urgent thread above that level that may run on that CPU; any_cpu: that need not stay here.
 ControlBlock* Scheduler::first_to_go(unsigned above, unsigned cpu) {
     for (unsigned level = levels; --level > above;) {
         for (ControlBlock& thread : ready_[level]) {
-            if (thread.cpu == any_cpu || thread.cpu == cpu) {
+            if (cpu == any_cpu ? !thread.is_pinned : thread.cpus.test(cpu)) {
                 return &thread;
             }
         }
@@ -178,6 +196,9 @@ void Scheduler::offer() {
     if (cpus == 1) {
         return;
     }
+    if (misplaced_.load(std::memory_order_relaxed) > 0) [[unlikely]] {
+        send_away();
+    }
     const ControlBlock* thread = first_to_go(0, any_cpu);
     if (thread == nullptr) {
         return;
@@ -188,7 +209,8 @@ void Scheduler::offer() {
     for (unsigned step = 1; step < cpus && least > 0; ++step) {
         Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
         const unsigned level = other.running_level_.load(std::memory_order_relaxed);
-        if (level < least && !other.pull_.load(std::memory_order_relaxed)) {
+        if (level < least && thread->cpus.test(other.cpu_.index) &&
+            !other.pull_.load(std::memory_order_relaxed)) {
             least = level;
             best = &other;
         }
@@ -198,11 +220,75 @@ void Scheduler::offer() {
     }
 }
 
+// Calls a CPU for each thread that may not run here. It comes: take_over begins by looking for such threads,
+// whatever it runs itself.
+void Scheduler::send_away() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    const unsigned cpus = arch::cpu_count();
+    for (ReadyList& list : ready_) {
+        for (const ControlBlock& thread : list) {
+            unsigned step = may_be_here(thread) ? cpus : 1;
+            while (step < cpus && !thread.cpus.test((cpu_.index + step) % cpus)) {
+                ++step;
+            }
+            if (step < cpus) {
+                Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
+                if (!other.pull_.exchange(true)) {
+                    arch::LocalApic::interrupt(other.cpu_.apic_id, arch::vector_reschedule);
+                }
+            }
+        }
+    }
+}
+
+// Takes one thread that waits on a CPU where it may not run and may run here. Interrupts are off, no lock is
+// held. True when there was one.
+bool Scheduler::take_misplaced() {
+    const unsigned cpus = arch::cpu_count();
+    for (unsigned step = 1; step < cpus; ++step) {
+        Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
+        if (other.misplaced_.load(std::memory_order_relaxed) == 0) {
+            continue;
+        }
+        ControlBlock* found = nullptr;
+        static_cast<void>(other.lock_.lock());
+        for (ReadyList& list : other.ready_) {
+            for (ControlBlock& thread : list) {
+                if (found == nullptr && !other.may_be_here(thread) && may_be_here(thread)) {
+                    found = &thread;
+                }
+            }
+        }
+        if (found != nullptr) {
+            other.take_out(*found);
+            found->scheduler.store(this, std::memory_order_release);  // as in take_over
+        }
+        other.lock_.unlock(false);
+        if (found != nullptr) {
+            static_cast<void>(lock_.lock());
+            put_back(*found, false);
+            if (found->level > running_->level) {
+                preempt_.store(true, std::memory_order_relaxed);
+            }
+            lock_.unlock(false);
+            return true;
+        }
+    }
+    return false;
+}
+
 // Takes one ready thread from another CPU if one is more urgent than what runs here. Interrupts are off, no
 // lock is held. True when it did: preempt_if_needed goes on.
 bool Scheduler::take_over() {
     pull_.store(false);
     std::atomic_thread_fence(std::memory_order_seq_cst);
+    bool any = false;
+    while (take_misplaced()) {
+        any = true;
+    }
+    if (any) {
+        return true;
+    }
     const unsigned above = running_level_.load(std::memory_order_relaxed);
     const unsigned cpus = arch::cpu_count();
     for (unsigned step = 1; step < cpus; ++step) {
@@ -296,19 +382,19 @@ void Scheduler::enter_thread() {
 void Scheduler::add(ControlBlock& thread) {
     const arch::InterruptsOff off;
     Scheduler* best = &here();
-    if (thread.cpu != any_cpu) {
-        best = arch::cpu(thread.cpu).scheduler;
-    } else {
-        unsigned least = ~0U;
-        const unsigned cpus = arch::cpu_count();
-        for (unsigned step = 0; step < cpus; ++step) {
-            Scheduler& other = *arch::cpu((best->cpu_.index + step) % cpus).scheduler;
-            const unsigned load = other.ready_count_.load(std::memory_order_relaxed) +
-                                  (other.running_level_.load(std::memory_order_relaxed) > 0 ? 1 : 0);
-            if (load < least) {
-                least = load;
-                best = &other;
-            }
+    const unsigned cpus = arch::cpu_count();
+    const unsigned first = best->cpu_.index;
+    unsigned least = ~0U;
+    for (unsigned step = 0; step < cpus; ++step) {
+        Scheduler& other = *arch::cpu((first + step) % cpus).scheduler;
+        if (!thread.cpus.test(other.cpu_.index)) {
+            continue;
+        }
+        const unsigned load = other.ready_count_.load(std::memory_order_relaxed) +
+                              (other.running_level_.load(std::memory_order_relaxed) > 0 ? 1 : 0);
+        if (load < least) {
+            least = load;
+            best = &other;
         }
     }
     static_cast<void>(best->lock_.lock());
@@ -377,6 +463,25 @@ void Scheduler::yield() {
     self.put_back(*self.running_, false);
     self.switch_away();
     release(were_on);
+}
+
+void Scheduler::allow(ControlBlock& thread, const arch::CpuSet& cpus) {
+    bool were_on = false;
+    Scheduler& scheduler = lock_of(thread, were_on);
+    const bool was_listed = thread.listed;
+    if (was_listed) {
+        scheduler.take_out(thread);
+    }
+    thread.cpus = cpus;
+    thread.is_pinned = (cpus & arch::online_cpus()).count() == 1;
+    if (was_listed) {
+        scheduler.put_back(thread, false);
+        scheduler.offer();
+    } else if (thread.state == State::running && !scheduler.may_be_here(thread)) {
+        scheduler.preempt_.store(true, std::memory_order_relaxed);
+        scheduler.call_here();
+    }
+    scheduler.lock_.unlock(were_on);
 }
 
 void Scheduler::end_current() {

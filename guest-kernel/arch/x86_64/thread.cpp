@@ -85,7 +85,8 @@ Result<Thread> Thread::create(std::string_view name, void (*function)(void*), vo
     block->level = static_cast<unsigned>(priority) + 1;
     block->owners = 2;
     threads.fetch_add(1, std::memory_order_relaxed);
-    block->cpu = cpu;
+    block->is_pinned = cpu != any_cpu;
+    block->cpus = block->is_pinned ? arch::CpuSet().set(cpu) : arch::CpuSet().set();
     Scheduler::add(*block);
     return Thread(block);
 }

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 
 #include "arch/processor.hpp"
@@ -30,7 +29,7 @@
 /// A CPU that answers after the deadline finds the record of a later request, or its own: step 5 covers both.
 namespace pv::arch::tlb {
 
-using CpuSet = std::bitset<cpus_max>;
+using CpuSet = arch::CpuSet;
 
 /// Ranges of more pages than this are flushed by forgetting everything.
 inline constexpr std::uint64_t pages_one_by_one = 32;

@@ -2,8 +2,11 @@
  * SPDX-License-Identifier: MIT */
 #include "say.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static void tell(const char* what, int status) {
     if (WIFEXITED(status)) {
@@ -16,6 +19,52 @@ static void tell(const char* what, int status) {
         printf("%s: continued %d\n", what, WIFCONTINUED(status));
     }
     fflush(stdout);
+}
+
+static void* spin(void* nothing) {
+    for (;;) {
+        sched_yield();
+    }
+    return nothing;
+}
+
+/* Threads that all end at the same moment: the process ends once, and is told. */
+static void ends_at_once(void) {
+    int ended = 0;
+    for (int turn = 0; turn < 100; ++turn) {
+        const pid_t id = fork();
+        if (id == 0) {
+            pthread_t thread;
+            for (int i = 0; i < 3; ++i) {
+                pthread_create(&thread, NULL, spin, NULL);
+            }
+            _exit(1);
+        }
+        ended += waitpid(id, NULL, 0) == id;
+    }
+    printf("threads end at once: %d\n", ended);
+}
+
+/* A sleep that is only stopped goes on; the time that is left is less. */
+static void stopped_sleep(void) {
+    const pid_t id = fork();
+    if (id == 0) {
+        struct timespec begin;
+        struct timespec end;
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        const int result = nanosleep(&(struct timespec){0, 600000000}, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        const double span = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+        _exit(result != 0 ? 1 : span < 0.6 ? 2 : 0);
+    }
+    for (int i = 0; i < 3; ++i) {
+        usleep(100000);
+        kill(id, SIGSTOP);
+        kill(id, SIGCONT);
+    }
+    int status = 0;
+    waitpid(id, &status, 0);
+    tell("a sleep that was stopped thrice", status);
 }
 
 static int run(void (*child)(void)) {
@@ -200,5 +249,7 @@ int main(void) {
     kinds();
     spinning();
     many();
+    ends_at_once();
+    stopped_sleep();
     return 0;
 }

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# Our kernel against Debian's, the same static program on both: nanoseconds and guest instructions per operation.
+# SPDX-License-Identifier: MIT
+#
+# Each figure is a difference of two runs, a short one and a long one, so that boot and power-off are not in it. Both kernels
+# run in turn; instructions are the plugin's count, which the machine's noise does not touch (time is measured without the
+# plugin). Judges nothing. usage: bench.py --paravane KERNEL --vmlinuz FILE --program FILE --plugin SO [--smp 1,4]
+# [--rounds N] [--only NAME]
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+# name for people, load, operations of the long run
+LOADS = [
+    ("null call", "null", 400000),
+    ("pipe, there and back", "pipe", 20000),
+    ("futex, there and back", "futex", 20000),
+    ("fork, exit, wait", "fork", 4000),
+    ("fork, execve, exit, wait", "exec", 1600),
+    ("page fault", "fault", 65536),
+    ("thread create and join", "thread", 8000),
+    ("create, stat, unlink", "file", 20000),
+]
+
+
+def newc(name, mode, data=b""):
+    fields = (1, mode, 0, 0, 1, 0, len(data), 0, 0, 5 if data == b"" else 0, 1 if data == b"" else 0, len(name) + 1, 0)
+    head = b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
+    return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
+
+
+class Machine:
+    def __init__(self, arguments, folder):
+        self.arguments, self.folder = arguments, folder
+        self.initrd = os.path.join(folder, "initrd")
+        with open(arguments.program, "rb") as program, open(self.initrd, "wb") as out:
+            out.write(newc("dev", 0o40755) + newc("dev/console", 0o20600) + newc("init", 0o100755, program.read()) + newc("TRAILER!!!", 0))
+
+    def run(self, system, smp, load, count, counted):
+        """Nanoseconds of the load, or instructions of the whole run."""
+        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", str(smp), "-m", "512M", "-nodefaults",
+                   "-display", "none", "-no-reboot", "-serial", "stdio", "-initrd", self.initrd]
+        if system == "paravane":
+            command += ["-kernel", self.arguments.paravane, "-append", f"loglevel=error -- {load} {count}"]
+        else:
+            command += ["-kernel", self.arguments.vmlinuz, "-append", f"console=ttyS0 quiet panic=-1 -- {load} {count}"]
+        log = os.path.join(self.folder, "log")
+        if counted:
+            command += ["-plugin", self.arguments.plugin + ",probe=instructions", "-d", "plugin", "-D", log]
+        console = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, check=False, stdin=subprocess.DEVNULL)
+        found = re.search(r"operations (\d+) nanoseconds (\d+)", console.stdout)
+        if not found or int(found[1]) != count:
+            sys.exit(f"bench: {' '.join(command)}\n{console.stdout[-2000:]}{console.stderr}\nno result")
+        if not counted:
+            return int(found[2])
+        with open(log, encoding="utf-8") as lines:
+            return sum(int(n) for n in re.findall(r":paravane_instructions cpu \d+ count (\d+)", lines.read()))
+
+
+def line(machine, arguments, smp, name, load, many):
+    few = many // 4
+    times = {"paravane": [], "debian": []}
+    cost = {}
+    for _ in range(arguments.rounds):
+        for system, found in times.items():
+            found.append(machine.run(system, smp, load, many, False) / many)
+    for system in times:
+        counts = [machine.run(system, smp, load, count, True) for count in (few, many)]
+        cost[system] = (counts[1] - counts[0]) / (many - few)
+    ours, theirs = (statistics.median(times[system]) for system in times)
+    print(f"{smp:4} {name:26} {ours:9.0f} {theirs:9.0f} {theirs / ours:6.2f}   {cost['paravane']:8.0f} {cost['debian']:8.0f} "
+          f"{cost['debian'] / max(cost['paravane'], 1):6.2f}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("paravane", "vmlinuz", "program", "plugin"):
+        parser.add_argument("--" + name, required=True)
+    parser.add_argument("--smp", default="1,4")
+    parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "3")))
+    parser.add_argument("--only", default="")
+    arguments = parser.parse_args()
+    print("nanoseconds per operation: median; instructions per operation; ratios above 1 are in our favour")
+    print(f"{'CPUs':4} {'load':26} {'ours':>9} {'Debian':>9} {'ratio':>6}   {'ours':>8} {'Debian':>8} {'ratio':>6}")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        machine = Machine(arguments, folder)
+        for smp in map(int, arguments.smp.split(",")):
+            for name, load, many in LOADS:
+                if arguments.only in load:
+                    line(machine, arguments, smp, name, load, many)
+
+
+main()

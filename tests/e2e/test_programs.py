@@ -1,0 +1,129 @@
+# Programs on our own kernel, with devices beside them.
+# SPDX-License-Identifier: MIT
+import re
+import unittest
+
+from test_image import Images
+
+# Each line's output is that of Debian's bash, coreutils and others on Linux.
+SHELL = r"""
+a=(x y z); declare -A m=([k]=v); echo ${#a[@]} ${a[@]:1} ${m[k]}
+f() { local x=$1; return $((x + 1)); }; f 4; echo $?
+trap 'echo trapped' USR1; kill -USR1 $$
+{ sleep 0.1; echo background; } & wait; echo waited
+set -o pipefail; false | true; echo $?; (exit 7); echo $?
+coproc cat; echo through >&${COPROC[1]}; read -u ${COPROC[0]} line; echo $line
+sleep 1000 & kill $!; wait $!; echo $?
+echo here | tr a-z A-Z; seq 1000 | sort -R | sort -n | tail -1; seq 100 | sha256sum
+dd if=/dev/zero bs=64k count=16 2>/dev/null | md5sum; timeout 0.1 sleep 5; echo $?
+mkdir -p t/a/b; cp -r t/a t/c; mv t/c t/d; ln -s ../a t/d/l; ls -R t; find t -type d | sort; rm -r t
+touch -d @0 e; stat -c %Y e; rm e; date -u -d @86400 +%F; factor 1234567890; yes | head -100000 | wc -c
+seq 20 | xargs -P 4 -n 1 echo | sort -n | tail -1; dash -c 'x=1; while [ $x -lt 5 ]; do x=$((x + 1)); done; echo $x'
+printf 'b 2\na 1\n' | sort | mawk '{ s += $2; print $1 } END { print s }' | sed s/a/A/ | grep -c .
+strace -f -o log sh -c '/bin/true; /bin/true' && grep -c 'execve(' log; grep -c 'exited with 0' log; rm log
+"""
+SHELL_OUTPUT = """\
+3 y z v
+5
+trapped
+background
+waited
+1
+7
+through
+143
+HERE
+1000
+93d4e5c77838e0aa5cb6647c385c810a7c2782bf769029e6c420052048ab22bb  -
+b6d81b360a5672d80c27430f39153e2c  -
+124
+t:
+a
+d
+
+t/a:
+b
+
+t/a/b:
+
+t/d:
+b
+l
+
+t/d/b:
+t
+t/a
+t/a/b
+t/d
+t/d/b
+0
+1970-01-02
+1234567890: 2 3 3 5 3607 3803
+200000
+20
+5
+3
+3
+3
+"""
+
+SQL = """
+create table t(a integer primary key, b text);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000) insert into t select i, 'row ' || i from n;
+create index i on t(b);
+pragma journal_mode = wal;
+begin; delete from t where a % 2 = 0; rollback;
+begin; delete from t where a % 2 = 0; commit;
+select count(*), sum(a), max(b) from t;
+pragma integrity_check;
+"""
+SQL_OUTPUT = "wal\n2500|6250000|row 999\nok\n"
+
+
+class OnProcessors(Images):
+    def judge(self, recipe, words, stdin, output):
+        for processors in ("1", "4"):
+            with self.subTest(processors):
+                self.KERNEL = ("--smp", processors)
+                result = self.command(recipe, *words, stdin=stdin)
+                self.assertEqual((result.stdout, result.returncode), (output, 0), result.stderr)
+
+
+class Shell(OnProcessors):
+    def test_bash_coreutils_dash_mawk_and_strace(self):
+        self.judge("shell", ["bash", "-c", SHELL], None, SHELL_OUTPUT)
+
+
+class Sql(OnProcessors):
+    def test_sqlite_on_a_file(self):
+        self.judge("sql", ["sqlite3", "/tmp/x.db"], SQL, SQL_OUTPUT)
+
+
+class Beside(Images):
+    """LEDGER H2: between a command's timeout and its late answer, a shell's loop goes on."""
+
+    def judge(self, disk):
+        ticks = "i=0; while [ $i -lt 70 ]; do echo tick $i; i=$((i+1)); usleep 100000; done"
+        result = self.paravane("run", "minimal", "--disk", f"{disk}:64M", "--fault", "stall disk0 read after 5 for 4s", "--timeout", "100s",
+                               "--append", "exercise=threads:2,blocks:64,deadline:1s loglevel=info", "--", "sh", "-c", ticks)
+        lines = result.stdout.splitlines()
+        stalled = next((i for i, line in enumerate(lines) if " timed out after" in line), None)
+        self.assertIsNotNone(stalled, str(result))
+        answered = next((i for i, line in enumerate(lines) if i > stalled and "answered after" in line), None)
+        self.assertIsNotNone(answered, str(result))
+        between = [line for line in lines[stalled:answered] if re.search(r"tick \d+", line)]
+        self.assertGreaterEqual(len(between), 3, str(result))
+        # The shell came to its end. The exercise had timeouts, and no wrong data.
+        self.assertTrue(any("tick 69" in line for line in lines), str(result))
+        self.assertTrue(any("0 mismatches, 0 errors" in line for line in lines), str(result))
+        self.assertEqual(result.status, 3, str(result))
+
+    def test_nvme(self):
+        self.judge("nvme")
+
+    def test_virtio_blk(self):
+        self.judge("virtio-blk")
+
+
+if __name__ == "__main__":
+    unittest.main()

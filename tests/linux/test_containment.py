@@ -1,0 +1,79 @@
+# What only our kernel is asked: no program without random bytes, and one that uses up everything ends alone.
+# SPDX-License-Identifier: MIT
+#
+# usage: test_containment.py KERNEL DRIVER PROGRAMS [unittest's arguments]
+import argparse
+import os
+import re
+import sys
+import unittest
+
+import run
+
+
+class Guest(unittest.TestCase):
+    def boot(self, programs=(), smp=1, memory="256M", more=(), append=""):
+        options = argparse.Namespace(kernel=KERNEL, driver=DRIVER, programs=[os.path.join(PROGRAMS, name) for name in programs],
+                                     memory=memory, append=append, deadline=200)
+        console, ended = run.on_paravane(options, smp, more)
+        self.assertTrue(ended, "\n".join(console))
+        return console
+
+
+class Entropy(Guest):
+    """LEDGER H7. This processor model has neither RDRAND nor RDSEED."""
+
+    def test_without_a_source_no_program_starts(self):
+        console = self.boot(more=("-cpu", "qemu64"))
+        self.assertTrue(any("nothing gives random bytes" in line for line in console), "\n".join(console))
+        self.assertNotIn("== end", console)
+        self.assertEqual(console[-1], "paravane: powering off, status 127")
+
+    def test_a_device_is_a_source(self):
+        console = self.boot(more=("-cpu", "qemu64", "-device", "virtio-rng-pci,disable-legacy=on"))
+        self.assertIn("== end", console)
+        self.assertEqual(console[-1], "paravane: powering off, status 0")
+
+
+class Walls(Guest):
+    """LEDGER C18: nothing is writable and executable. R8: nothing lies where it lay the last time."""
+
+    def test_rights_and_places(self):
+        console = self.boot(["walls"])
+        shown = "\n".join(console)
+        for what in ("mmap", "mprotect", "mprotect of data", "a segment"):
+            self.assertIn(f"{what}: EACCES", console, shown)
+        self.assertTrue(any("segment at 0x" in line and "is writable and executable" in line for line in console), shown)
+        places = [re.findall(r"0x[0-9a-f]+", line) for line in console if line.startswith("stack ")]
+        self.assertEqual(len(places), 8, shown)
+        for what, column in zip(("stack", "mapping", "heap", "data"), zip(*places)):
+            self.assertEqual(len(set(column)), 8, f"{what}: {column}")
+
+
+class Exhaustion(Guest):
+    """LEDGER C2: at the end of memory and of processes the one that asks gets the error, others go on, later calls succeed."""
+
+    def check(self, smp):
+        console = self.boot(["exhaust"], smp, "96M")
+        shown = "\n".join(console)
+        words = [line for line in console if not run.KERNEL_LINE.match(line)]
+        hogs = ["hog: signal 9", "hog: signal 9", "bystander: exit 23"]
+        many = ["many processes: yes, then EAGAIN", "all ended: yes", "afterwards: done"]
+        self.assertEqual(words, ["== exhaust", *hogs, "in a call: signal 9", "a file: refused", *many, *hogs, *hogs, *many,
+                                 "memory is as it was: yes", "== status 0", "== end"], shown)
+        # Whom, for whom and why is said, once for each that ended; nobody else did.
+        told = [line for line in console if "memory: none is left for" in line]
+        self.assertEqual(len(told), 7, shown)
+        for line in told:
+            self.assertRegex(line, r"(hog (one|two)|caller)\[\d+\] ends, which holds most: \d+ pages$")
+
+    def test_one_processor(self):
+        self.check(1)
+
+    def test_four_processors(self):
+        self.check(4)
+
+
+if __name__ == "__main__":
+    KERNEL, DRIVER, PROGRAMS = sys.argv[1:4]
+    unittest.main(argv=sys.argv[:1] + sys.argv[4:])
