@@ -1,5 +1,6 @@
 // A one's complement sum of words, which needs the carry flag: two instructions for 16 bytes where C++ takes
-// seven. SPDX-License-Identifier: MIT
+// seven.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 // Markers as typed calls over abi/paravane/marker.h. What each means, and where it must stand, is written
-// there. SPDX-License-Identifier: MIT
+// there.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstdint>

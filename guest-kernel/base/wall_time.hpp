@@ -1,5 +1,6 @@
 // What the clock on the wall says: seconds since 1970, from the monotonic clock and an offset that can be
-// set. SPDX-License-Identifier: MIT
+// set.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <compare>

@@ -1,5 +1,6 @@
 // Whether the processors the firmware lists can be: an interrupt sent by a wrong APIC id goes to somebody
-// else. SPDX-License-Identifier: MIT
+// else.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // The network of this machine: devices found, the stack started, what was asked for done, and all of it let
-// go. SPDX-License-Identifier: MIT
+// go.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstddef>

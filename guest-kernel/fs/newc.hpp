@@ -1,5 +1,6 @@
 // initramfs archives (cpio's "newc" format, Linux's
-// Documentation/driver-api/early-userspace/buffer-format.rst). SPDX-License-Identifier: MIT
+// Documentation/driver-api/early-userspace/buffer-format.rst).
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstddef>

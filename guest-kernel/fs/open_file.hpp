@@ -1,5 +1,6 @@
 // An open file description: position, flags and what can be done through a descriptor; shared by dup and
-// fork. SPDX-License-Identifier: MIT
+// fork.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <atomic>

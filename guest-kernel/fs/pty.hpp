@@ -1,5 +1,6 @@
 // Pseudo-terminals: a terminal whose screen and keyboard are a program's (pty(7)), and devpts, where they
-// have names. SPDX-License-Identifier: MIT
+// have names.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include "fs/terminal.hpp"

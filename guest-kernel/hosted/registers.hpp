@@ -1,5 +1,6 @@
 // Registers whose accesses have effects at once, for models of devices: what mmio::Window reads and writes on
-// a host. SPDX-License-Identifier: MIT
+// a host.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 // The entropy pool: what sources give is mixed in with credit, and nothing is given out before there is
-// enough. SPDX-License-Identifier: MIT
+// enough.
+// SPDX-License-Identifier: MIT
 #include "random/pool.hpp"
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // What a wait queue stands on: a thread stops until it holds a permit. Kernel: scheduler. Hosted: a condition
-// variable. SPDX-License-Identifier: MIT
+// variable.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include "base/deadline.hpp"

@@ -1,5 +1,6 @@
 // A line's header, then its first word decides: one of QEMU's formats, a line of the plugin's, or nothing we
-// use. SPDX-License-Identifier: MIT
+// use.
+// SPDX-License-Identifier: MIT
 #include "capture/parser.hpp"
 
 #include <algorithm>

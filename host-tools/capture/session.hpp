@@ -1,5 +1,6 @@
 // The log's reader while a guest runs: a thread that turns what comes through the FIFO into rows, and loses
-// nothing. SPDX-License-Identifier: MIT
+// nothing.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 // What to ask QEMU for, so that the log holds what the rules need and little else. The one place that says
-// it. SPDX-License-Identifier: MIT
+// it.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <string>

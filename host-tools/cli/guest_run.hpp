@@ -1,5 +1,6 @@
 // One run of a guest from its options to its end, watched or not: scratch folder, disk images, faults,
-// domain. SPDX-License-Identifier: MIT
+// domain.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <chrono>

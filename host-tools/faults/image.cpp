@@ -1,5 +1,6 @@
 // QEMU's locking (block/file-posix.c): byte 100+n locked shared = permission n is used; 200+n = it is not
-// shared. SPDX-License-Identifier: MIT
+// shared.
+// SPDX-License-Identifier: MIT
 #include "faults/image.hpp"
 
 #include <fcntl.h>

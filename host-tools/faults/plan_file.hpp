@@ -1,5 +1,6 @@
 // Fault plans in files (docs/faults.md, "Plans"): faults and other steps, when each is due, what must hold
-// after. SPDX-License-Identifier: MIT
+// after.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <chrono>

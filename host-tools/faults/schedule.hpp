@@ -1,5 +1,6 @@
 // When each step of a fault plan is due: at the start, or some time after an event was seen for the n-th
-// time. SPDX-License-Identifier: MIT
+// time.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 // Packages from the machine's Debian mirror, with lists and a cache of our own: the machine's are never
-// touched. SPDX-License-Identifier: MIT
+// touched.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstdint>

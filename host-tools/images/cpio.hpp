@@ -1,5 +1,6 @@
 // The archive a kernel unpacks: newc (cpio -H newc; Linux,
-// Documentation/driver-api/early-userspace/buffer-format). SPDX-License-Identifier: MIT
+// Documentation/driver-api/early-userspace/buffer-format).
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // Everything the packages at hand have: searched by path, read one package at a time, and only as far as
-// needed. SPDX-License-Identifier: MIT
+// needed.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <map>

@@ -1,5 +1,6 @@
 // Files of an image or of packages, in memory: nothing of them is ever written to the host's file system one
-// by one. SPDX-License-Identifier: MIT
+// by one.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 // What the page's time line draws, collected in one pass over commands and one over events, in bounded
-// memory. SPDX-License-Identifier: MIT
+// memory.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <compare>

@@ -1,5 +1,6 @@
 // A query somebody typed, against a trace that may come from anywhere: read only, one statement, nothing
-// else. SPDX-License-Identifier: MIT
+// else.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <string>

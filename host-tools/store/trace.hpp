@@ -1,5 +1,6 @@
 // Reads a trace, event by event and result by result, and replaces its results. The file may come from
-// anywhere. SPDX-License-Identifier: MIT
+// anywhere.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <concepts>

@@ -1,5 +1,6 @@
 // Bulk load: prepared inserts in large transactions, a rollback journal so that a killed writer leaves a
-// valid file. SPDX-License-Identifier: MIT
+// valid file.
+// SPDX-License-Identifier: MIT
 #include "store/writer.hpp"
 
 #include <fmt/format.h>

@@ -1,5 +1,6 @@
 // Writes a new trace: bulk load in transactions, indexes last, valid up to the last transaction at any
-// moment. SPDX-License-Identifier: MIT
+// moment.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // What `profile=FILE` says of a kernel: where the functions are that give memory to devices, and its
-// structures. SPDX-License-Identifier: MIT
+// structures.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <array>

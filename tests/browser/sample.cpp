@@ -1,5 +1,6 @@
 // Writes a judged sample trace and its HTML report: sample KIND TRACE PAGE REPORT. Kinds: stall, pass, idle,
-// hostile, large. SPDX-License-Identifier: MIT
+// hostile, large.
+// SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
 #include <cstdio>

@@ -1,5 +1,6 @@
 // Golden tests: each log under tests/checks/RULE/ gives exactly the findings its comments expect, under all
-// rules. SPDX-License-Identifier: MIT
+// rules.
+// SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,6 @@
 // Takes a log as QEMU writes it through capture, store and checks: what the golden tests and benchmarks
-// share. SPDX-License-Identifier: MIT
+// share.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <filesystem>

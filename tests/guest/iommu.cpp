@@ -1,5 +1,6 @@
 // LEDGER C6, C21: a device reaches what it was given, and nothing else, and nothing any longer than it was
-// given. SPDX-License-Identifier: MIT
+// given.
+// SPDX-License-Identifier: MIT
 #include "device/iommu/machine.hpp"
 
 #include <algorithm>

@@ -24,7 +24,8 @@ def licences(files):
     for path, text in files.items():
         if not is_source(path, text):
             continue
-        found = re.search(r"SPDX-License-Identifier: (\S+)", "\n".join(text.splitlines()[:6]))
+        # A line of its own: behind a sentence, tools that read licences and people overlook it.
+        found = re.search(r"^\W*SPDX-License-Identifier: (\S+)", "\n".join(text.splitlines()[:6]), re.M)
         if not found:
             yield f"{path}: no SPDX-License-Identifier line in the first six lines"
             continue

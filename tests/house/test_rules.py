@@ -23,6 +23,7 @@ class Rules(unittest.TestCase):
         self.assert_finds(rules.licences, {"abi/paravane/marker.h": HEAD},
                           {"abi/paravane/marker.h": "/* m\n * SPDX-License-Identifier: 0BSD */\n"})
         self.assert_finds(rules.licences, {"ci/x": "#!/bin/sh\n"}, {"ci/x.json": "{}"})
+        self.assert_finds(rules.licences, {"a.cpp": "// What it is for. SPDX-License-Identifier: MIT\n"}, {"a.cpp": HEAD})
 
     def test_lengths(self):
         self.assert_finds(rules.lengths, {"a.cpp": "\n" * 601}, {"a.cpp": "\n" * 600}, {"tests/data/a.log": "\n" * 900})

@@ -1,5 +1,6 @@
 // Interleaved measurements: every side runs once a round, so that a busy moment of the machine hits all
-// alike. SPDX-License-Identifier: MIT
+// alike.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <fmt/format.h>

@@ -1,5 +1,6 @@
 // Judged traces made by hand for tests of the reports: what a run with a stall looks like, a hostile one, a
-// long one. SPDX-License-Identifier: MIT
+// long one.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // What belongs to one processor: its descriptor tables, its stacks for the worst, its scheduler. Found
-// through %gs. SPDX-License-Identifier: MIT
+// through %gs.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <array>

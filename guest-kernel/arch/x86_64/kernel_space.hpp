@@ -1,5 +1,6 @@
 // The part of the kernel's address space where pages are mapped one by one: stacks, device registers,
-// firmware. SPDX-License-Identifier: MIT
+// firmware.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include "arch/x86_64/page_table.hpp"

@@ -1,5 +1,6 @@
 // The symbol table embedded in the kernel image: written by tools/embed_symbols at link time, read by back
-// traces. SPDX-License-Identifier: MIT
+// traces.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // A CPU that takes no timer interrupt any more is reported by another one, a thread that lets no other run by
-// its own. SPDX-License-Identifier: MIT
+// its own.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,6 @@
 // A doorbell that is also kept in memory, where the controller looks while it is busy: most rings need no
-// register. SPDX-License-Identifier: MIT
+// register.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <atomic>

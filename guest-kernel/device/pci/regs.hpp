@@ -1,5 +1,6 @@
 // PCI configuration registers (PCI Express Base Specification 5.0, section 7.5; PCI Local Bus 3.0, chapter
-// 6). SPDX-License-Identifier: MIT
+// 6).
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstddef>

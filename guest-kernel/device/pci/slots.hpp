@@ -1,5 +1,6 @@
 // All slots of this machine, and who uses what is in them: devices that leave in order, and those that are
-// gone. SPDX-License-Identifier: MIT
+// gone.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <atomic>

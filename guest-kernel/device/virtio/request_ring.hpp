@@ -1,5 +1,6 @@
 // virtio-blk requests laid out in memory (VIRTIO 1.2, section 5.2.6): header, data, status, as one chain
-// each. SPDX-License-Identifier: MIT
+// each.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <array>

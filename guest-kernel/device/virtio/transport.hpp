@@ -1,5 +1,6 @@
 // The modern virtio PCI transport (VIRTIO 1.2, section 4.1): structures found, features agreed on, queues set
-// up. SPDX-License-Identifier: MIT
+// up.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstddef>

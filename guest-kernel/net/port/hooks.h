@@ -1,5 +1,6 @@
 /* What lwIP calls of this kernel's; in C, because lwIP is. Implemented in net/port/port.cpp and
- * net/port/memory.cpp. SPDX-License-Identifier: MIT */
+ * net/port/memory.cpp.
+ * SPDX-License-Identifier: MIT */
 #ifndef PV_NET_PORT_HOOKS_H
 #define PV_NET_PORT_HOOKS_H
 

@@ -1,5 +1,6 @@
 /* lwIP as this kernel uses it: no operating system underneath, one thread, everything bounded (lwIP 2.1
- * and 2.2). SPDX-License-Identifier: MIT */
+ * and 2.2).
+ * SPDX-License-Identifier: MIT */
 #ifndef PV_NET_PORT_LWIPOPTS_H
 #define PV_NET_PORT_LWIPOPTS_H
 

@@ -1,5 +1,6 @@
 // iommu-stale-entry: what the IOMMU cached of a mapping is invalidated before the memory serves something
-// else. SPDX-License-Identifier: MIT
+// else.
+// SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
 #include <iterator>

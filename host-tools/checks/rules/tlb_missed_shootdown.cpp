@@ -1,5 +1,6 @@
 // tlb-missed-shootdown: a shootdown that is said to be done reached every processor that may hold the
-// translation. SPDX-License-Identifier: MIT
+// translation.
+// SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
 #include "checks/rules/rules.hpp"

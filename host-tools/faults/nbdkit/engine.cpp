@@ -1,5 +1,6 @@
 // Requests are matched under one lock and kept outside it, in slices, so that nothing keeps a server from
-// ending. SPDX-License-Identifier: MIT
+// ending.
+// SPDX-License-Identifier: MIT
 #include "faults/nbdkit/engine.hpp"
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // How fast a log becomes rows: the floor is reading its lines; then parsing; then all of capture, to a
-// finished trace. SPDX-License-Identifier: MIT
+// finished trace.
+// SPDX-License-Identifier: MIT
 #include <fcntl.h>
 
 #include <chrono>

@@ -1,5 +1,6 @@
 /* The Linux side of the disk benchmark: direct reads or writes of a disk at a given depth, the least a
- * program can do. SPDX-License-Identifier: MIT
+ * program can do.
+ * SPDX-License-Identifier: MIT
  *
  * usage: linux_load DISK read|write random|sequential SIZE DEPTH COUNT
  * Prints `bench: operations N nanoseconds T`. At depth 1 a plain pread or pwrite; beyond it the kernel's

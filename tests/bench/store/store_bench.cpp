@@ -1,5 +1,6 @@
 // How fast events become a finished trace, and a trace a stream of events: beside SQLite's plain insert of
-// the rows. SPDX-License-Identifier: MIT
+// the rows.
+// SPDX-License-Identifier: MIT
 #include <cstdlib>
 
 #include "store/trace.hpp"

@@ -1,5 +1,6 @@
 // Arbitrary bytes as a machine's ACPI memory. The first two bytes of the input say which checksums to make
-// right. SPDX-License-Identifier: MIT
+// right.
+// SPDX-License-Identifier: MIT
 #include "acpi/tables.hpp"
 
 #include <cstdint>

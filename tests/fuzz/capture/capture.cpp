@@ -1,5 +1,6 @@
 // Any bytes through the splitter and the parser: the counts add up, times never go back, and quoting comes
-// back whole. SPDX-License-Identifier: MIT
+// back whole.
+// SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,6 @@
 // Fuzz target: whatever the other end of a link sends, in frames of any length, to the whole of lwIP as the
-// kernel uses it. SPDX-License-Identifier: MIT
+// kernel uses it.
+// SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <array>
 #include <cstddef>

@@ -1,5 +1,6 @@
 // Fuzz target: a guest that executes any markers with any arguments, over any memory, and any instruction
-// bytes. SPDX-License-Identifier: MIT
+// bytes.
+// SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <array>
 #include <cstddef>

@@ -1,5 +1,6 @@
 /* /proc: what a program finds about itself and its kin; what differs from machine to machine is told as yes
- * or no. SPDX-License-Identifier: MIT */
+ * or no.
+ * SPDX-License-Identifier: MIT */
 #include "say.h"
 
 #include <dirent.h>

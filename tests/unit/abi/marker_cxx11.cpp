@@ -1,5 +1,6 @@
 // A marker emitted from C++11, with a call as an argument: compiled here, its bytes are read by
-// marker_test.cpp. SPDX-License-Identifier: MIT
+// marker_test.cpp.
+// SPDX-License-Identifier: MIT
 #include "paravane/marker.h"
 
 uint64_t marker_argument(uint64_t value);

@@ -1,5 +1,6 @@
 // Markers without end: judging them takes neither memory nor time without end, and nothing is then said to
-// hold. SPDX-License-Identifier: MIT
+// hold.
+// SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
 #include <cstdint>

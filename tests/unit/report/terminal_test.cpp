@@ -1,5 +1,6 @@
 // The terminal's report: what it says, its width, its colours, and that a guest's text cannot act on a
-// terminal. SPDX-License-Identifier: MIT
+// terminal.
+// SPDX-License-Identifier: MIT
 #include "report/terminal.hpp"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,6 @@
 // The writer: what is appended is read back, bit for bit, and what a killed or starved writer leaves is
-// valid. SPDX-License-Identifier: MIT
+// valid.
+// SPDX-License-Identifier: MIT
 #include "store/writer.hpp"
 
 #include <gtest/gtest.h>

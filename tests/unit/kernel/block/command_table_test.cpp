@@ -1,5 +1,6 @@
 // Life of a command: delivered, late, unknown, duplicate, failed; and where its memory is meanwhile (LEDGER
-// C21). SPDX-License-Identifier: MIT
+// C21).
+// SPDX-License-Identifier: MIT
 #include "block/command_table.hpp"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 // A virtio PCI device for tests: registers that act at once, a thread behind its queues, faults and lies on
-// demand. SPDX-License-Identifier: MIT
+// demand.
+// SPDX-License-Identifier: MIT
 #include "fake_virtio.hpp"
 
 #include <algorithm>

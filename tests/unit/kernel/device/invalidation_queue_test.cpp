@@ -1,5 +1,6 @@
 // LEDGER C21: an invalidation is done when the unit says so, and not before; a unit that never does is given
-// up. SPDX-License-Identifier: MIT
+// up.
+// SPDX-License-Identifier: MIT
 #include "device/iommu/invalidation_queue.hpp"
 
 #include <gtest/gtest.h>

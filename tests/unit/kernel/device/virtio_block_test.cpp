@@ -1,5 +1,6 @@
 // The virtio-blk driver against devices of many shapes, and against devices that lie: each lie is said,
-// counted, and ended by a reset; nonsense is refused when the device is taken. SPDX-License-Identifier: MIT
+// counted, and ended by a reset; nonsense is refused when the device is taken.
+// SPDX-License-Identifier: MIT
 #include "device/virtio/block.hpp"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 // LEDGER H2, C21: a virtio-blk device that does everything wrong at random, and a driver that keeps its
-// promises all the same. SPDX-License-Identifier: MIT
+// promises all the same.
+// SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // virtio-rng: what it gives goes to the pool with its credit; one that stalls, lies or goes away is
-// contained. SPDX-License-Identifier: MIT
+// contained.
+// SPDX-License-Identifier: MIT
 #include "device/virtio/rng.hpp"
 
 #include <gtest/gtest.h>

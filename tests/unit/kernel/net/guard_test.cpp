@@ -1,5 +1,6 @@
 // An invariant of lwIP's that breaks ends the network, and nothing else. A process of its own: it is for
-// good. SPDX-License-Identifier: MIT
+// good.
+// SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
 #include "hosted/control.hpp"
