@@ -119,10 +119,10 @@ Result<> add_symbols(store::Writer& writer, const Guest& guest) {
         PV_TRY(domain::inspect_kernel(guest.symbols)) == domain::KernelFormat::bz_image) {
         return {};  // compressed: System.map or vmlinux have to be named
     }
-    PV_TRY(domain::read_symbols(guest.symbols, [&](const domain::KernelSymbol& symbol) {
+    const auto count = domain::read_symbols(guest.symbols, [&](const domain::KernelSymbol& symbol) {
         return writer.add_symbol({symbol.address, symbol.size, std::string(symbol.name)});
-    }));
-    return {};
+    });
+    return count ? Result<>{} : std::unexpected(count.error());
 }
 
 Result<> watch(GuestRun& run, const std::vector<std::string>& probes) {
