@@ -1,5 +1,6 @@
 /* One load of system calls, as the first program of a guest: LOAD COUNT. Prints `operations N nanoseconds T`
- * and powers off. SPDX-License-Identifier: MIT */
+ * and powers off.
+ * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>

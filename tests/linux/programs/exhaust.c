@@ -1,5 +1,6 @@
 /* Uses up memory and processes; others go on, and afterwards all is as before. Not for a machine that is
- * needed: it does nothing on another kernel than ours. SPDX-License-Identifier: MIT */
+ * needed: it does nothing on another kernel than ours.
+ * SPDX-License-Identifier: MIT */
 #include "say.h"
 
 #include <signal.h>

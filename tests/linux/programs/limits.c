@@ -1,5 +1,6 @@
 /* Limits of a process: what is refused at each, with which error, and that what was refused works again
- * later. SPDX-License-Identifier: MIT */
+ * later.
+ * SPDX-License-Identifier: MIT */
 #include "say.h"
 
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* What our kernel refuses where Linux does not: memory that is writable and executable. And where things lie:
- * elsewhere each time. With the word `where` it prints addresses only. SPDX-License-Identifier: MIT */
+ * elsewhere each time. With the word `where` it prints addresses only.
+ * SPDX-License-Identifier: MIT */
 #include "say.h"
 
 #include <fcntl.h>
