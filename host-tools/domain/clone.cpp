@@ -161,14 +161,14 @@ std::vector<std::string> losses(xml_node domain) {
         if (is_one_of(what, lost_devices) || (what == "disk" && is_passed_through(device))) {
             lines.push_back(fmt::format("its {} is left out", what == "disk" ? "passed-through disk" : what));
         } else if (what == "interface") {
-            lines.push_back("its network interfaces have no link");
+            lines.emplace_back("its network interfaces have no link");
         }
     }
     if (domain.child("qemu:commandline") || domain.child("qemu:override")) {
-        lines.push_back("its own arguments for QEMU are left out");
+        lines.emplace_back("its own arguments for QEMU are left out");
     }
     if (domain.child("launchSecurity")) {
-        lines.push_back("its encrypted memory is plain");
+        lines.emplace_back("its encrypted memory is plain");
     }
     const auto [first, last] = std::ranges::unique(lines);
     lines.erase(first, last);

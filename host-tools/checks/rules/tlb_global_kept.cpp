@@ -28,7 +28,7 @@ class TlbGlobalKept final : public TranslationRule {
         Draft draft = drafted(place_of(event), trace::get<Kind::tlb_global_kept, "change">(event), address);
         draft.title = fmt::format("cpu {} wrote CR3 to forget {:#x}, which is a global page and stays cached",
                                   event.cpu, address);
-        draft.lines.push_back(
+        draft.lines.emplace_back(
             "reaches global pages: invlpg, a change of CR4.PGE, invpcid of type 2 (SDM vol. 3A, "
             "4.10.4.1)");
         draft.cause = fmt::format("{:x}", event.pc);
