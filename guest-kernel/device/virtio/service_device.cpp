@@ -52,6 +52,10 @@ std::size_t ServiceDevice::entries_of(std::size_t index, std::size_t most) const
 }
 
 Result<> ServiceDevice::add_queue(std::unique_ptr<ServiceQueue> queue) {
+    if (const Result<> room = queues_.reserve(queues_.size() + 1); !room) {
+        queue->release(true);  // the device was not told of it
+        return room;
+    }
     return queues_.push_back(std::move(queue));
 }
 

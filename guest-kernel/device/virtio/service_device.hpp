@@ -52,6 +52,7 @@ class ServiceDevice : protected Recoverable {
     [[nodiscard]] Result<> find(marker::DeviceKind kind);
     /// From a reset device to features agreed on; VERSION_1 is required.
     [[nodiscard]] Result<> agree(std::uint64_t wanted);
+    /// The device does not know of it yet. On an error its memory is given back.
     [[nodiscard]] Result<> add_queue(std::unique_ptr<ServiceQueue> queue);
     /// Makes the recovery, which looks at nothing yet.
     [[nodiscard]] Result<> watch();
