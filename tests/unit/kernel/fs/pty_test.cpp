@@ -55,7 +55,10 @@ Tree& tree() {
 
 class PtyTest : public testing::Test {
   protected:
-    PtyTest() { set_job_control(leader_); }
+    PtyTest() {
+        (void)tree();
+        set_job_control(leader_);
+    }
 
     static int number_of(OpenFile& master) {
         int number = -1;
