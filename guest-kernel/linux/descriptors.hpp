@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 
 #include "linux/call.hpp"
 
@@ -31,6 +32,24 @@ namespace pv::linux {
         return fail(descriptor.error());
     }
     return static_cast<std::uint64_t>(*descriptor);
+}
+
+/// Gives both ends of something descriptors and tells the program their numbers; none is kept on a failure.
+/// Errors: emfile, enomem, efault.
+[[nodiscard]] inline Value add_pair(Call& call, Ref<fs::OpenFile> one, Ref<fs::OpenFile> other,
+                                    bool close_on_exec, UserPointer<std::array<int, 2>> ends) {
+    const int first = PV_TRY(add(call, std::move(one), close_on_exec));
+    const auto second = add(call, std::move(other), close_on_exec);
+    if (!second) {
+        static_cast<void>(call.process().descriptors->close(first));
+        return fail(second.error());
+    }
+    const Outcome<> told = ends.write({first, *second});
+    if (!told) {
+        static_cast<void>(call.process().descriptors->close(first));
+        static_cast<void>(call.process().descriptors->close(*second));
+    }
+    return done(told);
 }
 
 /// Who writes where nobody reads gets SIGPIPE with the error.

@@ -210,19 +210,7 @@ Value pipe2(Call& call, UserPointer<std::array<int, 2>> ends, std::uint32_t flag
         return fail(Errno::einval);
     }
     auto [reader, writer] = PV_TRY(fs::create_pipe(flags & ~std::uint32_t{O_CLOEXEC}));
-    const bool on_exec = (flags & O_CLOEXEC) != 0;
-    const int first = PV_TRY(add(call, std::move(reader), on_exec));
-    const auto second = add(call, std::move(writer), on_exec);
-    if (!second) {
-        static_cast<void>(call.process().descriptors->close(first));
-        return fail(second.error());
-    }
-    const Outcome<> told = ends.write({first, *second});
-    if (!told) {
-        static_cast<void>(call.process().descriptors->close(first));
-        static_cast<void>(call.process().descriptors->close(*second));
-    }
-    return done(told);
+    return add_pair(call, std::move(reader), std::move(writer), (flags & O_CLOEXEC) != 0, ends);
 }
 
 Value pipe(Call& call, UserPointer<std::array<int, 2>> ends) {

@@ -63,18 +63,7 @@ Value socketpair(Call& call, int family, int type, int protocol, UserPointer<std
     const Wanted wanted = PV_TRY(wanted_of(type));
     PV_TRY(check_protocol(family, protocol));
     auto [one, other] = PV_TRY(fs::create_unix_pair(wanted.type, wanted.flags, owner_of(call)));
-    const int first = PV_TRY(add(call, std::move(one), wanted.on_exec));
-    const auto second = add(call, std::move(other), wanted.on_exec);
-    if (!second) {
-        static_cast<void>(call.process().descriptors->close(first));
-        return fail(second.error());
-    }
-    const Outcome<> told = ends.write({first, *second});
-    if (!told) {
-        static_cast<void>(call.process().descriptors->close(first));
-        static_cast<void>(call.process().descriptors->close(*second));
-    }
-    return done(told);
+    return add_pair(call, std::move(one), std::move(other), wanted.on_exec, ends);
 }
 
 Value bind(Call& call, int descriptor, UserAddress address, int length) {
