@@ -25,7 +25,7 @@ class TableFaults final : public TranslationRule {
     using TranslationRule::TranslationRule;
 
     [[nodiscard]] Observed observed() const override {
-        return observed_of(seen().entries + findings_, "no entry of a table changed");
+        return observed_of(seen().entries, "no entry of a table changed");
     }
 
   protected:
@@ -42,20 +42,13 @@ class TableFaults final : public TranslationRule {
         if (title.empty()) {
             return;
         }
-        ++findings_;
-        Draft draft;
-        draft.at = place_of(event);
-        draft.address = entry.address;
+        Draft draft = begin_finding(event, entry.address, "stored");
         draft.title = std::move(title);
         draft.lines.push_back(
             fmt::format("entry: {:#x}, for {}", entry.entry, what_entry(entry.entry, entry.level)));
-        draft.events.push_back({event.sequence, "stored"});
         draft.cause = fmt::format("{:x}/{}", event.pc, static_cast<int>(entry.fault));
         report(std::move(draft));
     }
-
-  private:
-    std::uint64_t findings_ = 0;
 };
 
 struct WriteExec {

@@ -10,40 +10,37 @@ namespace {
 
 using trace::Kind;
 
-class TlbFreedWhileCached final : public TranslationRule {
+class TlbFreedWhileCached final : public BrokenByLine<Kind::tlb_freed> {
   public:
-    using TranslationRule::TranslationRule;
+    using BrokenByLine::BrokenByLine;
 
     [[nodiscard]] Observed observed() const override {
         std::string why = missing(PV_FEATURE_TRANSLATION, "frames given back");
-        return observed_of(released_ + findings_, "no frame was given back", std::move(why));
+        return observed_of(released_, "no frame was given back", std::move(why));
     }
 
   protected:
-    void judge(const trace::Event& event) override {
-        if (event.kind == Kind::marker_frames_release || event.kind == Kind::marker_memory_unprotect) {
-            ++released_;
-        }
-        if (event.kind != Kind::tlb_freed) {
-            return;
-        }
-        ++findings_;
+    void describe(const trace::Event& event, Draft& draft) const override {
         const std::uint64_t address = trace::get<Kind::tlb_freed, "address">(event);
         const std::uint64_t holder = trace::get<Kind::tlb_freed, "holder">(event);
         const std::uint64_t physical = trace::get<Kind::tlb_freed, "physical">(event);
         const bool structure = trace::get<Kind::tlb_freed, "structure">(event) != 0;
-        Draft draft = drafted(place_of(event), trace::get<Kind::tlb_freed, "change">(event), physical);
+        draft.address = physical;
         draft.title =
             fmt::format("the {} at {:#x} is given back while cpu {} may still {} it",
                         structure ? "table" : "frame", physical, holder, structure ? "walk" : "reach");
         draft.lines.push_back(fmt::format("reached through: {:#x}", address));
         draft.cause = fmt::format("{:x}/{}", event.pc, structure);
-        report(std::move(draft));
+    }
+
+    void other(const trace::Event& event) override {
+        if (event.kind == Kind::marker_frames_release || event.kind == Kind::marker_memory_unprotect) {
+            ++released_;
+        }
     }
 
   private:
     std::uint64_t released_ = 0;
-    std::uint64_t findings_ = 0;
 };
 
 }  // namespace

@@ -10,33 +10,24 @@ namespace {
 
 using trace::Kind;
 
-class TlbGlobalKept final : public TranslationRule {
+class TlbGlobalKept final : public BrokenByLine<Kind::tlb_global_kept> {
   public:
-    using TranslationRule::TranslationRule;
+    using BrokenByLine::BrokenByLine;
 
     [[nodiscard]] Observed observed() const override {
-        return observed_of(seen().changes + findings_, "no translation was taken away");
+        return observed_of(seen().changes, "no translation was taken away");
     }
 
   protected:
-    void judge(const trace::Event& event) override {
-        if (event.kind != Kind::tlb_global_kept) {
-            return;
-        }
-        ++findings_;
+    void describe(const trace::Event& event, Draft& draft) const override {
         const std::uint64_t address = trace::get<Kind::tlb_global_kept, "address">(event);
-        Draft draft = drafted(place_of(event), trace::get<Kind::tlb_global_kept, "change">(event), address);
         draft.title = fmt::format("cpu {} wrote CR3 to forget {:#x}, which is a global page and stays cached",
                                   event.cpu, address);
         draft.lines.emplace_back(
             "reaches global pages: invlpg, a change of CR4.PGE, invpcid of type 2 (SDM vol. 3A, "
             "4.10.4.1)");
         draft.cause = fmt::format("{:x}", event.pc);
-        report(std::move(draft));
     }
-
-  private:
-    std::uint64_t findings_ = 0;
 };
 
 }  // namespace

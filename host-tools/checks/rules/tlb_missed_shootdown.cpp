@@ -11,35 +11,26 @@ namespace {
 
 using trace::Kind;
 
-class TlbMissedShootdown final : public TranslationRule {
+class TlbMissedShootdown final : public BrokenByLine<Kind::tlb_missed> {
   public:
-    using TranslationRule::TranslationRule;
+    using BrokenByLine::BrokenByLine;
 
     [[nodiscard]] Observed observed() const override {
         std::string why = missing(PV_FEATURE_TRANSLATION, "shootdowns");
-        return observed_of(seen().shootdowns + findings_, "no shootdown ended", std::move(why));
+        return observed_of(seen().shootdowns, "no shootdown ended", std::move(why));
     }
 
   protected:
-    void judge(const trace::Event& event) override {
-        if (event.kind != Kind::tlb_missed) {
-            return;
-        }
-        ++findings_;
+    void describe(const trace::Event& event, Draft& draft) const override {
         const std::uint64_t address = trace::get<Kind::tlb_missed, "address">(event);
         const std::uint64_t holder = trace::get<Kind::tlb_missed, "holder">(event);
         const bool structure = trace::get<Kind::tlb_missed, "structure">(event) != 0;
-        Draft draft = drafted(place_of(event), trace::get<Kind::tlb_missed, "change">(event), address);
         draft.title = fmt::format("the shootdown of {:#x} is over, and cpu {} may still {}", address, holder,
                                   structure ? "walk a table that was taken out" : "use the old translation");
         draft.lines.push_back(
             fmt::format("missed: cpu {} has executed nothing since the change that makes it forget", holder));
         draft.cause = fmt::format("{:x}/{}", event.pc, structure);
-        report(std::move(draft));
     }
-
-  private:
-    std::uint64_t findings_ = 0;
 };
 
 }  // namespace

@@ -10,24 +10,19 @@ namespace {
 
 using trace::Kind;
 
-class TlbStaleUse final : public TranslationRule {
+class TlbStaleUse final : public BrokenByLine<Kind::tlb_stale_use> {
   public:
-    using TranslationRule::TranslationRule;
+    using BrokenByLine::BrokenByLine;
 
     [[nodiscard]] Observed observed() const override {
-        return observed_of(seen().changes + findings_, "no translation was taken away");
+        return observed_of(seen().changes, "no translation was taken away");
     }
 
   protected:
-    void judge(const trace::Event& event) override {
-        if (event.kind != Kind::tlb_stale_use) {
-            return;
-        }
-        ++findings_;
+    void describe(const trace::Event& event, Draft& draft) const override {
         const std::uint64_t address = trace::get<Kind::tlb_stale_use, "address">(event);
         const std::uint64_t access = trace::get<Kind::tlb_stale_use, "access">(event);
         const bool observed = (access & trace::tlb_access_observed) != 0;
-        Draft draft = drafted(place_of(event), trace::get<Kind::tlb_stale_use, "change">(event), address);
         draft.title = fmt::format("cpu {} {} {:#x} {} a translation that its page tables no longer give",
                                   event.cpu, (access & trace::tlb_access_write) != 0 ? "wrote" : "read",
                                   address, observed ? "through" : "and may do so through");
@@ -39,11 +34,7 @@ class TlbStaleUse final : public TranslationRule {
                 "judged by the grace time: no instruction of this cpu has forgotten it since");
         }
         draft.cause = fmt::format("{:x}", event.pc);
-        report(std::move(draft));
     }
-
-  private:
-    std::uint64_t findings_ = 0;
 };
 
 }  // namespace

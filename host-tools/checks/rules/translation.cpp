@@ -82,35 +82,39 @@ void TranslationRule::on_event(const trace::Event& event) {
     judge(event);
 }
 
-const TranslationRule::Change* TranslationRule::change(std::uint64_t number) const {
-    const auto found = changes_.find(number);
-    return found == changes_.end() ? nullptr : &found->second;
+Draft TranslationRule::begin_finding(const trace::Event& event, std::uint64_t address,
+                                     std::string_view what) {
+    ++findings_;
+    Draft draft;
+    draft.at = place_of(event);
+    draft.address = address;
+    draft.events.push_back({event.sequence, std::string(what)});
+    return draft;
 }
 
-Draft TranslationRule::drafted(const Place& now, std::uint64_t number, std::uint64_t address) const {
-    Draft draft;
-    draft.at = now;
-    draft.address = address;
-    draft.events.push_back({now.sequence, "here"});
-    if (const Change* change = this->change(number); change != nullptr) {
-        draft.lines.push_back(fmt::format("old entry: {}, of {}", describe_entry(change->old_entry),
-                                          what_entry(change->old_entry, change->level)));
-        draft.lines.push_back(fmt::format("new entry: {}", describe_entry(change->new_entry)));
-        const std::string symbol =
-            world().context().symbol ? world().context().symbol(change->told.pc) : std::string();
-        draft.lines.push_back(fmt::format("stored: by cpu {} at {}, {} before", change->told.cpu,
-                                          symbol.empty() ? fmt::format("{:#x}", change->told.pc)
-                                                         : fmt::format("{} ({:#x})", symbol, change->told.pc),
-                                          duration(change->age)));
-        draft.events.push_back({change->told.sequence, "changed"});
+void TranslationRule::add_change(Draft& draft, std::uint64_t number) const {
+    const auto found = changes_.find(number);
+    if (found == changes_.end()) {
+        return;
     }
-    return draft;
+    const Change& change = found->second;
+    draft.lines.push_back(fmt::format("old entry: {}, of {}", describe_entry(change.old_entry),
+                                      what_entry(change.old_entry, change.level)));
+    draft.lines.push_back(fmt::format("new entry: {}", describe_entry(change.new_entry)));
+    const std::string symbol =
+        world().context().symbol ? world().context().symbol(change.told.pc) : std::string();
+    draft.lines.push_back(fmt::format("stored: by cpu {} at {}, {} before", change.told.cpu,
+                                      symbol.empty() ? fmt::format("{:#x}", change.told.pc)
+                                                     : fmt::format("{} ({:#x})", symbol, change.told.pc),
+                                      duration(change.age)));
+    draft.events.push_back({change.told.sequence, "changed"});
 }
 
 Rule::Observed TranslationRule::observed_of(std::uint64_t count, std::string nothing, std::string why) const {
     if (!is_on_) {
         return {0, "the probe is off (--probe tlb)", true};
     }
+    count += findings_;
     if (count == 0) {
         why = unseen_ != 0 ? std::string(why_unseen(unseen_)) : std::move(why);
         return why.empty() ? Observed{0, std::move(nothing), seen_.entries != 0}

@@ -6,6 +6,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "checks/findings.hpp"
 #include "checks/model/types.hpp"
@@ -22,23 +24,16 @@ class TranslationRule : public Rule {
     void on_event(const trace::Event& event) final;
 
   protected:
-    /// A store that took a translation away, as paravane_table_change told of it.
-    struct Change {
-        Place told;  ///< the line; cpu and pc are the storing instruction's
-        std::uint64_t old_entry = 0;
-        std::uint64_t new_entry = 0;
-        std::uint64_t level = 0;
-        std::int64_t age = 0;  ///< microseconds from the store to the line
-    };
-
     /// Called for every event after its change is known.
     virtual void judge(const trace::Event& event) = 0;
 
-    [[nodiscard]] const Change* change(std::uint64_t number) const;
+    /// `event` breaks the rule at the page of `address`: counts the finding, and begins its draft. `what` the
+    /// event is in the finding's list of events.
+    [[nodiscard]] Draft begin_finding(const trace::Event& event, std::uint64_t address,
+                                      std::string_view what);
 
-    /// A draft for a finding about the page at `address`: the change, and who made it. `now` is where it
-    /// broke.
-    [[nodiscard]] Draft drafted(const Place& now, std::uint64_t number, std::uint64_t address) const;
+    /// Adds change `number`, and who made it.
+    void add_change(Draft& draft, std::uint64_t number) const;
 
     /// What the probe said last of all it saw; zeros before it said anything.
     struct Seen {
@@ -50,18 +45,53 @@ class TranslationRule : public Rule {
 
     [[nodiscard]] const Seen& seen() const { return seen_; }
 
-    /// `count` is what the rule judged. When that is nothing: the probe is off, or the guest did `nothing`
-    /// that the rule is about (no subject); or the probe could not follow this guest, or the guest lacks a
-    /// promise: `why`.
+    /// `count` is what the rule judged, the findings not among it. When there is none of either: the probe is
+    /// off, or the guest did `nothing` that the rule is about (no subject); or the probe could not follow
+    /// this guest, or the guest lacks a promise: `why`.
     [[nodiscard]] Observed observed_of(std::uint64_t count, std::string nothing, std::string why = {}) const;
 
   private:
+    /// A store that took a translation away, as paravane_table_change told of it.
+    struct Change {
+        Place told;  ///< the line; cpu and pc are the storing instruction's
+        std::uint64_t old_entry = 0;
+        std::uint64_t new_entry = 0;
+        std::uint64_t level = 0;
+        std::int64_t age = 0;  ///< microseconds from the store to the line
+    };
+
     static constexpr std::size_t most_changes = 4'096;
 
     std::map<std::uint64_t, Change> changes_;
     Seen seen_;
+    std::uint64_t findings_ = 0;
     bool is_on_ = false;
     std::uint64_t unseen_ = 0;  ///< trace::TranslationUnseen
+};
+
+/// A rule that lines of one kind break, each for a change that it names.
+template <trace::Kind line>
+class BrokenByLine : public TranslationRule {
+  public:
+    using TranslationRule::TranslationRule;
+
+  protected:
+    void judge(const trace::Event& event) final {
+        if (event.kind != line) {
+            other(event);
+            return;
+        }
+        Draft draft = begin_finding(event, trace::get<line, "address">(event), "here");
+        add_change(draft, trace::get<line, "change">(event));
+        describe(event, draft);
+        report(std::move(draft));
+    }
+
+    /// Gives the draft its title, its cause, and lines of its own.
+    virtual void describe(const trace::Event& event, Draft& draft) const = 0;
+
+    /// Every event that is no such line.
+    virtual void other(const trace::Event&) {}
 };
 
 /// "a 4 KiB page", "a 2 MiB page", "a table" for an entry of that level.
