@@ -196,6 +196,10 @@ class Tracker {
     [[nodiscard]] Translation now_at(const Cpu& cpu, const Obligation& obligation,
                                      std::uint64_t linear) const;
     bool tell(const Change& change, std::int64_t time);
+    /// Judges what every processor owes: `concerned` gives the page that an obligation breaks the rule at, or
+    /// nothing; `say` writes the line, one at most for each processor.
+    template <class Concerned, class Say>
+    void judge_holders(std::int64_t time, const Concerned& concerned, const Say& say);
 
     void touch() { generation_.fetch_add(1, std::memory_order_release); }
 

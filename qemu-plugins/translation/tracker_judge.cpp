@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
 #include "translation/tracker.hpp"
 
@@ -53,6 +54,29 @@ bool Tracker::tell(const Change& change, std::int64_t time) {
         sink_.change(change, time - change.time);
     }
     return true;
+}
+
+template <class Concerned, class Say>
+void Tracker::judge_holders(std::int64_t time, const Concerned& concerned, const Say& say) {
+    for (unsigned holder = 0; holder < cpus_.size(); ++holder) {
+        Cpu& cpu = cpus_[holder];
+        bool said = false;
+        cpu.owed.for_each([&](Obligation& obligation) {
+            if (obligation.reported) {
+                return;
+            }
+            const std::optional<std::uint64_t> linear = concerned(obligation);
+            if (!linear || !is_stale(cpu, obligation, *linear)) {
+                return;
+            }
+            obligation.reported = true;
+            if (said || !tell(obligation.change, time)) {
+                return;
+            }
+            said = true;
+            say(holder, obligation, *linear);
+        });
+    }
 }
 
 void Tracker::access(const Actor& actor, std::uint64_t linear, bool write, std::uint64_t used) {
@@ -107,59 +131,41 @@ void Tracker::shootdown_end(const Actor& actor, std::uint64_t id, std::uint64_t 
         return;
     }
     ++totals_.shootdowns;
-    for (unsigned holder = 0; holder < cpus_.size(); ++holder) {
-        Cpu& cpu = cpus_[holder];
-        bool said = false;  // one line for each processor that was missed
-        cpu.owed.for_each([&](Obligation& obligation) {
-            if (obligation.reported || obligation.change.number > shootdown.changes ||
+    judge_holders(
+        actor.time,
+        [&](const Obligation& obligation) -> std::optional<std::uint64_t> {
+            if (obligation.change.number > shootdown.changes ||
                 !obligation.overlaps(shootdown.address, shootdown.length) ||
                 (shootdown.root != 0 && shootdown.root != obligation.root)) {
-                return;
+                return std::nullopt;
             }
-            const std::uint64_t linear = std::max(obligation.first, shootdown.address & ~(page_size - 1));
-            if (!is_stale(cpu, obligation, linear)) {
-                return;
-            }
-            obligation.reported = true;
-            if (said || !tell(obligation.change, actor.time)) {
-                return;
-            }
-            said = true;
+            return std::max(obligation.first, shootdown.address & ~(page_size - 1));
+        },
+        [&](unsigned holder, const Obligation& obligation, std::uint64_t linear) {
             if (obligation.kept_pc != 0) {
                 sink_.global_kept(holder, obligation.kept_pc, obligation.change, linear, id);
             } else {
                 sink_.missed(actor, obligation.change, linear, holder, id, obligation.structure);
             }
         });
-    }
 }
 
 void Tracker::release(const Actor& actor, std::uint64_t physical, std::uint64_t length) {
-    for (unsigned holder = 0; holder < cpus_.size(); ++holder) {
-        Cpu& cpu = cpus_[holder];
-        bool said = false;
-        cpu.owed.for_each([&](Obligation& obligation) {
+    judge_holders(
+        actor.time,
+        [&](const Obligation& obligation) -> std::optional<std::uint64_t> {
             const std::uint64_t begin = obligation.old.physical;
             const std::uint64_t size = obligation.structure ? page_size : size_of(obligation.old.level);
-            if (obligation.reported || obligation.coarse || begin >= physical + length ||
-                physical >= begin + size) {
-                return;
+            if (obligation.coarse || begin >= physical + length || physical >= begin + size) {
+                return std::nullopt;
             }
-            const std::uint64_t linear = obligation.structure || physical <= begin
-                                             ? obligation.first
-                                             : obligation.first + (physical - begin);
-            if (!is_stale(cpu, obligation, linear)) {
-                return;
-            }
-            obligation.reported = true;
-            if (said || !tell(obligation.change, actor.time)) {
-                return;
-            }
-            said = true;
-            sink_.freed(actor, obligation.change, linear, holder, std::max(begin, physical),
+            return obligation.structure || physical <= begin ? obligation.first
+                                                             : obligation.first + (physical - begin);
+        },
+        [&](unsigned holder, const Obligation& obligation, std::uint64_t linear) {
+            sink_.freed(actor, obligation.change, linear, holder, std::max(obligation.old.physical, physical),
                         obligation.structure);
         });
-    }
 }
 
 void Tracker::for_each_stale(unsigned cpu, std::uint16_t pcid, std::uint64_t linear,
