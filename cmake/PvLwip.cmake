@@ -22,7 +22,7 @@ target_include_directories(pv_lwip_headers INTERFACE "${PROJECT_SOURCE_DIR}/gues
 target_include_directories(pv_lwip_headers SYSTEM INTERFACE "${PV_LWIP_DIR}/src/include")
 
 # Others' code: its warnings are theirs.
-add_library(pv_lwip_hosted STATIC ${PV_LWIP_SOURCES})
+add_library(pv_lwip_hosted STATIC EXCLUDE_FROM_ALL ${PV_LWIP_SOURCES})
 target_link_libraries(pv_lwip_hosted PUBLIC pv_lwip_headers PRIVATE pv_hosted)
 target_include_directories(pv_lwip_hosted PRIVATE "${PROJECT_SOURCE_DIR}/guest-kernel")
 target_compile_definitions(pv_lwip_hosted PRIVATE PV_HOSTED=1)

@@ -10,11 +10,39 @@ function(pv_precompile target)
   endif()
 endfunction()
 
-pv_precompile(pv_cli <fmt/format.h> <CLI/CLI.hpp>)
-foreach(part capture checks domain faults report store)
+pv_precompile(pv_cli <fmt/format.h> <nlohmann/json.hpp> <CLI/CLI.hpp>)
+foreach(part domain faults images profiles report)
+  pv_precompile(pv_${part} <fmt/format.h> <nlohmann/json.hpp>)
+endforeach()
+foreach(part capture checks store)
   pv_precompile(pv_${part} <fmt/format.h>)
 endforeach()
+
+# Optimising is half of the work, and most of it for what waits for people and guests, never for the processor.
+if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+  foreach(part cli domain faults images profiles report)
+    target_compile_options(pv_${part} PRIVATE -O1)
+  endforeach()
+endif()
+
 foreach(tests kernel-device-test kernel-block-test unit-kernel unit-kernel-net report-tests store-tests capture-tests test_domain
-    faults_test checks-test plugin_test)
+    faults_test checks-test plugin_test unit-kernel-fs images_test translation_test)
   pv_precompile(${tests} <gtest/gtest.h>)
+endforeach()
+
+# The kernel, for the guest and for the host.
+foreach(part core devices devices_misbehaving tests hosted devices_hosted)
+  if(TARGET pv_kernel_${part})
+    target_precompile_headers(pv_kernel_${part} PRIVATE <algorithm> <array> <atomic> <bit> <cstddef> <cstdint> <cstring>
+      <expected> <memory> <new> <optional> <span> <string_view> <utility>
+      "$<$<COMPILE_LANGUAGE:CXX>:${PROJECT_SOURCE_DIR}/guest-kernel/task/thread.hpp>")
+  endif()
+endforeach()
+# What it would break: the C library's own functions, its values beside the kernel's interface, a symbol that may be absent.
+foreach(target pv_kernel_core pv_kernel_hosted)
+  if(TARGET ${target})
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/guest-kernel/arch/x86_64/runtime.cpp
+      ${PROJECT_SOURCE_DIR}/guest-kernel/arch/x86_64/back_trace.cpp ${PROJECT_SOURCE_DIR}/guest-kernel/fs/signal_values.cpp
+      TARGET_DIRECTORY ${target} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  endif()
 endforeach()

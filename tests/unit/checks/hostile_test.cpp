@@ -116,7 +116,7 @@ TEST_F(HostileMarkers, RegisterWindowsWithoutEndAreNotFollowed) {
 }
 
 TEST_F(HostileMarkers, ResetsAmongManyCommandsEndFast) {
-    constexpr std::uint64_t many = 200'000;
+    constexpr std::uint64_t many = 60'000;
     for (std::uint64_t id = 1; id <= many; ++id) {
         mark(Kind::marker_command_submit, {1, id, id, PV_OPERATION_READ, second, 0});
     }
@@ -128,7 +128,7 @@ TEST_F(HostileMarkers, ResetsAmongManyCommandsEndFast) {
 }
 
 TEST_F(HostileMarkers, ManyCommandsOfOneIdEndFast) {
-    for (std::uint64_t i = 0; i < 100'000; ++i) {
+    for (std::uint64_t i = 0; i < 40'000; ++i) {
         mark(Kind::marker_command_submit, {1, 1, 7, PV_OPERATION_READ, second, 0});
     }
     EXPECT_NE(result("cmd-late").outcome, store::Outcome::held);

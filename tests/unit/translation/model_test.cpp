@@ -239,7 +239,7 @@ TEST(TranslationModel, EverySequenceOfThreeSteps) {
 }
 
 TEST(TranslationModel, LongSequences) {
-    run_random(false, 20'000, 16);
+    run_random(false, 5'000, 16);
 }
 
 TEST(TranslationModel, EverySequenceOfTwoStepsWithPcids) {
@@ -247,7 +247,7 @@ TEST(TranslationModel, EverySequenceOfTwoStepsWithPcids) {
 }
 
 TEST(TranslationModel, LongSequencesWithPcids) {
-    run_random(true, 20'000, 16);
+    run_random(true, 5'000, 16);
 }
 
 }  // namespace
