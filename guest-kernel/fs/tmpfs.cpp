@@ -244,13 +244,12 @@ class MemoryFile final : public OpenFile {
     Name name_;
 };
 
-Outcome<Ref<OpenFile>> create_memory_file(std::string_view name, std::uint64_t size, bool allow_sealing) {
+Outcome<Ref<OpenFile>> create_memory_file(std::string_view name, bool allow_sealing) {
     auto fs = Ref<FileSystem>::adopt(new (std::nothrow) FileSystem({}));
     if (!fs) {
         return fail(Errno::enomem);
     }
     Ref<TmpNode> node = PV_TRY(create_node(fs, {.type = NodeType::regular, .mode = 0777}));
-    PV_TRY(node->truncate(size));
     if (allow_sealing) {
         static_cast<File&>(*node).allow_sealing();
     }
@@ -288,11 +287,7 @@ Outcome<Ref<Node>> create_tmpfs(const TmpfsLimits& limits) {
 }
 
 Outcome<Ref<OpenFile>> create_memfd(std::string_view name, bool allow_sealing) {
-    return tmpfs::create_memory_file(name, 0, allow_sealing);
-}
-
-Outcome<Ref<OpenFile>> create_shared_memory(std::uint64_t length) {
-    return tmpfs::create_memory_file("", length, false);
+    return tmpfs::create_memory_file(name, allow_sealing);
 }
 
 Outcome<std::uint32_t> seals(OpenFile& file) {

@@ -33,8 +33,6 @@ inline constexpr std::uint32_t all = 31;
 /// memfd_create(2): a file without a name, open for reading and writing. Without `allow_sealing` it can get
 /// no seals. Errors: enomem, enospc.
 [[nodiscard]] Outcome<Ref<OpenFile>> create_memfd(std::string_view name, bool allow_sealing);
-/// A file for shared anonymous memory: `length` bytes of zeros. Errors: enomem.
-[[nodiscard]] Outcome<Ref<OpenFile>> create_shared_memory(std::uint64_t length);
 /// F_GET_SEALS and F_ADD_SEALS. Errors: einval (no file of tmpfs), eperm (sealed), ebusy (mapped).
 [[nodiscard]] Outcome<std::uint32_t> seals(OpenFile& file);
 [[nodiscard]] Outcome<> add_seals(OpenFile& file, std::uint32_t more);

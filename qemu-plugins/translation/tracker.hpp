@@ -133,8 +133,6 @@ class Tracker {
 
     [[nodiscard]] const Flushes& flushes(unsigned cpu) const { return cpus_[cpu].flushes; }
 
-    [[nodiscard]] const Control& control_of(unsigned cpu) const { return cpus_[cpu].control; }
-
     [[nodiscard]] std::size_t table_count() const { return tables_.size(); }
 
     /// Calls `f` for each translation of the page around `linear` that the processor may still use in address

@@ -101,8 +101,4 @@ inline void out16(std::uint16_t port, std::uint16_t value) {
     __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port) : "memory");
 }
 
-inline void out32(std::uint16_t port, std::uint32_t value) {
-    __asm__ volatile("outl %0, %1" ::"a"(value), "Nd"(port) : "memory");
-}
-
 }  // namespace pv::arch

@@ -88,26 +88,6 @@ pv_copy_user_words_fault:
     jmp pv_copy_user_end
     .size pv_copy_user, . - pv_copy_user
 
-    // std::size_t pv_zero_user(void* to, std::size_t length): bytes left
-    .globl pv_zero_user
-    .type pv_zero_user, @function
-pv_zero_user:
-    movq %rsi, %rcx
-    xorl %eax, %eax
-    cmpb $0, %gs:32
-    je 1f
-    stac
-1:
-pv_zero_user_bytes:
-    rep stosb
-pv_zero_user_end:
-    cmpb $0, %gs:32
-    je 2f
-    clac
-2:  movq %rcx, %rax
-    ret
-    .size pv_zero_user, . - pv_zero_user
-
     // bool pv_exchange_user(std::uint32_t* at, std::uint32_t* expected, std::uint32_t desired)
     .globl pv_exchange_user
     .type pv_exchange_user, @function
@@ -162,7 +142,6 @@ pv_load_user_fault:
 pv_user_access_begin:
     .quad pv_copy_user_words, pv_copy_user_words_fault
     .quad pv_copy_user_bytes, pv_copy_user_end
-    .quad pv_zero_user_bytes, pv_zero_user_end
     .quad pv_exchange_user_word, pv_exchange_user_fault
     .quad pv_load_user_word, pv_load_user_fault
     .globl pv_user_access_end

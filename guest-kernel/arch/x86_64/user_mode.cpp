@@ -21,7 +21,6 @@ extern const char pv_system_call_entry[];
 extern const std::uint64_t pv_user_access_begin[], pv_user_access_end[];
 [[noreturn]] void pv_enter_user(pv::arch::TrapFrame* to, const pv::arch::TrapFrame* from);
 std::size_t pv_copy_user(void* to, const void* from, std::size_t length);
-std::size_t pv_zero_user(void* to, std::size_t length);
 bool pv_load_user(const std::uint32_t* at, std::uint32_t* value);
 bool pv_exchange_user(std::uint32_t* at, std::uint32_t* expected, std::uint32_t desired);
 }
@@ -224,10 +223,6 @@ void load_vectors(UserState& self) {
     load(self.vectors.bytes().data());
 }
 
-void forget_user(Cpu& cpu) {
-    load_root(cpu, nullptr);
-}
-
 UserState* running_user() {
     task::ControlBlock* thread = running_thread();
     return thread == nullptr ? nullptr : thread->user;
@@ -262,10 +257,6 @@ std::size_t copy_from_user(void* to, UserAddress from, std::size_t length) {
 
 std::size_t copy_to_user(UserAddress to, const void* from, std::size_t length) {
     return pv_copy_user(reinterpret_cast<void*>(to.value()), from, length);
-}
-
-std::size_t zero_user(UserAddress to, std::size_t length) {
-    return pv_zero_user(reinterpret_cast<void*>(to.value()), length);
 }
 
 bool compare_exchange_user(UserAddress at, std::uint32_t& expected, std::uint32_t desired) {

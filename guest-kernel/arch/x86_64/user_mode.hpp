@@ -70,9 +70,6 @@ void load_bases(const UserState& self);
 void save_vectors(UserState& self);
 void load_vectors(UserState& self);
 
-/// Makes this processor hold nothing of programs: tables of a program that has ended go.
-void forget_user(Cpu& cpu);
-
 /// The running thread's; nullptr in one of the kernel's own. Any context.
 [[nodiscard]] UserState* running_user();
 
@@ -110,7 +107,6 @@ namespace pv::arch {
 /// Copies and returns how many bytes could not be copied.
 [[nodiscard]] std::size_t copy_from_user(void* to, UserAddress from, std::size_t length);
 [[nodiscard]] std::size_t copy_to_user(UserAddress to, const void* from, std::size_t length);
-[[nodiscard]] std::size_t zero_user(UserAddress to, std::size_t length);
 
 /// Compares and exchanges one aligned word. False when it could not be reached; `expected` becomes what was
 /// there.

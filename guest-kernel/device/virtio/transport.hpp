@@ -106,9 +106,6 @@ class Transport {
     /// Breaks a rule about registers, if one is armed (misbehave/).
     void misbehave() const { misbehave_with_registers(common_, notify_, notify_multiplier_); }
 
-    /// Bytes of device configuration there are; 0 for types that have none.
-    [[nodiscard]] std::size_t configuration_length() const { return device_.length(); }
-
   private:
     static constexpr int configuration_attempts = 16;
 
