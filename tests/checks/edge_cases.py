@@ -3,7 +3,7 @@
 from cases import case, run
 from logs import *
 from protect_cases import read_into
-from recovery_cases import given_up
+from recovery_cases import given_up, timed_out_untaken
 from register_cases import COMMON, NOTIFY, device_again
 from time_cases import DEAD, OBJECT, QUEUE, RESET, WAIT, busy, recovery
 
@@ -311,13 +311,7 @@ def _(about="a kernel takes a device whose status firmware left unseen: what it 
 @case("cmd-late", "clean-shared-reads")
 def _(about="the buffer of a write that was given up is read by the next write too: nobody's data is harmed"):
     def body(log):
-        log.map(NVME, 0xA70000, 0x1000, TO_DEVICE)
-        log.submit(NVME, 5, WRITE)
-        log.take_nvme(5, WRITE, [0xA70000])
-        log.sleep(2.02)
-        log.tell("timeout", NVME)
-        log.mark("command_timeout", NVME, 1, 5, 20_000_000)
-        log.mark("command_failed", NVME, 1, 5, 1)
+        given_up(log, 5, 0xA70000, WRITE)
         log.submit(NVME, 6, WRITE)
         log.take_nvme(6, WRITE, [0xA70000])
         log.complete_nvme(6)
@@ -330,12 +324,7 @@ def _(about="the buffer of a write that was given up is read by the next write t
 @case("cmd-late", "clean-one-command-twice-there")
 def _(about="a read that was given up before its device took it names one page twice, which is still mapped"):
     def body(log):
-        log.map(NVME, 0xA80000, 0x1000, FROM_DEVICE)
-        log.submit(NVME, 5, READ)
-        log.ring(1)
-        log.sleep(2.02)
-        log.tell("timeout", NVME)
-        log.mark("command_timeout", NVME, 1, 5, 20_000_000)
+        timed_out_untaken(log, 5, 0xA80000)
         log.fetch_nvme(5, READ, [0xA80000, 0xA80000])
         log.tell("late completion", NVME)
         log.complete_nvme(5)

@@ -60,15 +60,28 @@ def _(about="QEMU drains a virtio disk that is reset; a driver does nothing for 
     return run(about, lambda log: while_a_virtio_disk_is_reset(log, 2))
 
 
-def given_up(log, command, bus):
-    """A read that the device took, and whose caller has its error."""
-    log.map(NVME, bus, 0x1000, FROM_DEVICE)
-    log.submit(NVME, command, READ)
-    log.take_nvme(command, READ, [bus])
+def timed_out(log, command):
+    """A command's deadline passes."""
     log.sleep(2.02)
     log.tell("timeout", NVME)
     log.mark("command_timeout", NVME, 1, command, 20_000_000)
+
+
+def given_up(log, command, bus, operation=READ):
+    """A read or write that the device took, and whose caller has its error."""
+    log.map(NVME, bus, 0x1000, FROM_DEVICE if operation == READ else TO_DEVICE)
+    log.submit(NVME, command, operation)
+    log.take_nvme(command, operation, [bus])
+    timed_out(log, command)
     log.mark("command_failed", NVME, 1, command, 1)
+
+
+def timed_out_untaken(log, command, bus):
+    """A read that times out before the device takes it."""
+    log.map(NVME, bus, 0x1000, FROM_DEVICE)
+    log.submit(NVME, command, READ)
+    log.ring(1)
+    timed_out(log, command)
 
 
 @case("cmd-late", "breaks-unmapped")
@@ -99,12 +112,7 @@ def _(about="the buffer of a read that was given up serves the next read, while 
 @case("cmd-late", "breaks-taken-late")
 def _(about="a read is given up and its buffer unmapped before the device takes it"):
     def body(log):
-        log.map(NVME, 0xA40000, 0x1000, FROM_DEVICE)
-        log.submit(NVME, 5, READ)
-        log.ring(1)
-        log.sleep(2.02)
-        log.tell("timeout", NVME)
-        log.mark("command_timeout", NVME, 1, 5, 20_000_000)
+        timed_out_untaken(log, 5, 0xA40000)
         log.unmap(NVME, 0xA40000)
         log.fetch_breaking("cmd-late", 0xA40000, 4096, 5, READ, [0xA40000])
         log.tell("late completion", NVME)

@@ -1,22 +1,12 @@
 /* Many births, ends, mappings and descriptors leave the guest's memory as it was.
  * SPDX-License-Identifier: MIT */
+#include "free_pages.h"
 #include "say.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
-
-/* Free pages: of our kernel only, for on another one others take and give as well. */
-static long free_pages(void) {
-    struct utsname names;
-    struct sysinfo info;
-    uname(&names);
-    sysinfo(&info);
-    return strstr(names.version, "paravane") == NULL ? 0 : (long)(info.freeram * info.mem_unit / 4096);
-}
 
 static void fork_and_exit(void) {
     if (fork() == 0) {

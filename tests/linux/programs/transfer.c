@@ -1,5 +1,6 @@
 /* Bytes from file to file within the kernel, room in files, and the limits of descriptors.
  * SPDX-License-Identifier: MIT */
+#include "free_pages.h"
 #include "say.h"
 
 #include <fcntl.h>
@@ -9,8 +10,6 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
-#include <sys/utsname.h>
 
 static int file_of(const char* text) {
     const int fd = memfd_create("x", 0);
@@ -106,14 +105,6 @@ static void room(void) {
     say("of a pipe", fallocate(ends[1], 0, 0, 10));
     say("read only", fallocate(ends[0], 0, 0, 10));
     say("of a device", fallocate(open("/dev/null", O_WRONLY), 0, 0, 10));
-}
-
-static long free_pages(void) {
-    struct utsname names;
-    struct sysinfo info;
-    uname(&names);
-    sysinfo(&info);
-    return strstr(names.version, "paravane") == NULL ? 0 : (long)(info.freeram * info.mem_unit / 4096);
 }
 
 static void limits(void) {
