@@ -81,7 +81,7 @@ struct alignas(64) Cpu {
 
 static_assert(offsetof(Cpu, self) == 0 && offsetof(Cpu, running) == 8);
 static_assert(offsetof(Cpu, user_stack) == 16 && offsetof(Cpu, kernel_stack) == 24 &&
-              offsetof(Cpu, smap) == 32);  // trap.S, user_mode.S
+              offsetof(Cpu, smap) == 32);  // user_mode.S, user_access.inc
 
 /// The processor this runs on. The thread may move right after unless interrupts are off.
 [[nodiscard]] inline Cpu& this_cpu() {

@@ -1,6 +1,7 @@
 // Entries of all 256 vectors: one frame layout for exceptions and interrupts (arch/x86_64/trap.hpp).
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/trap_registers.inc"
+#include "arch/x86_64/user_access.inc"
 
     .section .text
     .altmacro
@@ -22,10 +23,7 @@
 
     // The whole frame lies at %rsp; %rdi = it. Leaves %rbp on a frame for the back trace.
     .macro pv_call_trap
-    cmpb $0, %gs:32
-    je .Lno_smap\@
-    clac
-.Lno_smap\@:
+    pv_forbid_user_access
     cld
     movq %rsp, %rdi
     // Return address = where it was interrupted; a program's %rbp leads nowhere.

@@ -1,6 +1,7 @@
 // SYSCALL's entry, the way into user mode, and the copies to and from it.
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/trap_registers.inc"
+#include "arch/x86_64/user_access.inc"
 
 #define USER_DATA 0x2b
 #define USER_CODE 0x33
@@ -63,10 +64,8 @@ pv_enter_user:
     .type pv_copy_user, @function
 pv_copy_user:
     movq %rdx, %rcx
-    cmpb $0, %gs:32
-    je 1f
-    stac
-1:  cmpq $8, %rcx
+    pv_allow_user_access
+    cmpq $8, %rcx
     jb 2f
     shrq $3, %rcx
     andl $7, %edx
@@ -77,10 +76,8 @@ pv_copy_user_words:
 pv_copy_user_bytes:
     rep movsb
 pv_copy_user_end:
-    cmpb $0, %gs:32
-    je 3f
-    clac
-3:  movq %rcx, %rax
+    pv_forbid_user_access
+    movq %rcx, %rax
     ret
     // A fault among words: what is left of them, and the bytes after them.
 pv_copy_user_words_fault:
@@ -93,18 +90,13 @@ pv_copy_user_words_fault:
     .type pv_exchange_user, @function
 pv_exchange_user:
     movl (%rsi), %eax
-    cmpb $0, %gs:32
-    je 1f
-    stac
-1:
+    pv_allow_user_access
 pv_exchange_user_word:
     lock cmpxchgl %edx, (%rdi)
     movl $1, %edi
 pv_exchange_user_end:
-    cmpb $0, %gs:32
-    je 2f
-    clac
-2:  movl %eax, (%rsi)
+    pv_forbid_user_access
+    movl %eax, (%rsi)
     movl %edi, %eax
     ret
 pv_exchange_user_fault:
@@ -116,18 +108,13 @@ pv_exchange_user_fault:
     .globl pv_load_user
     .type pv_load_user, @function
 pv_load_user:
-    cmpb $0, %gs:32
-    je 1f
-    stac
-1:
+    pv_allow_user_access
 pv_load_user_word:
     movl (%rdi), %ecx
     movl $1, %eax
 pv_load_user_end:
-    cmpb $0, %gs:32
-    je 2f
-    clac
-2:  movl %ecx, (%rsi)
+    pv_forbid_user_access
+    movl %ecx, (%rsi)
     ret
 pv_load_user_fault:
     xorl %eax, %eax
