@@ -6,16 +6,17 @@
 # datagram, on); instructions are the plugin's counts of both guests together, a long run less a short one, so that boot and
 # power-off are not in them. Kinds run in turn. Judges nothing. usage: bench.py --paravane KERNEL --vmlinuz FILE --initrd FILE
 # --load PROGRAM --init SCRIPT --plugin SO [--iommu none,intel] [--rounds N]
-import argparse
 import os
 import pathlib
 import re
 import select
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import two_kernels  # noqa: E402
 
 SERVER, CLIENT = "10.0.0.1", "10.0.0.2"
 # name, unit, what Linux's program and what our kernel are told ({n}: how many), operations of the long run, those of one unit
@@ -24,21 +25,6 @@ LOADS = [
     ("64-byte datagrams and back, 32 at once", "datagrams", "datagrams,{peer},{n},64,32", "datagrams:{n},size:64,depth:32", 40000, 1),
     ("64-byte datagram and back, 1 at once", "datagrams", "datagrams,{peer},{n},64,1", "datagrams:{n},size:64,depth:1", 8000, 1),
 ]
-
-
-def archive(arguments, folder):
-    """An initramfs that lays the load and its init over Debian's."""
-    tree = pathlib.Path(folder) / "tree"
-    tree.mkdir()
-    for source, name in ((arguments.load, "linux_net"), (arguments.init, "init")):
-        (tree / name).write_bytes(pathlib.Path(source).read_bytes())
-        (tree / name).chmod(0o755)
-    packed = subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=tree, input=b"init\nlinux_net\n",
-                            capture_output=True, check=True).stdout
-    out = pathlib.Path(folder) / "initrd"
-    first = pathlib.Path(arguments.initrd).read_bytes()
-    out.write_bytes(first + bytes(-len(first) % 4) + packed)
-    return str(out)
 
 
 class Guest:
@@ -61,7 +47,7 @@ class Guest:
                              f"console=ttyS0 quiet load={address},{work}" + more]
         self.log = f"{bench.folder}/{address}.log"
         if counted:
-            self.command += ["-plugin", bench.arguments.plugin + ",probe=instructions", "-d", "plugin", "-D", self.log]
+            self.command += two_kernels.counting(bench.arguments.plugin, self.log)
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.console = b""
 
@@ -84,57 +70,39 @@ class Guest:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.communicate(timeout=60)
-        if not os.path.exists(self.log):
-            return 0
-        with open(self.log, encoding="utf-8") as lines:
-            count = sum(int(n) for n in re.findall(r":paravane_instructions cpu \d+ count (\d+)", lines.read()))
-        os.unlink(self.log)
-        return count
+        return two_kernels.instructions(self.log) if os.path.exists(self.log) else 0
 
 
 class Bench:
     def __init__(self, arguments, folder):
         self.arguments, self.folder = arguments, folder
-        self.initrd = archive(arguments, folder)
+        self.initrd = two_kernels.overlay(arguments.initrd, folder, {"init": arguments.init, "linux_net": arguments.load})
 
     def run(self, system, iommu, load, count, counted):
-        """(nanoseconds of the load, instructions of both guests)"""
+        """Nanoseconds of the load, or instructions of both guests."""
         _, _, linux, ours, _, _ = load
         serve, work = ((",serve:300s", " traffic=peer:{peer}," + ours) if system == "paravane" else ("serve", linux))
         server = Guest(self, system, SERVER, serve, iommu, counted)
         server.wait_for(b"net: serves|bench: serves")
         client = Guest(self, system, CLIENT, work.format(peer=SERVER, n=count), iommu, counted)
-        found = client.wait_for(rb"operations (\d+) nanoseconds (\d+)\r?\n")
+        found = client.wait_for(two_kernels.RESULT.encode() + rb"\r?\n")
         client.process.wait(60)
         instructions = client.end() + server.end()
         if int(found[1]) != count:
             sys.exit(f"bench: {count} were to be done, {int(found[1])} were")
-        return int(found[2]), instructions
+        return instructions if counted else int(found[2])
 
     def line(self, iommu, load):
         name, unit, _, _, many, one = load
-        few = many // 4
-        speed = {"paravane": [], "debian": []}
-        for _ in range(self.arguments.rounds):
-            for system, speeds in speed.items():
-                speeds.append(many / one / self.run(system, iommu, load, many, False)[0] * 1e9)
-        cost = {}
-        for system in speed:
-            counts = [self.run(system, iommu, load, count, True)[1] for count in (few, many)]
-            cost[system] = (counts[1] - counts[0]) / ((many - few) / one)
-        ours, theirs = (statistics.median(speed[system]) for system in ("paravane", "debian"))
-        pairs = statistics.median(a / b for a, b in zip(speed["paravane"], speed["debian"]))
-        print(f"{iommu:6} {name:40} {unit:10} {ours:8.0f} {theirs:8.0f} {pairs:6.2f}   {cost['paravane']:9.0f} {cost['debian']:9.0f} "
-              f"{cost['debian'] / max(cost['paravane'], 1):6.2f}", flush=True)
+        times, cost = two_kernels.compare(self.arguments.rounds, many,
+                                          lambda system, count, counted: self.run(system, iommu, load, count, counted))
+        print(f"{iommu:6} {name:40} {unit:10} {two_kernels.speed_columns(times, many / one)}   {two_kernels.cost_columns(cost, 9, one)}",
+              flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    for name in ("paravane", "vmlinuz", "initrd", "load", "init", "plugin"):
-        parser.add_argument("--" + name, required=True)
+    parser = two_kernels.parser("initrd", "load", "init")
     parser.add_argument("--iommu", default="none,intel")
-    parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "3")))
-    parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     print("per second (more is better): median of runs in turn; instructions of both guests for each (fewer is better)")
     print(f"{'IOMMU':6} {'load':40} {'unit':10} {'ours/s':>8} {'Debian/s':>8} {'ratio':>6}   {'ours':>9} {'Debian':>9} {'ratio':>6}")

@@ -6,13 +6,14 @@
 # run in turn; instructions are the plugin's count, which the machine's noise does not touch (time is measured without the
 # plugin). Judges nothing. usage: bench.py --paravane KERNEL --vmlinuz FILE --program FILE --plugin SO [--smp 1,4]
 # [--rounds N] [--only NAME]
-import argparse
 import os
-import re
+import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import two_kernels  # noqa: E402
 
 # name for people, load, operations of the long run
 LOADS = [
@@ -48,41 +49,20 @@ class Machine:
             command += ["-kernel", self.arguments.paravane, "-append", f"loglevel=error -- {load} {count}"]
         else:
             command += ["-kernel", self.arguments.vmlinuz, "-append", f"console=ttyS0 quiet panic=-1 -- {load} {count}"]
-        log = os.path.join(self.folder, "log")
-        if counted:
-            command += ["-plugin", self.arguments.plugin + ",probe=instructions", "-d", "plugin", "-D", log]
-        console = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, check=False, stdin=subprocess.DEVNULL)
-        found = re.search(r"operations (\d+) nanoseconds (\d+)", console.stdout)
-        if not found or int(found[1]) != count:
-            sys.exit(f"bench: {' '.join(command)}\n{console.stdout[-2000:]}{console.stderr}\nno result")
-        if not counted:
-            return int(found[2])
-        with open(log, encoding="utf-8") as lines:
-            return sum(int(n) for n in re.findall(r":paravane_instructions cpu \d+ count (\d+)", lines.read()))
+        plugin = self.arguments.plugin if counted else None
+        return two_kernels.run(command, count, plugin, os.path.join(self.folder, "log"))
 
 
 def line(machine, arguments, smp, name, load, many):
-    few = many // 4
-    times = {"paravane": [], "debian": []}
-    cost = {}
-    for _ in range(arguments.rounds):
-        for system, found in times.items():
-            found.append(machine.run(system, smp, load, many, False) / many)
-    for system in times:
-        counts = [machine.run(system, smp, load, count, True) for count in (few, many)]
-        cost[system] = (counts[1] - counts[0]) / (many - few)
-    ours, theirs = (statistics.median(times[system]) for system in times)
-    print(f"{smp:4} {name:26} {ours:9.0f} {theirs:9.0f} {theirs / ours:6.2f}   {cost['paravane']:8.0f} {cost['debian']:8.0f} "
-          f"{cost['debian'] / max(cost['paravane'], 1):6.2f}", flush=True)
+    times, cost = two_kernels.compare(arguments.rounds, many,
+                                      lambda system, count, counted: machine.run(system, smp, load, count, counted))
+    ours, theirs = (statistics.median(times[system]) / many for system in two_kernels.SYSTEMS)
+    print(f"{smp:4} {name:26} {ours:9.0f} {theirs:9.0f} {theirs / ours:6.2f}   {two_kernels.cost_columns(cost, 8)}", flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    for name in ("paravane", "vmlinuz", "program", "plugin"):
-        parser.add_argument("--" + name, required=True)
+    parser = two_kernels.parser("program")
     parser.add_argument("--smp", default="1,4")
-    parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "3")))
-    parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     print("nanoseconds per operation: median; instructions per operation; ratios above 1 are in our favour")
     print(f"{'CPUs':4} {'load':26} {'ours':>9} {'Debian':>9} {'ratio':>6}   {'ours':>8} {'Debian':>8} {'ratio':>6}")
