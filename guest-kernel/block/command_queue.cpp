@@ -429,7 +429,7 @@ Result<> CommandQueue::settle(Deadline deadline) {
     return {};
 }
 
-void CommandQueue::print_status() {
+void CommandQueue::print_status(StatusLines& lines) {
     // Copied under the lock, said without: a console may be slow.
     CommandCounts counts;
     Latencies latencies;
@@ -459,22 +459,22 @@ void CommandQueue::print_status() {
         });
     }
     const std::string_view name = identity_.name;
-    log::info("status: {}: queue {}: {} of {} commands outstanding, {} owed by the device, {} overdue{}{}",
-              name, identity_.number, outstanding, table_.limit(), owed, overdue,
+    lines.add("{}: queue {}: {} of {} commands outstanding, {} owed by the device, {} overdue{}{}", name,
+              identity_.number, outstanding, table_.limit(), owed, overdue,
               held ? ", held by a recovery" : "", closed() ? ", closed" : "");
     if (waits) {
-        log::info("status: {}: queue {}: the oldest: {} for {}, deadline in {}", name, identity_.number,
+        lines.add("{}: queue {}: the oldest: {} for {}, deadline in {}", name, identity_.number,
                   said(oldest).text(), now() - oldest.since, oldest.deadline.remaining());
     }
-    log::info(
-        "status: {}: queue {}: {} submitted, {} completed, {} timed out, {} late, {} failed, {} refused, {} "
+    lines.add(
+        "{}: queue {}: {} submitted, {} completed, {} timed out, {} late, {} failed, {} refused, {} "
         "repeated",
         name, identity_.number, counts.submitted, counts.completed, counts.timed_out, counts.late,
         counts.failed, counts.refused, counts.repeated);
     std::array<char, 400> buffer;
     format::Writer line{buffer};
     latencies.write(line);
-    log::info("status: {}: queue {}: latencies{}, longest {}", name, identity_.number, line.text(),
+    lines.add("{}: queue {}: latencies{}, longest {}", name, identity_.number, line.text(),
               latencies.longest());
 }
 

@@ -13,6 +13,7 @@
 #include "base/function_ref.hpp"
 #include "base/marker.hpp"
 #include "base/result.hpp"
+#include "base/status_lines.hpp"
 #include "block/command_table.hpp"
 #include "block/latency.hpp"
 #include "device/dma/mapping.hpp"
@@ -115,9 +116,9 @@ class CommandQueue {
 
     [[nodiscard]] CommandCounts counts();
 
-    /// Says on the console what is outstanding, what waits longest and until when, what was counted, and the
-    /// latencies. Threads only.
-    void print_status();
+    /// Says what is outstanding, what waits longest and until when, what was counted, and the latencies.
+    /// Threads only.
+    void print_status(StatusLines& lines);
     [[nodiscard]] std::size_t owed();
 
     [[nodiscard]] const QueueIdentity& identity() const { return identity_; }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/deadline.hpp"
+#include "base/status_lines.hpp"
 #include "block/device.hpp"
 
 namespace pv::block {
@@ -35,8 +36,8 @@ class Controller {
     /// It was given up, and touches the hardware no more. Any thread.
     [[nodiscard]] virtual bool dead() const = 0;
 
-    /// Says on the console how its queues stand. Threads only.
-    virtual void print_status() = 0;
+    /// Says how its queues stand. Threads only.
+    virtual void print_status(StatusLines& lines) = 0;
 
     /// Lets go of the hardware: waits until the deadline at most for what is still owed, resets it, takes bus
     /// mastering away, and ends every mapping. Each step is bounded, so it returns whatever the device does.

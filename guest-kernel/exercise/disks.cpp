@@ -78,9 +78,9 @@ void Disks::for_each(FunctionRef<void(block::Device&)> visit) {
     }
 }
 
-void Disks::print_status() {
+void Disks::print_status(StatusLines& lines) {
     for (auto& controller : controllers_) {
-        controller->print_status();
+        controller->print_status(lines);
     }
 }
 

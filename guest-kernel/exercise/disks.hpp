@@ -7,6 +7,7 @@
 
 #include "base/deadline.hpp"
 #include "base/function_ref.hpp"
+#include "base/status_lines.hpp"
 #include "base/vector.hpp"
 #include "block/controller.hpp"
 #include "device/pci/scan.hpp"
@@ -30,8 +31,8 @@ class Disks {
 
     void for_each(FunctionRef<void(block::Device&)> visit);
 
-    /// Says on the console how each controller's queues stand. Threads only.
-    void print_status();
+    /// Says how each controller's queues stand. Threads only.
+    void print_status(StatusLines& lines);
 
     /// Shuts down every controller.
     void let_go(Duration patience);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/status_lines.hpp"
 #include "device/pci/machine.hpp"
 #include "device/virtio/spec.hpp"
 #include "random/pool.hpp"
@@ -49,15 +50,15 @@ void Peripherals::start() {
 }
 
 void Peripherals::print_status() {
+    LoggedStatus lines;
     for (auto& source : sources_) {
-        source->print_status();
+        source->print_status(lines);
     }
     for (auto& console : consoles_) {
-        console->print_status();
-        log::info("status: {}: {} lines of the log were dropped", console->name(),
-                  virtio::Console::dropped());
+        console->print_status(lines);
+        lines.add("{}: {} lines of the log were dropped", console->name(), virtio::Console::dropped());
     }
-    log::info("status: random: {} bits of credit, {}", random::credit(),
+    lines.add("random: {} bits of credit, {}", random::credit(),
               random::credit() >= random::Pool::seed_bits ? "seeded" : "not seeded");
 }
 

@@ -43,6 +43,12 @@ Prompt::~Prompt() {
     }
 }
 
+void print_mappings(StatusLines& lines) {
+    const dma::Statistics dma = dma::statistics();
+    lines.add("dma: {} mappings made, {} live, {} in quarantine, {} abandoned", dma.mapped, dma.live,
+              dma.quarantined, dma.abandoned);
+}
+
 void Prompt::serve() {
     const auto stopped = [&] { return stopping_.load(std::memory_order_acquire); };
     int eager = 0;
@@ -84,9 +90,8 @@ void Prompt::carry_out(std::string_view line) {
         return;
     }
     print_(context_);
-    const dma::Statistics dma = dma::statistics();
-    log::info("status: dma: {} mappings made, {} live, {} in quarantine, {} abandoned", dma.mapped, dma.live,
-              dma.quarantined, dma.abandoned);
+    LoggedStatus lines;
+    print_mappings(lines);
 }
 
 }  // namespace pv::exercise

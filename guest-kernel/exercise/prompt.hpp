@@ -9,10 +9,14 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "base/status_lines.hpp"
 #include "task/thread.hpp"
 #include "task/wait_queue.hpp"
 
 namespace pv::exercise {
+
+/// How many mappings of devices were made, are live, in quarantine, and abandoned: one line.
+void print_mappings(StatusLines& lines);
 
 /// A thread that looks at the console four times a second and carries out the lines that come in:
 ///   status   for each queue of each disk: commands outstanding, the oldest, counts, latencies; and how many

@@ -10,7 +10,6 @@
 
 #include "base/log.hpp"
 #include "boot/options.hpp"
-#include "device/dma/mapping.hpp"
 #include "device/pci/machine.hpp"
 #include "device/pci/slots.hpp"
 #include "exercise/disk.hpp"
@@ -18,6 +17,7 @@
 #include "exercise/load.hpp"
 #include "exercise/net_load.hpp"
 #include "exercise/network.hpp"
+#include "exercise/own_files.hpp"
 #include "exercise/peripherals.hpp"
 #include "exercise/plan.hpp"
 #include "exercise/prompt.hpp"
@@ -135,7 +135,8 @@ struct Beside {
 std::unique_ptr<Prompt> start_prompt(Machine& machine) {
     auto prompt = Prompt::create(
         [](void* all) {
-            static_cast<Machine*>(all)->disks.print_status();
+            LoggedStatus lines;
+            static_cast<Machine*>(all)->disks.print_status(lines);
             static_cast<Machine*>(all)->network.print_status();
             static_cast<Machine*>(all)->peripherals.print_status();
         },
@@ -189,6 +190,7 @@ Status run(Beside* beside) {
     }
     std::unique_ptr<Prompt> prompt;
     if (beside != nullptr) {
+        show_commands_of(&disks);
         beside->tell(beside->is_up);
     } else {
         prompt = start_prompt(*owner);
@@ -222,13 +224,13 @@ Status run(Beside* beside) {
                                                [&] { return beside->may_end.load(); }));
     }
     prompt = nullptr;
+    show_commands_of(nullptr);
     owner->slots.stop();
     network.let_go(plan.shutdown);
     peripherals.let_go(plan.shutdown);
     disks.let_go(plan.shutdown);
-    const dma::Statistics dma = dma::statistics();
-    log::info("dma: {} mappings made, {} live, {} in quarantine, {} abandoned", dma.mapped, dma.live,
-              dma.quarantined, dma.abandoned);
+    LoggedStatus lines("");
+    print_mappings(lines);
     if (asked || asked_net) {
         log::info("exercise: status {}: {}", static_cast<std::uint32_t>(status), words(status));
     }
@@ -254,6 +256,7 @@ std::uint32_t workload() {
 
 Result<> start_workload() {
     using namespace literals;
+    PV_TRY(exercise::add_own_files());
     // Its end is told through Beside: the handle is not kept.
     static_cast<void>(PV_TRY(task::Thread::create("devices", exercise::run_beside, nullptr)));
     exercise::Beside& beside = exercise::beside_programs;

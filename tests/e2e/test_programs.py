@@ -103,7 +103,8 @@ class Beside(Images):
     """LEDGER H2: between a command's timeout and its late answer, a shell's loop goes on."""
 
     def judge(self, disk):
-        ticks = "i=0; while [ $i -lt 70 ]; do echo tick $i; i=$((i+1)); usleep 100000; done"
+        ticks = ("i=0; while [ $i -lt 70 ]; do echo tick $i; grep -E 'oldest|outstanding' /proc/paravane/commands; i=$((i+1)); usleep 100000; done; "
+                 "cat /proc/paravane/mappings /proc/paravane/locks")
         result = self.paravane("run", "minimal", "--disk", f"{disk}:64M", "--fault", "stall disk0 read after 5 for 4s", "--timeout", "100s",
                                "--append", "exercise=threads:2,blocks:64,deadline:1s loglevel=info", "--", "sh", "-c", ticks)
         lines = result.stdout.splitlines()
@@ -113,6 +114,13 @@ class Beside(Images):
         self.assertIsNotNone(answered, str(result))
         between = [line for line in lines[stalled:answered] if re.search(r"tick \d+", line)]
         self.assertGreaterEqual(len(between), 3, str(result))
+        # What waits can be read meanwhile, and what the device owes after its deadline.
+        self.assertTrue(any(re.match(rf"{disk}0: queue \d+: the oldest: read .* for ", line) for line in lines), str(result))
+        self.assertTrue(any(re.match(rf"{disk}0: queue \d+: .* commands outstanding, [1-9]\d* owed by the device", line)
+                            for line in lines[stalled:answered]), str(result))
+        self.assertTrue(any(re.fullmatch(r"dma: [1-9]\d* mappings made, \d+ live, \d+ in quarantine, 0 abandoned", line) for line in lines),
+                        str(result))
+        self.assertIn("20 spins queue", lines)
         # The shell came to its end. The exercise had timeouts, and no wrong data.
         self.assertTrue(any("tick 69" in line for line in lines), str(result))
         self.assertTrue(any("0 mismatches, 0 errors" in line for line in lines), str(result))

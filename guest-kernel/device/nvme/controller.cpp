@@ -183,15 +183,15 @@ Result<> Controller::verify() {
     return {};
 }
 
-void Controller::print_status() {
-    service_.admin_queue().print_status();
+void Controller::print_status(StatusLines& lines) {
+    service_.admin_queue().print_status(lines);
     for (std::size_t i = 0; i < service_.queue_count(); ++i) {
-        service_.queue(i).print_status();
+        service_.queue(i).print_status(lines);
     }
     if (recovery_ != nullptr) {
         const Recovery::Counts& counts = recovery_->counts();
-        log::info("status: {}: {}; {} recoveries, {} aborts ({} aborted), {} queues made again, {} resets",
-                  name(), recovery_->state(), recovery_->begun(), counts.aborts.load(), counts.aborted.load(),
+        lines.add("{}: {}; {} recoveries, {} aborts ({} aborted), {} queues made again, {} resets", name(),
+                  recovery_->state(), recovery_->begun(), counts.aborts.load(), counts.aborted.load(),
                   counts.queues.load(), counts.resets.load());
     }
 }

@@ -37,7 +37,7 @@ class Controller final : public block::Controller, private Identity {
 
     [[nodiscard]] block::Device& device(std::size_t index) override { return *namespaces_[index]; }
 
-    void print_status() override;
+    void print_status(StatusLines& lines) override;
 
     void shut_down(Deadline deadline) override;
 

@@ -58,7 +58,7 @@ class Block final : public block::Controller, public block::Device, private Serv
 
     [[nodiscard]] block::Device& device(std::size_t) override { return *this; }
 
-    void print_status() override { ServiceDevice::print_status(); }
+    void print_status(StatusLines& lines) override { ServiceDevice::print_status(lines); }
 
     void shut_down(Deadline deadline) override { ServiceDevice::shut_down(deadline); }
 

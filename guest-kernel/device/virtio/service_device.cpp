@@ -131,15 +131,15 @@ block::CommandCounts ServiceDevice::counts() {
     return sum;
 }
 
-void ServiceDevice::print_status() {
+void ServiceDevice::print_status(StatusLines& lines) {
     std::uint64_t lies = 0;
     for (auto& queue : queues_) {
-        queue->print_status();
+        queue->print_status(lines);
         lies += queue->lies();
     }
     if (recovery_ != nullptr) {
-        log::info("status: {}: {}; {} recoveries, {} resets, {} lies", name(), recovery_->state(),
-                  recovery_->begun(), recovery_->resets(), lies);
+        lines.add("{}: {}; {} recoveries, {} resets, {} lies", name(), recovery_->state(), recovery_->begun(),
+                  recovery_->resets(), lies);
     }
 }
 

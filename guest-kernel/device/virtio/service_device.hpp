@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "base/status_lines.hpp"
 #include "base/vector.hpp"
 #include "device/pci/device.hpp"
 #include "device/virtio/recovery.hpp"
@@ -34,8 +35,8 @@ class ServiceDevice : protected Recoverable {
     /// Counts of all queues.
     [[nodiscard]] block::CommandCounts counts();
 
-    /// Says on the console how its queues stand.
-    void print_status();
+    /// Says how its queues stand.
+    void print_status(StatusLines& lines);
 
     /// As block::Controller's. Nobody uses the device any more. Once, before destruction.
     void shut_down(Deadline deadline);

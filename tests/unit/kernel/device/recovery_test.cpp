@@ -92,7 +92,8 @@ TEST_F(RecoveryTest, QueueIsMadeAgainAndItsCommandsAreRepeated) {
     EXPECT_EQ(disk().counts().repeated, 3U);
     EXPECT_EQ(fake_->resets, 0U) << "the controller itself was fine";
     EXPECT_NE(log().find("queue 1 was made again"), std::string::npos) << log();
-    controller_->print_status();
+    LoggedStatus lines;
+    controller_->print_status(lines);
     EXPECT_NE(log().find("status: nvme0: in service; 1 recoveries"), std::string::npos) << log();
 }
 

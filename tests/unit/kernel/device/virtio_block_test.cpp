@@ -100,7 +100,8 @@ TEST_P(VirtioRingsTest, LengthThatCannotBeFailsTheRequestAndResetsTheDevice) {
         EXPECT_EQ(fake_->resets, 1U);
         EXPECT_EQ(markers().results(PV_MARKER_recovery_begin, 2).back(), std::uint64_t{PV_REASON_PROTOCOL});
         EXPECT_NE(log().find("where 4097 were due"), std::string::npos) << log();
-        controller_->print_status();
+        LoggedStatus lines;
+        controller_->print_status(lines);
         EXPECT_NE(log().find("1 resets, 1 lies"), std::string::npos) << log();
         controller_->shut_down(within(1_s));
         controller_.reset();

@@ -80,7 +80,8 @@ TEST_P(VirtioRecoveryTest, DeviceIsResetAndItsRequestsAreRepeated) {
     EXPECT_EQ(marks.results(PV_MARKER_device_reset, 1).back(), 1U);
     EXPECT_EQ(marks.results(PV_MARKER_recovery_end, 2), std::vector<std::uint64_t>(fake_->resets, 0));
     EXPECT_NE(log().find("the device was reset in"), std::string::npos) << log();
-    controller_->print_status();
+    LoggedStatus lines;
+    controller_->print_status(lines);
     EXPECT_NE(log().find("status: virtio-blk0: in service;"), std::string::npos) << log();
 }
 
