@@ -78,7 +78,7 @@ class Load {
         }
         // One stretch of pages a request under way: a device that is late must not write into another's.
         for (std::uint64_t i = 0; i < shape_.depth; ++i) {
-            dma::Pages pages = PV_TRY(dma::Pages::allocate(shape_.size));
+            dma::Pages pages = PV_TRY(dma::Pages::allocate_in_place(shape_.size));
             PV_TRY(pages_.push_back(std::move(pages)));
             PV_TRY(under_way_.push_back(block::Ticket{}));
         }

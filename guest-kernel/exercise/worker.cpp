@@ -215,7 +215,9 @@ bool Worker::prepare(std::size_t length) {
     const std::size_t needed = length + slack;
     // What a device may still touch is left to it.
     if (!pages_ || pages_.quarantined() || pages_.bytes().size() < needed) {
-        auto fresh = dma::Pages::allocate(needed);
+        // Without an IOMMU, half of the threads work on memory that devices are told of, half on copies.
+        auto fresh =
+            share_.number % 2 == 0 ? dma::Pages::allocate(needed) : dma::Pages::allocate_in_place(needed);
         if (!fresh) {
             log::error("exercise: no memory for {} bytes", needed);
             ++figures_.errors;

@@ -22,6 +22,7 @@ struct Books {
 
     memory::RangeAllocator addresses;
     std::uint64_t highest = 0;
+    std::uint64_t lasting = 0;
 };
 
 struct Pool {
@@ -37,12 +38,21 @@ struct Pool {
 
 constinit std::atomic<Pool*> pool{nullptr};  // once set, for good
 
-Result<std::uint64_t> try_take(Pool& from, std::uint64_t length) {
-    return from.books.with([&](Books& books) {
-        const auto taken = books.addresses.allocate(length);
+Result<std::uint64_t> try_take(Pool& from, std::uint64_t length, bool lasting) {
+    return from.books.with([&](Books& books) -> Result<std::uint64_t> {
+        if (lasting && length > from.frames.size() / 2 - books.lasting) {
+            return fail(Error::busy);
+        }
+        const std::uint64_t taken = PV_TRY(books.addresses.allocate(length));
         books.highest = std::max(books.highest, books.addresses.in_use());
+        books.lasting += lasting ? length : 0;
         return taken;
     });
+}
+
+Slice slice_at(const Pool& of, std::uint64_t address, std::uint64_t length, bool lasting) {
+    return {PhysicalAddress{address},
+            of.frames.bytes().subspan(address - of.frames.address().value(), length), lasting};
 }
 
 }  // namespace
@@ -79,24 +89,37 @@ Result<Slice> take(std::size_t length, Deadline deadline) {
     if (length == 0 || length > from->frames.size()) {
         return fail(Error::out_of_range);
     }
-    auto taken = try_take(*from, bytes);
+    auto taken = try_take(*from, bytes, false);
     if (!taken && deadline.expired()) {
         return fail(Error::busy);
     }
     if (!taken) {
         from->waits.fetch_add(1, std::memory_order_relaxed);
         PV_TRY(from->room.wait(deadline, [&] {
-            taken = try_take(*from, bytes);
+            taken = try_take(*from, bytes, false);
             return taken.has_value();
         }));
     }
-    return Slice{PhysicalAddress{*taken},
-                 from->frames.bytes().subspan(*taken - from->frames.address().value(), bytes)};
+    return slice_at(*from, *taken, bytes, false);
+}
+
+Result<Slice> take_lasting(std::size_t length) {
+    Pool* from = pool.load(std::memory_order_acquire);
+    PV_ASSERT(from != nullptr);
+    const std::uint64_t bytes = align_up(length, page_size);
+    if (length == 0 || length > from->frames.size()) {
+        return fail(Error::out_of_range);
+    }
+    const auto taken = try_take(*from, bytes, true);
+    return taken ? Result<Slice>{slice_at(*from, *taken, bytes, true)} : fail(Error::busy);
 }
 
 void give_back(const Slice& slice) {
     Pool* to = pool.load(std::memory_order_acquire);
-    to->books.with([&](Books& books) { books.addresses.free(slice.physical.value(), slice.bytes.size()); });
+    to->books.with([&](Books& books) {
+        books.addresses.free(slice.physical.value(), slice.bytes.size());
+        books.lasting -= slice.lasting ? slice.bytes.size() : 0;
+    });
     // All: the first in line may want more than there is now, and another less.
     to->room.wake_all();
 }
@@ -107,7 +130,7 @@ Figures figures() {
         return {};
     }
     return of->books.with([&](Books& books) {
-        return Figures{of->frames.size(), books.addresses.in_use(), books.highest,
+        return Figures{of->frames.size(), books.addresses.in_use(), books.lasting, books.highest,
                        of->waits.load(std::memory_order_relaxed)};
     });
 }

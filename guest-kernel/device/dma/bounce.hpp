@@ -25,6 +25,7 @@ Result<> start();
 struct Slice {
     PhysicalAddress physical{};
     std::span<std::byte> bytes;  ///< whole pages
+    bool lasting = false;        ///< from take_lasting
 };
 
 /// At least `length` bytes of the pool. When there are none, waits until `deadline`: then threads only, and
@@ -32,12 +33,17 @@ struct Slice {
 /// timed_out (none until then), busy (none, and it only looked).
 [[nodiscard]] Result<Slice> take(std::size_t length, Deadline deadline);
 
+/// The same for memory that its owner keeps as long as he likes (dma::Pages::allocate_in_place): at most half
+/// of the pool in all, so that copies find room. Never waits; any context. Errors: out_of_range, busy.
+[[nodiscard]] Result<Slice> take_lasting(std::size_t length);
+
 /// Gives it back. Any context.
 void give_back(const Slice& slice);
 
 struct Figures {
     std::uint64_t size = 0;     ///< bytes of the pool
     std::uint64_t in_use = 0;   ///< bytes taken
+    std::uint64_t lasting = 0;  ///< of those, by take_lasting
     std::uint64_t highest = 0;  ///< most that ever was
     std::uint64_t waits = 0;    ///< calls of take that had to wait
 };

@@ -45,7 +45,7 @@ Result<> Mapping::check(const Pages& pages, std::size_t offset, std::size_t leng
 
 Result<Mapping> Mapping::map(Requester requester, const Pages& pages, std::size_t offset, std::size_t length,
                              Direction direction, Deadline deadline) {
-    if (!bounce::active()) {
+    if (!bounce::active() || pages.in_pool()) {
         return share(requester, pages, offset, length, direction);
     }
     PV_TRY(check(pages, offset, length));

@@ -45,13 +45,13 @@ class Mapping {
 
     /// The device `requester` may from now on use `length` bytes (> 0) from `offset` into `pages`. Emits
     /// dma_map. Behind an IOMMU the bus address is one of the device's domain. Without one the device works
-    /// on a copy in the bounce pool: what it writes is in the pages after `unmap`, and what the kernel writes
-    /// there meanwhile the device does not see. When the pool is used up, waits until `deadline` (threads
-    /// only, no spinlock held); the default only looks.
-    /// Errors: invalid_argument when the range is not inside the pages; busy when the pages are in
-    /// quarantine, or the pool is used up and was only looked at; timed_out when it was used up until the
-    /// deadline; out_of_range (longer than the pool); device_failed when the IOMMU cut the device off;
-    /// not_supported for a device that is behind an IOMMU and has no domain; out_of_memory.
+    /// on a copy in the bounce pool (but for Pages::allocate_in_place): what it writes is in the pages after
+    /// `unmap`, and what the kernel writes there meanwhile the device does not see. When the pool is used up,
+    /// waits until `deadline` (threads only, no spinlock held); the default only looks. Errors:
+    /// invalid_argument when the range is not inside the pages; busy when the pages are in quarantine, or the
+    /// pool is used up and was only looked at; timed_out when it was used up until the deadline; out_of_range
+    /// (longer than the pool); device_failed when the IOMMU cut the device off; not_supported for a device
+    /// that is behind an IOMMU and has no domain; out_of_memory.
     [[nodiscard]] static Result<Mapping> map(Requester requester, const Pages& pages, std::size_t offset,
                                              std::size_t length, Direction direction,
                                              Deadline deadline = Deadline::at(Instant{}));

@@ -3,18 +3,27 @@
 #include "device/dma/pages.hpp"
 
 #include <atomic>
+#include <cstring>
 #include <new>
 
+#include "device/dma/bounce.hpp"
 #include "memory/frames.hpp"
 
 namespace pv::dma {
 
 struct Pages::Block {
     memory::Frames frames;
+    bounce::Slice slice{};  ///< of the pool, instead of frames
     std::atomic<std::uint32_t> holders{1};
     std::atomic<std::uint32_t> quarantined{0};
     std::atomic<bool> leaked{false};
     Block* next = nullptr;  ///< once leaked
+
+    ~Block() {
+        if (!slice.bytes.empty()) {
+            bounce::give_back(slice);
+        }
+    }
 };
 
 namespace {
@@ -33,6 +42,23 @@ Result<Pages> Pages::allocate(std::size_t length) {
     return Pages{block};
 }
 
+Result<Pages> Pages::allocate_in_place(std::size_t length) {
+    if (!bounce::active()) {
+        return allocate(length);
+    }
+    const auto slice = bounce::take_lasting(length);
+    if (!slice) {
+        return allocate(length);
+    }
+    auto* block = new (std::nothrow) Block{.frames = {}, .slice = *slice};
+    if (block == nullptr) {
+        bounce::give_back(*slice);
+        return fail(Error::out_of_memory);
+    }
+    std::memset(slice->bytes.data(), 0, slice->bytes.size());
+    return Pages{block};
+}
+
 Pages::Pages(const Pages& other) : block_{other.block_} {
     if (block_ != nullptr) {
         block_->holders.fetch_add(1, std::memory_order_relaxed);
@@ -47,7 +73,10 @@ Pages::~Pages() {
 }
 
 std::span<std::byte> Pages::bytes() const {
-    return block_ == nullptr ? std::span<std::byte>{} : block_->frames.bytes();
+    if (block_ == nullptr) {
+        return {};
+    }
+    return in_pool() ? block_->slice.bytes : block_->frames.bytes();
 }
 
 void Pages::leak() {
@@ -61,7 +90,14 @@ void Pages::leak() {
 }
 
 PhysicalAddress Pages::physical() const {
-    return block_ == nullptr ? PhysicalAddress{} : block_->frames.address();
+    if (block_ == nullptr) {
+        return {};
+    }
+    return in_pool() ? block_->slice.physical : block_->frames.address();
+}
+
+bool Pages::in_pool() const {
+    return block_ != nullptr && !block_->slice.bytes.empty();
 }
 
 bool Pages::quarantined() const {

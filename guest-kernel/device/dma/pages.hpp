@@ -24,6 +24,11 @@ class Pages {
     /// what the frame allocator gives. Errors: out_of_memory.
     [[nodiscard]] static Result<Pages> allocate(std::size_t length);
 
+    /// The same for data that devices shall reach without a copy: where data goes through the bounce pool it
+    /// is of the pool, aligned to a page, and a mapping of it is the memory itself. When there is no room
+    /// left for such memory (bounce::take_lasting) it is as of allocate: it works, and is copied.
+    [[nodiscard]] static Result<Pages> allocate_in_place(std::size_t length);
+
     Pages(const Pages& other);
 
     Pages(Pages&& other) noexcept : block_{std::exchange(other.block_, nullptr)} {}
@@ -47,6 +52,7 @@ class Pages {
     [[nodiscard]] bool quarantined() const;
 
     // For Mapping alone.
+    [[nodiscard]] bool in_pool() const;
     void enter_quarantine();
     void leave_quarantine();
 

@@ -89,6 +89,50 @@ TEST_F(BounceTest, BuffersAreSharedNotCopied) {
     buffer.release();
 }
 
+TEST_F(BounceTest, MemoryInPlaceIsNotCopied) {
+    const Pages pages = *Pages::allocate_in_place(3 * page_size - 1);
+    EXPECT_EQ(bounce::figures().in_use, 3 * page_size);
+    EXPECT_EQ(pages.bytes().size(), 3 * page_size);
+    Mapping mapping = *Mapping::map(device, pages, 100, 2 * page_size, Direction::from_device);
+    EXPECT_EQ(mapping.bus().value(), pages.physical().value() + 100);
+    EXPECT_EQ(pages.bytes()[100], std::byte{0});
+    *at(mapping.bus()) = std::byte{9};
+    EXPECT_EQ(pages.bytes()[100], std::byte{9});
+    EXPECT_EQ(bounce::figures().in_use, 3 * page_size);
+    mapping.unmap();
+}
+
+TEST_F(BounceTest, MemoryInPlaceIsZeroedBeforeItIsGivenAgain) {
+    for (int round = 0; round < 2; ++round) {
+        const Pages pages = *Pages::allocate_in_place(page_size);
+        EXPECT_EQ(pages.bytes()[17], std::byte{0});
+        std::memset(pages.bytes().data(), 7, page_size);
+    }
+}
+
+TEST_F(BounceTest, MemoryInPlaceStaysInQuarantineWithItsDevice) {
+    Pages pages = *Pages::allocate_in_place(page_size);
+    Mapping mapping = *Mapping::map(device, pages, 0, page_size, Direction::from_device);
+    mapping.quarantine();
+    EXPECT_TRUE(pages.quarantined());
+    EXPECT_EQ(Mapping::map(device, pages, 0, page_size, Direction::to_device).error(), Error::busy);
+    pages = Pages{};
+    EXPECT_EQ(bounce::figures().in_use, page_size);
+    mapping.unmap();
+}
+
+TEST_F(BounceTest, MemoryInPlaceLeavesHalfOfThePoolToCopies) {
+    const Pages first = *Pages::allocate_in_place(31 * page_size);
+    const Pages last = *Pages::allocate_in_place(page_size);
+    EXPECT_EQ(bounce::figures().lasting, 32 * page_size);
+    // It works all the same.
+    const Pages copied = *Pages::allocate_in_place(page_size);
+    EXPECT_EQ(bounce::figures().in_use, 32 * page_size);
+    Mapping mapping = *Mapping::map(device, copied, 0, page_size, Direction::to_device);
+    EXPECT_NE(mapping.bus().value(), copied.physical().value());
+    mapping.unmap();
+}
+
 TEST_F(BounceTest, AFullPoolIsWaitedForUntilTheDeadline) {
     const Pages pages = filled(64 * page_size, 7);
     Mapping all = *Mapping::map(device, pages, 0, 64 * page_size, Direction::to_device);
