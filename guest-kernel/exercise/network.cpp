@@ -10,6 +10,7 @@
 #include "device/virtio/spec.hpp"
 #include "exercise/occupants.hpp"
 #include "net/echo_client.hpp"
+#include "net/machine.hpp"
 #include "net/ping.hpp"
 #include "net/services.hpp"
 
@@ -44,8 +45,8 @@ Result<> Network::occupy(pci::Slots& slots) {
     return {};
 }
 
-Result<> Network::start(const NetPlan& plan) {
-    if (devices_.empty()) {
+Result<> Network::start(const NetPlan& plan, bool for_programs) {
+    if (devices_.empty() && !for_programs) {
         return {};
     }
     stack_ = PV_TRY(net::Stack::create());
@@ -55,7 +56,11 @@ Result<> Network::start(const NetPlan& plan) {
         addressing = {};  // one address is one interface's
     }
     devices_.clear();
-    return stack_->start();
+    PV_TRY(stack_->start());
+    if (for_programs) {
+        net::offer(*stack_);
+    }
+    return {};
 }
 
 NetFigures Network::run(const NetPlan& plan) {
@@ -137,6 +142,7 @@ void Network::print_status() {
 
 void Network::let_go(Duration patience) {
     if (stack_ != nullptr) {
+        net::withdraw();
         stack_->set_patience(patience);
         stack_ = nullptr;
     }

@@ -35,8 +35,9 @@ class Network {
     /// Brought-up devices.
     [[nodiscard]] std::size_t count() const { return stack_ == nullptr ? devices_.size() : stack_->count(); }
 
-    /// Starts the stack on the devices there are. Errors: out_of_memory.
-    Result<> start(const NetPlan& plan);
+    /// Starts the stack on the devices there are; where there are none, `for_programs` only, who have the
+    /// machine itself to talk to. Errors: out_of_memory.
+    Result<> start(const NetPlan& plan, bool for_programs);
 
     /// Waits for an address on each interface, asks the peer, serves.
     [[nodiscard]] NetFigures run(const NetPlan& plan);

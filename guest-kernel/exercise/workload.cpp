@@ -180,7 +180,7 @@ Status run(Beside* beside) {
     });
     peripherals.start();
     if (disks.failed() != 0 || network.failed() != 0 || peripherals.failed() != 0 ||
-        !network.start(net_plan) || !slots_taken || !disks.occupy(owner->slots) ||
+        !network.start(net_plan, beside != nullptr) || !slots_taken || !disks.occupy(owner->slots) ||
         !network.occupy(owner->slots) || !owner->slots.start()) {
         status = Status::set_up;
     }

@@ -24,6 +24,11 @@ class IoctlArgument {
     /// Error: efault.
     [[nodiscard]] virtual Outcome<> read(std::span<std::byte> to) = 0;
     [[nodiscard]] virtual Outcome<> write(std::span<const std::byte> from) = 0;
+
+    /// To where what was read points. Error: efault.
+    [[nodiscard]] virtual Outcome<> write_at(std::uint64_t, std::span<const std::byte>) {
+        return fail(Errno::efault);
+    }
 };
 
 enum class Whence : std::uint8_t { set = 0, current = 1, end = 2, data = 3, hole = 4 };

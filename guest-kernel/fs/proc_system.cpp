@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include "fs/network_view.hpp"
 #include "fs/proc_tree.hpp"
 #include "fs/system_name.hpp"
 #include "fs/tmpfs.hpp"
@@ -229,6 +230,21 @@ Outcome<> write_file_count(Text& text) {
     return {};
 }
 
+template <NetworkText which>
+Outcome<> write_network_text(Text& text) {
+    return write_network(which, text);
+}
+
+constexpr StaticEntry network_entries[] = {
+    {"dev", write_network_text<NetworkText::devices>},
+    {"route", write_network_text<NetworkText::routes>},
+    {"pnp", write_network_text<NetworkText::name_servers>},
+    {"tcp", write_network_text<NetworkText::tcp>},
+    {"tcp6", write_network_text<NetworkText::tcp6>},
+    {"udp", write_network_text<NetworkText::udp>},
+    {"udp6", write_network_text<NetworkText::udp6>},
+};
+
 constexpr StaticEntry file_entries[] = {
     {"file-max", write_number<OpenFile::open_max>},
     {"file-nr", write_file_count},
@@ -258,6 +274,7 @@ constexpr StaticEntry entries[] = {
     {"modules", write_empty},
     {"mounts", nullptr, {}, 0777, nullptr, "self/mounts"},
     {"sys", nullptr, settings_entries, 0555},
+    {"net", nullptr, network_entries, 0555},
 };
 
 }  // namespace

@@ -27,6 +27,22 @@ Socket::Socket(std::uint16_t family, SocketType type, std::uint32_t flags)
       type_(type),
       number_(next_number.fetch_add(1, std::memory_order_relaxed)) {}
 
+Outcome<> Socket::bind_address(const SocketAddress&) {
+    return fail(Errno::eopnotsupp);
+}
+
+Outcome<> Socket::connect_address(const SocketAddress&) {
+    return fail(Errno::eopnotsupp);
+}
+
+Outcome<> Socket::set_option(int, int, std::span<const std::byte>) {
+    return fail(Errno::eopnotsupp);
+}
+
+Outcome<std::size_t> Socket::get_option(int, int, std::span<std::byte>) {
+    return fail(Errno::eopnotsupp);
+}
+
 Attributes Socket::attributes() {
     return {.type = NodeType::socket,
             .mode = 0777,

@@ -71,6 +71,7 @@ struct SocketOptions {
     std::atomic<bool> reuse_address{false};
     std::atomic<bool> keep_alive{false};
     std::atomic<bool> broadcast{false};
+    std::atomic<std::int32_t> linger{-1};  ///< SO_LINGER in seconds; negative: off
 };
 
 /// The open file of a socket. Errors of all calls are those of their manual pages.
@@ -84,6 +85,10 @@ class Socket : public OpenFile {
 
     [[nodiscard]] SocketOptions& options() { return options_; }
 
+    /// bind(2) and connect(2) of families whose addresses say all there is to know; an AF_UNIX one names a
+    /// place in the program's file systems, so those have calls of their own. Error: eopnotsupp.
+    [[nodiscard]] virtual Outcome<> bind_address(const SocketAddress& address);
+    [[nodiscard]] virtual Outcome<> connect_address(const SocketAddress& address);
     [[nodiscard]] virtual Outcome<> listen(int backlog, const SocketOwner& owner) = 0;
     /// The next connection; waits for it unless `nonblocking`.
     [[nodiscard]] virtual Outcome<Ref<OpenFile>> accept(bool nonblocking, std::uint32_t flags,
@@ -106,6 +111,18 @@ class Socket : public OpenFile {
 
     /// SO_ERROR: what went wrong meanwhile, once.
     [[nodiscard]] virtual int take_error() { return 0; }
+
+    /// SO_PROTOCOL.
+    [[nodiscard]] virtual int protocol() const { return 0; }
+
+    /// One of SOL_SOCKET's options changed, which lie in options().
+    virtual void options_changed() {}
+
+    /// Options of other levels. Errors: enoprotoopt, einval (too short, or a value out of range), eopnotsupp
+    /// (this family has none).
+    [[nodiscard]] virtual Outcome<> set_option(int level, int name, std::span<const std::byte> value);
+    /// Returns how many bytes of `room` were filled.
+    [[nodiscard]] virtual Outcome<std::size_t> get_option(int level, int name, std::span<std::byte> room);
 
     Attributes attributes() override;
     std::string_view label(std::span<char> room) const override;

@@ -13,6 +13,7 @@
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
 #include "linux/vector_io.hpp"
+#include "net/inet_socket.hpp"
 
 namespace pv::linux {
 namespace {
@@ -178,6 +179,10 @@ class UserIoctlArgument final : public fs::IoctlArgument {
         return copy_out(UserAddress(value_), from);
     }
 
+    [[nodiscard]] Outcome<> write_at(std::uint64_t at, std::span<const std::byte> from) override {
+        return copy_out(UserAddress(at), from);
+    }
+
   private:
     std::uint64_t value_;
 };
@@ -200,8 +205,12 @@ Value ioctl(Call& call, int descriptor, std::uint32_t request, std::uint64_t arg
             auto peer = PV_TRY(fs::open_pty_peer(*file, flags & ~std::uint32_t{O_CLOEXEC}));
             return as_value(add(call, std::move(peer), (flags & O_CLOEXEC) != 0));
         }
-        default:
-            return file->ioctl(request, user);
+        default: {
+            const Value answered = file->ioctl(request, user);
+            const bool is_unknown = !answered && answered.error() == Errno::enotty;
+            return is_unknown && file->kind() == fs::FileKind::socket ? net::interface_ioctl(request, user)
+                                                                      : answered;
+        }
     }
 }
 

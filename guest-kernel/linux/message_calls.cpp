@@ -184,7 +184,7 @@ Value send_to(Call& call, fs::Socket& socket, fs::Source& source, const fs::Sock
     if ((flags & MSG_OOB) != 0) {
         return fail(Errno::eopnotsupp);
     }
-    if (to == nullptr || socket.socket_type() != fs::SocketType::datagram) {
+    if (to == nullptr || socket.socket_type() != fs::SocketType::datagram || socket.family() != AF_UNIX) {
         return sent(call, socket.send(source, to, ancillary, flags), flags);
     }
     const auto target = PV_TRY(find_unix(call, *to, socket.socket_type()));

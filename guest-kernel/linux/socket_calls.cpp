@@ -1,6 +1,7 @@
 // Calls on sockets: making, naming and connecting them, and their options.
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "linux/socket_common.hpp"
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
+#include "net/inet_socket.hpp"
 
 namespace pv::linux {
 namespace {
@@ -45,18 +47,32 @@ Outcome<Wanted> wanted_of(int type) {
     }
 }
 
+bool is_internet(int family) {
+    return family == AF_INET || family == AF_INET6;
+}
+
 Outcome<> check_protocol(int family, int protocol) {
     if (family != AF_UNIX) {
-        return fail(Errno::eafnosupport);
+        return fail(is_internet(family) ? Errno::eopnotsupp : Errno::eafnosupport);
     }
     return protocol != 0 && protocol != AF_UNIX ? fail(Errno::eprotonosupport) : Outcome<>();
 }
 
-Value socket(Call& call, int family, int type, int protocol) {
+Outcome<Ref<fs::OpenFile>> make_socket(Call& call, int family, int type, int protocol) {
     const Wanted wanted = PV_TRY(wanted_of(type));
-    PV_TRY(check_protocol(family, protocol));
-    auto made = PV_TRY(fs::create_unix_socket(wanted.type, wanted.flags, owner_of(call)));
-    return as_value(add(call, std::move(made), wanted.on_exec));
+    if (!is_internet(family)) {
+        PV_TRY(check_protocol(family, protocol));
+        return fs::create_unix_socket(wanted.type, wanted.flags, owner_of(call));
+    }
+    if ((type & type_mask) == SOCK_RAW) {
+        return fail(call.process().identity.effective_user == 0 ? Errno::eprotonosupport : Errno::eperm);
+    }
+    return net::create_inet_socket(static_cast<std::uint16_t>(family), wanted.type, protocol, wanted.flags);
+}
+
+Value socket(Call& call, int family, int type, int protocol) {
+    auto made = PV_TRY(make_socket(call, family, type, protocol));
+    return as_value(add(call, std::move(made), (type & SOCK_CLOEXEC) != 0));
 }
 
 Value socketpair(Call& call, int family, int type, int protocol, UserPointer<std::array<int, 2>> ends) {
@@ -69,12 +85,22 @@ Value socketpair(Call& call, int family, int type, int protocol, UserPointer<std
 Value bind(Call& call, int descriptor, UserAddress address, int length) {
     const auto socket = PV_TRY(get_socket(call, descriptor));
     const fs::SocketAddress name = PV_TRY(read_address(address, length));
+    if (socket->family() != AF_UNIX) {
+        const std::uint16_t port = net::port_of(name);
+        if (port != 0 && port < IPPORT_RESERVED && call.process().identity.effective_user != 0) {
+            return fail(Errno::eacces);
+        }
+        return done(socket->bind_address(name));
+    }
     return done(bind_unix(call, static_cast<fs::UnixSocket&>(*socket), name));
 }
 
 Value connect(Call& call, int descriptor, UserAddress address, int length) {
     const auto socket = PV_TRY(get_socket(call, descriptor));
     const fs::SocketAddress name = PV_TRY(read_address(address, length));
+    if (socket->family() != AF_UNIX) {
+        return done(socket->connect_address(name));
+    }
     auto& own = static_cast<fs::UnixSocket&>(*socket);
     if (name.length >= sizeof(sa_family_t) && name.family() == AF_UNSPEC &&
         own.socket_type() == fs::SocketType::datagram) {
@@ -140,12 +166,18 @@ Outcome<std::uint64_t> timeout_of(UserAddress value, int length) {
                                    .to_nanoseconds();
 }
 
-Value setsockopt(Call& call, int descriptor, int level, int name, UserAddress value, int length) {
-    const auto socket = PV_TRY(get_socket(call, descriptor));
-    if (level != SOL_SOCKET) {
-        return fail(Errno::eopnotsupp);
+// Seconds; negative: off.
+Outcome<std::int32_t> read_linger(UserAddress value, int length) {
+    if (static_cast<std::size_t>(length) < sizeof(linger)) {
+        return fail(Errno::einval);
     }
-    fs::SocketOptions& options = socket->options();
+    const auto given = PV_TRY(UserPointer<const linger>(value.value()).read());
+    return given.l_onoff == 0 ? -1 : std::max(given.l_linger, 0);
+}
+
+// Those of SOL_SOCKET.
+Value set_common(fs::Socket& socket, int name, UserAddress value, int length) {
+    fs::SocketOptions& options = socket.options();
     if (name == SO_RCVTIMEO || name == SO_SNDTIMEO) {
         if (length < 0) {
             return fail(Errno::einval);
@@ -180,14 +212,34 @@ Value setsockopt(Call& call, int descriptor, int level, int name, UserAddress va
                 .store(std::max<std::uint32_t>(size, name == SO_SNDBUF ? 4608 : 2304));
             return 0;
         }
+        case SO_LINGER: {
+            const auto wanted = PV_TRY(read_linger(value, length));
+            options.linger.store(wanted);
+            return 0;
+        }
         case SO_PRIORITY:
-        case SO_LINGER:
         case SO_REUSEPORT:
         case SO_TIMESTAMP:
             return 0;
         default:
             return fail(Errno::enoprotoopt);
     }
+}
+
+Value setsockopt(Call& call, int descriptor, int level, int name, UserAddress value, int length) {
+    const auto socket = PV_TRY(get_socket(call, descriptor));
+    if (level != SOL_SOCKET) {
+        if (length < 0) {
+            return fail(Errno::einval);
+        }
+        std::array<std::byte, sizeof(std::uint64_t)> bytes{};
+        const auto given = std::span(bytes).first(std::min(static_cast<std::size_t>(length), bytes.size()));
+        PV_TRY(copy_in(given, value));
+        return done(socket->set_option(level, name, given));
+    }
+    PV_TRY(set_common(*socket, name, value, length));
+    socket->options_changed();
+    return 0;
 }
 
 // Writes an option's value, cut to the room the program has.
@@ -205,7 +257,15 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
                  UserPointer<int> length) {
     const auto socket = PV_TRY(get_socket(call, descriptor));
     if (level != SOL_SOCKET) {
-        return fail(Errno::eopnotsupp);
+        const int room = PV_TRY(length.read());
+        if (room < 0) {
+            return fail(Errno::einval);
+        }
+        std::array<std::byte, sizeof(int)> bytes{};
+        const auto offered = std::span(bytes).first(std::min(static_cast<std::size_t>(room), bytes.size()));
+        const std::size_t count = PV_TRY(socket->get_option(level, name, offered));
+        PV_TRY(length.write(static_cast<int>(count)));
+        return done(copy_out(value, offered.first(count)));
     }
     fs::SocketOptions& options = socket->options();
     int number = 0;
@@ -217,6 +277,7 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
             number = socket->family();
             break;
         case SO_PROTOCOL:
+            number = socket->protocol();
             break;
         case SO_ERROR:
             number = socket->take_error();
@@ -254,8 +315,9 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
             return give(fs::bytes_of(TimevalValue::from(Duration::nanoseconds(span))), value, length);
         }
         case SO_LINGER: {
-            constexpr std::array<int, 2> off{};
-            return give(std::as_bytes(std::span(off)), value, length);
+            const std::int32_t seconds = options.linger;
+            const linger told{.l_onoff = seconds >= 0 ? 1 : 0, .l_linger = std::max(seconds, 0)};
+            return give(fs::bytes_of(told), value, length);
         }
         default:
             return fail(Errno::enoprotoopt);
@@ -264,7 +326,8 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
 }
 
 constexpr Entry entries[] = {
-    {__NR_socket, "socket", handler_of<socket>, Support::partial, "AF_UNIX only"},
+    {__NR_socket, "socket", handler_of<socket>, Support::partial,
+     "AF_UNIX, and AF_INET and AF_INET6 with TCP and UDP"},
     {__NR_socketpair, "socketpair", handler_of<socketpair>},
     {__NR_bind, "bind", handler_of<bind>},
     {__NR_connect, "connect", handler_of<connect>},
@@ -275,8 +338,9 @@ constexpr Entry entries[] = {
     {__NR_getpeername, "getpeername", handler_of<getpeername>},
     {__NR_shutdown, "shutdown", handler_of<shutdown>},
     {__NR_setsockopt, "setsockopt", handler_of<setsockopt>, Support::partial,
-     "SOL_SOCKET only; the sizes of buffers are told, and change nothing"},
-    {__NR_getsockopt, "getsockopt", handler_of<getsockopt>, Support::partial, "SOL_SOCKET only"},
+     "the usual ones; the sizes of buffers are told, and change UDP's receiving only; SO_LINGER with a time "
+     "does not wait"},
+    {__NR_getsockopt, "getsockopt", handler_of<getsockopt>, Support::partial, "the usual ones"},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "net/port/port.hpp"
 #include "net/services.hpp"
+#include "net/sockets.hpp"
 
 extern "C" {
 #include "lwip/stats.h"
@@ -20,6 +21,17 @@ namespace {
 using namespace literals;
 
 constexpr Duration tick_interval = 100_ms;
+
+/// Whether a packet to this machine itself waits to be taken in.
+bool has_looped_back() {
+    const netif* lower = nullptr;
+    NETIF_FOREACH(lower) {
+        if (lower->loop_first != nullptr) {
+            return true;
+        }
+    }
+    return false;
+}
 
 }  // namespace
 
@@ -65,6 +77,7 @@ void Stack::serve() {
             }
         }
         start_services();
+        start_sockets();
     });
     while (good && !stopping_.load(std::memory_order_acquire)) {
         bool busy = false;
@@ -83,18 +96,30 @@ void Stack::serve() {
     if (good) {
         (void)port::guarded([&] {
             stop_services();
+            stop_sockets();
             for (auto& interface : interfaces_) {
                 interface->stop();
             }
             port::finish();
+            // What told others of those ends may be on its way to this machine itself.
+            while (has_looped_back()) {
+                netif_poll_all();
+            }
         });
     }
     for (auto& interface : interfaces_) {
         interface->device().flush();
     }
     // Nobody is asked to wait for a thread that is not there any more.
-    stopped_.store(true, std::memory_order_release);
+    {
+        task::SpinGuard guard{lock_};
+        stopped_.store(true, std::memory_order_release);
+    }
     refuse_jobs();
+    abandon_sockets();
+    for (Errand* errand = take_errands(); errand != nullptr;) {
+        const auto owned = Ref<Errand>::adopt(std::exchange(errand, errand->next_));
+    }
 }
 
 bool Stack::turn() {
@@ -104,6 +129,7 @@ bool Stack::turn() {
     }
     netif_poll_all();
     busy = run_jobs() || busy;
+    busy = run_errands() || busy;
     sys_check_timeouts();
     if (now() >= ticked_ + tick_interval) {
         ticked_ = now();
@@ -115,7 +141,7 @@ bool Stack::turn() {
     for (auto& interface : interfaces_) {
         interface->device().flush();
     }
-    return busy;
+    return busy || has_looped_back();
 }
 
 Instant Stack::next_due() const {
@@ -166,9 +192,14 @@ bool Stack::forget(Job& job) {
     return false;
 }
 
-Stack::Job* Stack::take_job() {
+// What its owner asked for before comes before: `before` is all there is of that.
+Stack::Job* Stack::take_job(Errand** before) {
     task::SpinGuard guard{lock_};
     Job* job = first_;
+    if (before != nullptr && job != nullptr) {
+        *before = std::exchange(first_errand_, nullptr);
+        last_errand_ = &first_errand_;
+    }
     if (job != nullptr) {
         first_ = job->next;
         last_ = first_ == nullptr ? &first_ : last_;
@@ -187,14 +218,54 @@ void Stack::end_job(Job& job, JobState state) {
 
 bool Stack::run_jobs() {
     bool any = false;
-    while (Job* job = take_job()) {
+    Errand* before = nullptr;
+    while (Job* job = take_job(&before)) {
         running_ = job;
+        serve(std::exchange(before, nullptr));
         job->work();
         running_ = nullptr;
         end_job(*job, JobState::done);
         any = true;
     }
     return any;
+}
+
+void Stack::ask(Errand& errand) {
+    if (errand.is_asked_.exchange(true, std::memory_order_acq_rel)) {
+        return;
+    }
+    {
+        task::SpinGuard guard{lock_};
+        if (stopped_.load(std::memory_order_relaxed)) {
+            return;
+        }
+        errand.add_owner();
+        errand.next_ = nullptr;
+        *last_errand_ = &errand;
+        last_errand_ = &errand.next_;
+    }
+    waker_.wake();
+}
+
+Errand* Stack::take_errands() {
+    task::SpinGuard guard{lock_};
+    last_errand_ = &first_errand_;
+    return std::exchange(first_errand_, nullptr);
+}
+
+void Stack::serve(Errand* list) {
+    while (list != nullptr) {
+        const auto owned = Ref<Errand>::adopt(std::exchange(list, list->next_));
+        owned->is_asked_.store(false, std::memory_order_seq_cst);
+        owned->serve();
+    }
+}
+
+// Those that were asked for so far: what they bring about is another turn's.
+bool Stack::run_errands() {
+    Errand* errands = take_errands();
+    serve(errands);
+    return errands != nullptr;
 }
 
 void Stack::refuse_jobs() {

@@ -11,6 +11,7 @@
 #include "base/function_ref.hpp"
 #include "base/result.hpp"
 #include "base/vector.hpp"
+#include "net/errand.hpp"
 #include "net/interface.hpp"
 #include "net/waker.hpp"
 #include "task/spin_lock.hpp"
@@ -42,6 +43,9 @@ class Stack {
     /// stopped).
     Result<> call(Deadline deadline, FunctionRef<void()> job);
 
+    /// Has `errand` served soon; nothing where the network stopped. Any context but NMI.
+    void ask(Errand& errand);
+
     [[nodiscard]] std::size_t count() const { return interfaces_.size(); }
 
     [[nodiscard]] Interface& interface(std::size_t index) { return *interfaces_[index]; }
@@ -70,8 +74,11 @@ class Stack {
     [[nodiscard]] bool turn();
     [[nodiscard]] Instant next_due() const;
     bool run_jobs();
+    bool run_errands();
+    static void serve(Errand* list);
+    [[nodiscard]] Errand* take_errands();
     void refuse_jobs();
-    Job* take_job();
+    Job* take_job(Errand** before = nullptr);
     void end_job(Job& job, JobState state);
     [[nodiscard]] bool forget(Job& job);
     [[nodiscard]] bool is_over(const Job& job);
@@ -79,9 +86,11 @@ class Stack {
     Vector<std::unique_ptr<Interface>> interfaces_;
     Waker waker_;
     task::SpinLock lock_{task::Rank::leaf};
-    Job* first_ = nullptr;    ///< guarded by lock_
-    Job** last_ = &first_;    ///< guarded by lock_
-    Job* running_ = nullptr;  ///< the network's thread's
+    Job* first_ = nullptr;                   ///< guarded by lock_
+    Job** last_ = &first_;                   ///< guarded by lock_
+    Job* running_ = nullptr;                 ///< the network's thread's
+    Errand* first_errand_ = nullptr;         ///< guarded by lock_, each owned
+    Errand** last_errand_ = &first_errand_;  ///< guarded by lock_
     task::WaitQueue job_done_;
     Instant ticked_;
     Duration patience_ = Duration::seconds(5);

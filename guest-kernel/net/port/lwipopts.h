@@ -26,11 +26,11 @@
 #endif
 #define MEM_ALIGNMENT 16
 #define MEMP_MEM_MALLOC 0
-#define MEMP_NUM_TCP_PCB 64
-#define MEMP_NUM_TCP_PCB_LISTEN 16
-#define MEMP_NUM_TCP_SEG 1024
+#define MEMP_NUM_TCP_PCB 512
+#define MEMP_NUM_TCP_PCB_LISTEN 64
+#define MEMP_NUM_TCP_SEG 4096
 #define MEMP_NUM_PBUF 256
-#define MEMP_NUM_UDP_PCB 24
+#define MEMP_NUM_UDP_PCB 256
 #define MEMP_NUM_RAW_PCB 8
 #define MEMP_NUM_REASSDATA 8
 #define MEMP_NUM_FRAG_PBUF 64
@@ -57,7 +57,8 @@
 #define LWIP_ACD 0
 #define LWIP_AUTOIP 0
 #define LWIP_IGMP 0
-#define LWIP_DNS 0
+/* Names are resolved by programs; only what DHCP says of servers is kept. */
+#define LWIP_DNS 1
 #define ARP_QUEUEING 1
 #define ARP_TABLE_SIZE 32
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
@@ -88,8 +89,11 @@
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1
 #define TCP_SNDLOWAT (32 * 1024)
 #define TCP_SNDQUEUELOWAT (TCP_SND_QUEUELEN / 2)
-/* Acknowledgements tell of the window as they go; one of its own is due only when much of it opened. */
-#define TCP_WND_UPDATE_THRESHOLD (TCP_WND / 4)
+/* Acknowledgements tell of the window as they go; one of its own is due only when much of it opened. Less
+ * than half of what a peer without window scaling sees. */
+#define TCP_WND_UPDATE_THRESHOLD (24 * 1024)
+/* Programs decide (SO_REUSEADDR). */
+#define SO_REUSE 1
 #define TCP_QUEUE_OOSEQ 1
 #define TCP_OOSEQ_MAX_BYTES TCP_WND
 #define TCP_OOSEQ_MAX_PBUFS 256
@@ -107,9 +111,10 @@
 #define LWIP_NETIF_TX_SINGLE_PBUF 0
 #define LWIP_HAVE_LOOPIF 1
 #define LWIP_NETIF_LOOPBACK 1
-#define LWIP_LOOPBACK_MAX_PBUFS 64
+#define LWIP_LOOPBACK_MAX_PBUFS 1024
 
 #define LWIP_STATS 1
+#define MIB2_STATS 1
 #define LWIP_STATS_DISPLAY 0
 #define LWIP_STATS_LARGE 1
 

@@ -15,6 +15,14 @@ int strncmp(const char* a, const char* b, std::size_t n) {
     return 0;
 }
 
+int strcmp(const char* a, const char* b) {
+    while (*a != '\0' && *a == *b) {
+        ++a;
+        ++b;
+    }
+    return static_cast<unsigned char>(*a) - static_cast<unsigned char>(*b);
+}
+
 /// Decimal, no sign, no blanks: what lwIP reads at the end of an interface's name.
 long strtol(const char* text, char** end, int) {
     constexpr long most = 1'000'000;
