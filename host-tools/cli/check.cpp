@@ -34,6 +34,8 @@ constexpr std::array examples = {
     Example{"paravane check", "check paravane's own kernel, with one NVMe and one virtio-blk disk"},
     Example{"paravane check --kernel vmlinuz --initrd initrd --append 'console=ttyS0' --disk nvme:64M",
             "check an unmodified Linux: what needs the guest's markers is `not observed`"},
+    Example{"paravane check shell",
+            "a session of Debian's programs on paravane's kernel, its disks at work beside them"},
     Example{"paravane check --domain web --timeout 5m",
             "check a copy of a libvirt domain that is shut off; the domain itself is only read"},
     Example{"paravane check --fault 'stall disk0 read after 100 for 8s'",

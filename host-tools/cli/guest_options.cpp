@@ -117,11 +117,14 @@ Result<> use_recipe(Guest& guest, const GuestOptions& options, bool ours, const 
     const images::Built built = PV_TRY(build_image(recipe, how, quiet));
     guest.is_recipe = true;
     guest.start = start;
-    guest.start.command = options.command;
+    const bool unattended = start.input == images::Input::none;
+    guest.start.command = unattended && options.command.empty() ? recipe.session : options.command;
     guest.spec.initrd = built.image;
     guest.spec.command_line = recipe_command_line(ours);
-    if (options.append) {
-        guest.spec.command_line += (guest.spec.command_line.empty() ? "" : " ") + *options.append;
+    // Where nobody types, devices are what is looked at: ours are at work beside the programs.
+    const std::string more = options.append.value_or(ours && unattended ? default_command_line : "");
+    if (!more.empty()) {
+        guest.spec.command_line += (guest.spec.command_line.empty() ? "" : " ") + more;
     }
     if (options.memory.empty() && recipe.memory) {
         guest.spec.memory = *recipe.memory;
@@ -279,7 +282,7 @@ Result<Guest> understand(const GuestOptions& options, const images::Start& start
     }
     spec.iommu = PV_TRY(domain::parse_iommu(options.iommu));
     std::vector<std::string> disks = options.disks;
-    if (disks.empty() && kernel.ours && !guest.is_recipe) {
+    if (disks.empty() && kernel.ours && (!guest.is_recipe || start.input == images::Input::none)) {
         disks.assign(default_disks.begin(), default_disks.end());
     }
     for (const std::string& disk : disks) {

@@ -54,7 +54,8 @@ class Assembly {
     Result<> place_programs();
     Result<> follow();
     Result<> check_links() const;
-    Result<> check_command() const;
+    /// `what` names the command in an error.
+    Result<> check_command(std::string_view what, const std::string& program) const;
     Assembled finish();
 
   private:
@@ -280,8 +281,7 @@ Result<> Assembly::check_links() const {
     return {};
 }
 
-Result<> Assembly::check_command() const {
-    const std::string& program = recipe_.command.front();
+Result<> Assembly::check_command(std::string_view what, const std::string& program) const {
     std::vector<std::string> candidates;
     if (program.find('/') != std::string::npos) {
         candidates.push_back(PV_TRY(image_path(program)));
@@ -304,7 +304,7 @@ Result<> Assembly::check_command() const {
     }
     return fail(
         ExitStatus::usage,
-        fmt::format("the command '{}' of recipe '{}' is no program of the image", program, recipe_.name),
+        fmt::format("the {} '{}' of recipe '{}' is no program of the image", what, program, recipe_.name),
         "name the program in `programs`, with the package that has it");
 }
 
@@ -329,7 +329,10 @@ Result<Assembled> assemble(const Recipe& recipe, const std::vector<std::string>&
     PV_TRY(assembly.place_programs());
     PV_TRY(assembly.follow());
     PV_TRY(assembly.check_links());
-    PV_TRY(assembly.check_command());
+    PV_TRY(assembly.check_command("command", recipe.command.front()));
+    if (!recipe.session.empty()) {
+        PV_TRY(assembly.check_command("session", recipe.session.front()));
+    }
     return assembly.finish();
 }
 

@@ -266,14 +266,21 @@ Result<Recipe> parse_recipe(std::string source, const fs::path& path) {
     recipe.path = fs::absolute(path);
     recipe.name = path.stem().string();
     recipe.source = std::move(source);
-    PV_TRY(document.only({"description", "command", "directory", "memory", "environment", "packages",
-                          "programs", "files", "links", "directories", "exclude", "allow-missing"}));
+    PV_TRY(
+        document.only({"description", "command", "session", "directory", "memory", "environment", "packages",
+                       "programs", "files", "links", "directories", "exclude", "allow-missing"}));
     recipe.description = PV_TRY(document.text("description", ""));
     recipe.command = PV_TRY(document.texts("command"));
     if (recipe.command.empty() || recipe.command.front().empty()) {
         const toml::node* node = document.node("command");
         return document.wrong_at(node == nullptr ? toml::source_position{1, 1} : node->source().begin,
                                  "a recipe has a 'command' to start", "command = [\"/bin/sh\"]");
+    }
+    recipe.session = PV_TRY(document.texts("session"));
+    if (const toml::node* node = document.node("session");
+        node != nullptr && (recipe.session.empty() || recipe.session.front().empty())) {
+        return document.wrong(*node, "'session' names no program",
+                              "session = [\"/bin/sh\", \"/usr/bin/session\"]");
     }
     if (const toml::node* node = document.node("directory")) {
         const std::string text = PV_TRY(document.text(*node, "'directory'"));

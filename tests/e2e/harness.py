@@ -43,7 +43,10 @@ class Result:
 
     @property
     def json(self):
-        return json.loads(self.stdout)
+        try:
+            return json.loads(self.stdout)
+        except ValueError as error:
+            raise AssertionError(f"not JSON: {error}\n{self}") from error
 
     def rules(self, outcome):
         return {rule["rule"] for rule in self.json["rules"] if rule["outcome"] == outcome}

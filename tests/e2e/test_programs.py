@@ -1,5 +1,6 @@
 # Programs on our own kernel, with devices beside them.
 # SPDX-License-Identifier: MIT
+import json
 import re
 import unittest
 
@@ -97,6 +98,29 @@ class Shell(OnProcessors):
 class Sql(OnProcessors):
     def test_sqlite_on_a_file(self):
         self.judge("sql", ["sqlite3", "/tmp/x.db"], SQL, SQL_OUTPUT)
+
+
+class Watched(Images):
+    """`paravane check RECIPE`: the recipe's session, with devices at work beside it."""
+
+    def judge(self, recipe, processors):
+        result = self.paravane("check", recipe, "--smp", processors, "--json", "--keep", "kept", "-o", "t.db")
+        self.assert_status(result, 0)
+        verdict = json.loads(result.stdout)
+        self.assertEqual((verdict["verdict"], verdict["guest_end"]["status"]), ("pass", 0), str(result))
+        self.assertEqual({rule["outcome"] for rule in verdict["rules"]}, {"held"}, str(result))
+        return (self.folder / "kept" / "console.log").read_text(errors="replace")
+
+    def test_shell(self):
+        console = self.judge("shell", "1")
+        for line in ("a: 3", "5000", "36", "trapped", "through", "timeout ends with 124", "root has /bin/bash"):
+            self.assertIn(line, console)
+
+    def test_every_recipe(self):
+        for recipe in ("minimal", "shell", "sql", "python"):
+            for processors in ("1", "4"):
+                with self.subTest(recipe=recipe, processors=processors):
+                    self.judge(recipe, processors)
 
 
 class Beside(Images):

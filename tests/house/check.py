@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -79,11 +80,11 @@ def tidy_complaints(build, analyzer):
     for command in commands:
         path = os.path.relpath(command["file"], TOP)
         if path.split("/")[0] in ("host-tools", "qemu-plugins") and path.endswith(".cpp"):
-            words = [word for word in command["command"].split() if not GCC_ONLY.fullmatch(word)]
+            words = [word for word in shlex.split(command["command"]) if not GCC_ONLY.fullmatch(word)]
             while "-include" in words:  # GCC's precompiled header
                 at = words.index("-include")
                 del words[at:at + 2]
-            chosen[path] = {**command, "command": " ".join([*words, "-w"])}
+            chosen[path] = {**command, "command": shlex.join([*words, "-w"])}
     if not chosen:
         return ["nothing to look at: no product code among the compile commands"]
     folder = pathlib.Path(build, "tidy")

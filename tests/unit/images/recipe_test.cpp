@@ -15,6 +15,7 @@ TEST(Recipe, everything_is_read) {
     const auto recipe = parse_recipe(R"(
 description = "all of it"
 command = ["/bin/x", "-v"]
+session = ["/bin/x", "--test"]
 memory = "64M"
 directory = "/srv"
 packages = ["one", "two | three"]
@@ -36,6 +37,7 @@ A = "b=c"
     ASSERT_TRUE(recipe.has_value()) << recipe.error().message;
     EXPECT_EQ(recipe->name, "all");
     EXPECT_THAT(recipe->command, ElementsAre("/bin/x", "-v"));
+    EXPECT_THAT(recipe->session, ElementsAre("/bin/x", "--test"));
     EXPECT_EQ(recipe->memory, std::uint64_t{64} << 20);
     EXPECT_EQ(recipe->directory, "/srv");
     EXPECT_THAT(recipe->packages, ElementsAre("one", "two | three"));
@@ -68,6 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
     Each, WrongRecipe,
     testing::Values(Wrong{"", "command"}, Wrong{"command = []", "command"}, Wrong{"command = 'x'", "no list"},
                     Wrong{"command = [1]", "no text"},
+                    Wrong{"command = ['x']\nsession = []", "2:11: 'session' names no program"},
                     Wrong{"command = ['x']\nname = 'y'", "2:1: unknown key 'name'"},
                     Wrong{"command = ['x'", "r.toml:1:"}, Wrong{"command = ['x']\npackages = ['-o']", "'-o'"},
                     Wrong{"command = ['x']\npackages = ['a b']", "'a b'"},
