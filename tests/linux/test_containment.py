@@ -12,9 +12,9 @@ import run
 
 
 class Guest(unittest.TestCase):
-    def boot(self, programs=(), smp=1, memory="256M", more=(), append=""):
+    def boot(self, programs=(), smp=1, memory="256M", more=(), append="", deadline=200):
         options = argparse.Namespace(kernel=KERNEL, driver=DRIVER, programs=[os.path.join(PROGRAMS, name) for name in programs],
-                                     memory=memory, append=append, deadline=200)
+                                     memory=memory, append=append, deadline=deadline)
         console, ended = run.on_paravane(options, smp, more)
         self.assertTrue(ended, "\n".join(console))
         return console
@@ -72,6 +72,19 @@ class Exhaustion(Guest):
 
     def test_four_processors(self):
         self.check(4)
+
+
+class Multitude(Guest):
+    """LEDGER R2: nothing has a fixed size. R7: nothing that a program does a million times leaves something behind."""
+
+    def test_many_at_once_and_many_in_turn(self):
+        console = self.boot(["multitude"], 4, "2G", deadline=400)
+        words = [line for line in console if not run.KERNEL_LINE.match(line)]
+        processes = "10000 processes at once, 10000 of them ended well"
+        descriptors = "100000 descriptors at once, 100000 of them closed"
+        self.assertEqual(words, ["== multitude", processes, descriptors, processes, "processes: memory is as it was", descriptors,
+                                 "descriptors: memory is as it was", "1000000 opened and closed", "opens: memory is as it was",
+                                 "100000 born and ended", "births: memory is as it was", "== status 0", "== end"], "\n".join(console))
 
 
 if __name__ == "__main__":
