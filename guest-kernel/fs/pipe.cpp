@@ -302,8 +302,8 @@ std::uint32_t Pipe::readiness(std::uint32_t flags) const {
 }
 
 Outcome<std::size_t> Pipe::set_capacity(std::size_t bytes) {
-    if (bytes == 0 || bytes > capacity_max) {
-        return fail(bytes == 0 ? Errno::einval : Errno::eperm);
+    if (bytes > capacity_max) {
+        return fail(bytes > (std::size_t{1} << 31) ? Errno::einval : Errno::eperm);
     }
     const std::size_t capacity = std::max(std::bit_ceil(bytes), page_size);
     std::unique_ptr<std::byte*[]> pages(new (std::nothrow) std::byte* [capacity / page_size] {});

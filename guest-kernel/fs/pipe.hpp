@@ -40,7 +40,8 @@ class Pipe final : public RefCounted {
 
     [[nodiscard]] std::size_t capacity() const { return capacity_.load(std::memory_order_relaxed); }
 
-    /// F_SETPIPE_SZ: rounded up to a power of two of pages. Errors: ebusy (holds more), einval, enomem.
+    /// F_SETPIPE_SZ: rounded up to a power of two of pages. Errors: ebusy (holds more), eperm and einval
+    /// (above capacity_max, above 2 GiB), enomem.
     [[nodiscard]] Outcome<std::size_t> set_capacity(std::size_t bytes);
 
     [[nodiscard]] std::uint64_t number() const { return number_; }

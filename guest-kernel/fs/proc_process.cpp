@@ -31,8 +31,9 @@ struct Other {
     Mode mode;
 };
 
-constexpr std::array<Other, 6> others{{{"fd", NodeType::directory, 0500},
+constexpr std::array<Other, 7> others{{{"fd", NodeType::directory, 0500},
                                        {"fdinfo", NodeType::directory, 0555},
+                                       {"mem", NodeType::regular, 0600},
                                        {"exe", NodeType::symbolic_link, 0777},
                                        {"cwd", NodeType::symbolic_link, 0777},
                                        {"root", NodeType::symbolic_link, 0777},
@@ -90,6 +91,9 @@ class ProcessDirectory final : public SyntheticDirectory {
         const SyntheticIdentity own = owned(name, other->mode, facts);
         if (name == "fd" || name == "fdinfo") {
             return make_descriptor_directory(own, subject_.process, name == "fdinfo");
+        }
+        if (name == "mem") {
+            return make_memory_file(own, subject_.process);
         }
         if (name == "task") {
             if (subject_.thread != 0) {

@@ -40,6 +40,8 @@ extern const std::span<const ProcessEntry> process_entries;
 // The directories fd and fdinfo of a process, and its links; proc_links.cpp.
 [[nodiscard]] Outcome<Ref<SyntheticNode>> make_descriptor_directory(const SyntheticIdentity& identity,
                                                                     int process, bool info);
+/// /proc/PID/mem; proc_memory.cpp.
+[[nodiscard]] Outcome<Ref<SyntheticNode>> make_memory_file(const SyntheticIdentity& identity, int process);
 /// `which`: exe, cwd or root.
 [[nodiscard]] Outcome<Ref<SyntheticNode>> make_place_link(const SyntheticIdentity& identity, int process,
                                                           std::string_view which);

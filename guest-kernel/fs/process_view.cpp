@@ -36,6 +36,8 @@ class NoProcesses final : public ProcessView {
 
     Outcome<> peek(int, std::span<std::byte>, UserAddress) override { return fail(Errno::esrch); }
 
+    Outcome<> poke(int, UserAddress, std::span<const std::byte>) override { return fail(Errno::esrch); }
+
     bool may_look_into(int) override { return false; }
 
     unsigned processors() override { return arch::cpu_count(); }

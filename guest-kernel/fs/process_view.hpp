@@ -101,6 +101,9 @@ class ProcessView {
     [[nodiscard]] virtual Outcome<std::array<UserAddress, 2>> area(int process, MemoryArea which) = 0;
     /// The process's memory. Errors: efault (nothing is mapped there), enomem.
     [[nodiscard]] virtual Outcome<> peek(int process, std::span<std::byte> to, UserAddress from) = 0;
+    /// The same in the other direction, also where the process itself may only read: it gets a copy of its
+    /// own then. Errors: efault (nothing is mapped there, or others share what may not be written), enomem.
+    [[nodiscard]] virtual Outcome<> poke(int process, UserAddress to, std::span<const std::byte> from) = 0;
     /// Whether the running process may look into it, as ptrace asks (ptrace(2), "access mode checking").
     [[nodiscard]] virtual bool may_look_into(int process) = 0;
 

@@ -34,7 +34,8 @@ Outcome<Ref<SyntheticNode>> StaticDirectory::find(std::string_view name) {
     switch (type_of(*entry)) {
         case NodeType::directory:
             own.mode = 0555;
-            return make_synthetic<StaticDirectory>(own, entry->children);
+            return entry->make != nullptr ? entry->make(own, *entry)
+                                          : make_synthetic<StaticDirectory>(own, entry->children);
         case NodeType::symbolic_link:
             own.mode = 0777;
             return make_synthetic<TextLink>(own, entry->link);

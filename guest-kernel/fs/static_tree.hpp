@@ -19,6 +19,8 @@ struct StaticEntry {
     Mode mode = 0444;
     Outcome<> (*take)(std::string_view text) = nullptr;  ///< of a file that may be written
     std::string_view link = {};                          ///< of a symbolic link
+    /// Of a directory that has more than its children: it is made here. Error: enomem.
+    Outcome<Ref<SyntheticNode>> (*make)(const SyntheticIdentity& own, const StaticEntry& entry) = nullptr;
 };
 
 /// The number of the entry `name` below what has `number`: 64-bit mixes, so that no two of them meet.

@@ -42,13 +42,58 @@ constexpr StaticEntry cpu_entries[] = {
     {"offline", write_newline}, {"kernel_max", write_last_possible},
 };
 
+Outcome<> write_yes(Text& text) {
+    text.append("1\n");
+    return {};
+}
+
+constexpr StaticEntry one_cpu_entries[] = {
+    {"online", write_yes},
+};
+
+/// devices/system/cpu: beside the table, a directory for each processor.
+class Processors final : public StaticDirectory {
+  public:
+    Processors(const SyntheticIdentity& identity, std::span<const StaticEntry> entries)
+        : StaticDirectory(identity, entries) {}
+
+  protected:
+    Outcome<Ref<SyntheticNode>> find(std::string_view name) override {
+        const int number = name.starts_with("cpu") ? number_of_name(name.substr(3)) : -1;
+        if (number < 0 || static_cast<unsigned>(number) >= arch::cpu_count()) {
+            return StaticDirectory::find(name);
+        }
+        SyntheticIdentity own = identity();
+        own.number = number_below(identity().number, name);
+        return make_synthetic<StaticDirectory>(own, one_cpu_entries);
+    }
+
+    bool next(std::uint64_t from, Found& found) override {
+        if (from < static_count()) {
+            return StaticDirectory::next(from, found);
+        }
+        const std::uint64_t number = from - static_count();
+        if (number >= arch::cpu_count()) {
+            return false;
+        }
+        std::array<char, 16> room;
+        const std::string_view name = format::to(room, "cpu{}", number);
+        found = {Name(name), number_below(identity().number, name), NodeType::directory, from};
+        return true;
+    }
+};
+
+Outcome<Ref<SyntheticNode>> make_processors(const SyntheticIdentity& own, const StaticEntry& entry) {
+    return make_synthetic<Processors>(own, entry.children);
+}
+
 constexpr StaticEntry node_entries[] = {
     {"online", write_one_node},
     {"possible", write_one_node},
 };
 
 constexpr StaticEntry system_entries[] = {
-    {"cpu", nullptr, cpu_entries, 0555},
+    {.name = "cpu", .children = cpu_entries, .mode = 0555, .make = make_processors},
     {"node", nullptr, node_entries, 0555},
 };
 

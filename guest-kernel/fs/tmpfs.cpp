@@ -36,6 +36,10 @@ Outcome<> FileSystem::take_pages(std::uint64_t count) {
     return {};
 }
 
+std::uint64_t FileSystem::most_pages() const {
+    return std::min(limits_.pages, memory::frame_statistics().total);
+}
+
 void FileSystem::give_back_pages(std::uint64_t count) {
     all_pages.fetch_sub(count, std::memory_order_relaxed);
     pages_.fetch_sub(count, std::memory_order_relaxed);
@@ -273,6 +277,11 @@ File* file_of(OpenFile& file) {
 
 std::uint64_t tmpfs_pages() {
     return tmpfs::all_pages.load(std::memory_order_relaxed);
+}
+
+TmpfsLimits usual_limits() {
+    const std::uint64_t half = memory::frame_statistics().total / 2;
+    return {.pages = half, .nodes = half};
 }
 
 Outcome<Ref<Node>> create_tmpfs(const TmpfsLimits& limits) {

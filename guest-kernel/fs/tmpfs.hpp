@@ -14,6 +14,9 @@ struct TmpfsLimits {
     GroupId group = 0;
 };
 
+/// What Linux gives a tmpfs of which nothing is said: half of the machine's memory.
+[[nodiscard]] TmpfsLimits usual_limits();
+
 /// A new, empty file system; its root. It lives as long as one of its nodes. Error: enomem.
 [[nodiscard]] Outcome<Ref<Node>> create_tmpfs(const TmpfsLimits& limits);
 

@@ -280,7 +280,22 @@ Outcome<> File::allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t
     if (end > size() && (seals() & seal::grow) != 0) {
         return fail(Errno::eperm);
     }
-    for (std::uint64_t index = offset / page_size; index <= (end - 1) / page_size; ++index) {
+    const std::uint64_t first = offset / page_size;
+    const std::uint64_t last = (end - 1) / page_size;
+    // What there is no room for is refused before anything is filled: memory is not spent on it.
+    if (last - first >= fs().most_pages()) {
+        return fail(Errno::enospc);
+    }
+    std::uint64_t missing = 0;
+    for (std::uint64_t index = first; index <= last; ++index) {
+        missing += look(index) ? 0U : 1U;
+    }
+    PV_TRY(fs().take_pages(missing));
+    fs().give_back_pages(missing);
+    for (std::uint64_t index = first; index <= last; ++index) {
+        if (is_interrupted()) {
+            return fail(Errno::eintr);
+        }
         if (!look(index)) {
             PV_TRY(bring_in(index));
         }

@@ -80,6 +80,9 @@ class FileSystem final : public RefCounted {
 
     void give_back_pages(std::uint64_t count);
 
+    /// More can never be here, whatever is removed.
+    [[nodiscard]] std::uint64_t most_pages() const;
+
     [[nodiscard]] Outcome<> take_node();
 
     void give_back_node() { nodes_.fetch_sub(1, std::memory_order_relaxed); }

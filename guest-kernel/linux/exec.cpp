@@ -34,6 +34,17 @@ std::uint64_t random_word() {
     return word;
 }
 
+/// Where things lie, one after the other: anywhere, or always at the same addresses (ADDR_NO_RANDOMIZE).
+class Layout {
+  public:
+    explicit Layout(bool fixed) : fixed_(fixed) {}
+
+    [[nodiscard]] std::uint64_t next() const { return fixed_ ? 0 : random_word(); }
+
+  private:
+    bool fixed_;
+};
+
 /// A stack that is filled downwards, in a space that is not loaded.
 class StackWriter {
   public:
@@ -81,8 +92,8 @@ struct FirstState {
 // argc, argv, envp and the auxiliary vector (System V ABI, AMD64 supplement 3.4.1).
 Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& program,
                                    const LoadedFile& main, std::uint64_t interpreter_base,
-                                   const task::Identity& who, task::Image& image) {
-    const std::uint64_t top = arch::user_end.value() - (random_word() & ((1ULL << 22) - 1)) * page_size;
+                                   const task::Identity& who, Layout layout, task::Image& image) {
+    const std::uint64_t top = arch::user_end.value() - (layout.next() & ((1ULL << 22) - 1)) * page_size;
     memory::MapRequest request;
     request.fixed = true;
     request.hint = UserAddress(top - stack_at_first);
@@ -298,9 +309,13 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
             return fail(Errno::eloop);
         }
     }
-    auto space = PV_TRY(as_outcome(memory::AddressSpace::create(random_word())));
+    const Layout layout = [&] {
+        const task::SpinGuard guard(task::tree_lock());
+        return Layout(process.has_fixed_layout);
+    }();
+    auto space = PV_TRY(as_outcome(memory::AddressSpace::create(layout.next())));
     InterpreterPath interpreter_path;
-    const LoadedFile main = PV_TRY(load_elf(*space, program.file, random_word(), false, interpreter_path));
+    const LoadedFile main = PV_TRY(load_elf(*space, program.file, layout.next(), false, interpreter_path));
     LoadedFile first = main;
     if (interpreter_path.length != 0) {
         const auto interpreter =
@@ -308,13 +323,14 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
                             fs::open_flag::read_only, 0));
         PV_TRY(check_executable(resolver, *interpreter));
         InterpreterPath none;
-        first = PV_TRY(load_elf(*space, interpreter, random_word(), true, none));
+        first = PV_TRY(load_elf(*space, interpreter, layout.next(), true, none));
     }
     const std::uint64_t base = interpreter_path.length != 0 ? first.base : 0;
     task::Image image;
     image.file = program.file;
-    const std::uint64_t rsp = PV_TRY(build_stack(*space, program, main, base, process.identity, image));
-    space->start_heap(UserAddress(main.end + (random_word() & 0x1fff) * page_size));
+    const std::uint64_t rsp =
+        PV_TRY(build_stack(*space, program, main, base, process.identity, layout, image));
+    space->start_heap(UserAddress(main.end + (layout.next() & 0x1fff) * page_size));
     auto actions = PV_TRY(fresh_actions(process));
     memory::AddressSpace::Limits bounds;
     // Threads that share descriptors with others get their own.

@@ -8,6 +8,7 @@
 
 #include "fs/pipe.hpp"
 #include "fs/pty.hpp"
+#include "fs/tmpfs.hpp"
 #include "linux/descriptors.hpp"
 #include "linux/lock_calls.hpp"
 #include "linux/table.hpp"
@@ -159,6 +160,19 @@ Value fcntl(Call& call, int descriptor, int command, std::uint64_t argument) {
         case F_OFD_SETLK:
         case F_OFD_SETLKW:
             return lock_range(call, *file, command, argument);
+        case F_GETPIPE_SZ:
+        case F_SETPIPE_SZ: {
+            fs::Pipe* const pipe = fs::pipe_of(*file);
+            if (pipe == nullptr) {
+                return fail(Errno::ebadf);
+            }
+            return command == F_GETPIPE_SZ ? Value(pipe->capacity())
+                                           : pipe->set_capacity(static_cast<std::uint32_t>(argument));
+        }
+        case F_GET_SEALS:
+            return PV_TRY(fs::seals(*file));
+        case F_ADD_SEALS:
+            return done(fs::add_seals(*file, static_cast<std::uint32_t>(argument)));
         default:
             return fail(Errno::einval);
     }
@@ -294,7 +308,8 @@ constexpr Entry entries[] = {
     {__NR_dup, "dup", handler_of<dup>},
     {__NR_dup2, "dup2", handler_of<dup2>},
     {__NR_dup3, "dup3", handler_of<dup3>},
-    {__NR_fcntl, "fcntl", handler_of<fcntl>, Support::partial, "descriptors, flags and locks only"},
+    {__NR_fcntl, "fcntl", handler_of<fcntl>, Support::partial,
+     "descriptors, flags, locks, pipes and seals only"},
     {__NR_ioctl, "ioctl", handler_of<ioctl>},
     {__NR_pipe, "pipe", handler_of<pipe>},
     {__NR_pipe2, "pipe2", handler_of<pipe2>},

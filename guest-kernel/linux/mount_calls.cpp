@@ -59,7 +59,7 @@ Outcome<std::uint64_t> bytes_of_text(std::string_view text) {
 
 /// tmpfs(5)'s options. Error: einval.
 Outcome<fs::TmpfsLimits> limits_of(std::string_view options) {
-    fs::TmpfsLimits limits;
+    fs::TmpfsLimits limits = fs::usual_limits();
     while (!options.empty()) {
         const std::size_t comma = options.find(',');
         const std::string_view option = options.substr(0, comma);

@@ -230,6 +230,10 @@ class Processes final : public fs::ProcessView {
         return PV_TRY(space_of(id))->peek(to, from);
     }
 
+    Outcome<> poke(int id, UserAddress to, std::span<const std::byte> from) override {
+        return PV_TRY(space_of(id))->poke(to, from);
+    }
+
     bool may_look_into(int id) override {
         const UserThread* self = UserThread::current_or_null();
         if (self == nullptr) {

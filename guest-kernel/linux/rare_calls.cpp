@@ -3,6 +3,7 @@
 #include <asm/unistd.h>
 #include <linux/capability.h>
 #include <linux/membarrier.h>
+#include <sys/personality.h>
 
 #include <array>
 
@@ -79,10 +80,18 @@ Value capset(Call& call, UserPointer<__user_cap_header_struct> header,
     return 0;
 }
 
-Value personality(Call&, std::uint32_t wanted) {
+Value personality(Call& call, std::uint32_t wanted) {
     constexpr std::uint32_t ask = ~0U;
-    constexpr std::uint32_t no_randomisation = 0x004'0000;  // asked for by debuggers; it stays on
-    return wanted == ask || (wanted & ~no_randomisation) == 0 ? Value(0) : Value(fail(Errno::einval));
+    if (wanted != ask && (wanted & ~std::uint32_t{ADDR_NO_RANDOMIZE}) != 0) {
+        return fail(Errno::einval);
+    }
+    const task::SpinGuard guard(task::tree_lock());
+    bool& fixed = call.process().has_fixed_layout;
+    const Value former = fixed ? ADDR_NO_RANDOMIZE : 0;
+    if (wanted != ask) {
+        fixed = wanted != 0;
+    }
+    return former;
 }
 
 // A barrier in all threads of a process is what a shootdown of its tables is, too.
@@ -129,7 +138,7 @@ constexpr Entry entries[] = {
     {__NR_capget, "capget", handler_of<capget>, Support::partial, "user 0 has all, others have none"},
     {__NR_capset, "capset", handler_of<capset>, Support::partial, "nothing is given up"},
     {__NR_personality, "personality", handler_of<personality>, Support::partial,
-     "Linux's own only; addresses are always random"},
+     "Linux's own only, with or without ADDR_NO_RANDOMIZE"},
     {__NR_membarrier, "membarrier", handler_of<membarrier>, Support::partial,
      "MEMBARRIER_CMD_PRIVATE_EXPEDITED and its registration only"},
     {__NR_syslog, "syslog", handler_of<syslog>, Support::partial, "an empty log"},

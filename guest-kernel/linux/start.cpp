@@ -28,6 +28,8 @@ namespace pv::linux {
 namespace {
 
 constexpr std::uint32_t not_started = 127;
+/// The shortest header in a newc archive, in bytes: it has no more entries than that allows.
+constexpr std::uint64_t newc_entry_min = 110;
 /// Signals that may wait for one process (Linux counts those of a user).
 constexpr std::uint64_t signals_max = 8192;
 
@@ -65,11 +67,16 @@ Outcome<> make_devices(const fs::Location& root) {
 }
 
 Outcome<Ref<fs::Context>> make_root() {
-    auto root = PV_TRY(fs::create_tmpfs({.root_mode = 0755}));
+    const std::span<const std::byte> archive = boot::initramfs();
+    // As much as a tmpfs may hold beside what the image brings: an image of any size that fits starts.
+    fs::TmpfsLimits limits = fs::usual_limits();
+    limits.pages += archive.size() / page_size;
+    limits.nodes += archive.size() / newc_entry_min;
+    limits.root_mode = 0755;
+    auto root = PV_TRY(fs::create_tmpfs(limits));
     auto mount = PV_TRY(fs::Mount::create(root, "tmpfs", "rootfs", {}));
     const fs::Location location{mount, root};
     fs::UnpackReport report;
-    const std::span<const std::byte> archive = boot::initramfs();
     const Outcome<> unpacked = fs::unpack_newc(archive, location, report);
     if (!unpacked) {
         log::error("initramfs: stopped at byte {} of {} ({}): {}", report.offset, archive.size(),

@@ -1,5 +1,6 @@
 // ptrace(2), and reading another process's memory.
 // SPDX-License-Identifier: MIT
+#include <asm/prctl.h>
 #include <asm/unistd.h>
 #include <linux/audit.h>
 #include <linux/elf.h>
@@ -209,6 +210,26 @@ Value set_options(UserThread& thread, std::uint64_t options) {
     return 0;
 }
 
+// PTRACE_ARCH_PRCTL: the bases of segments, as arch_prctl has them; gdbserver finds threads by them.
+Value segment_base(UserThread& thread, std::uint64_t code, std::uint64_t address) {
+    Registers all = registers_of(thread);
+    switch (code) {
+        case ARCH_GET_FS:
+            return done(UserPointer<std::uint64_t>(address).write(all.fs_base));
+        case ARCH_GET_GS:
+            return done(UserPointer<std::uint64_t>(address).write(all.gs_base));
+        case ARCH_SET_FS:
+        case ARCH_SET_GS:
+            if (address >= arch::user_end.value()) {
+                return fail(Errno::eperm);
+            }
+            (code == ARCH_SET_FS ? all.fs_base : all.gs_base) = address;
+            return done(set_registers(thread, all));
+        default:
+            return fail(Errno::einval);
+    }
+}
+
 // What a stopped thread is asked or told.
 Value on_stopped(Call& call, UserThread& thread, std::uint64_t request, std::uint64_t address,
                  std::uint64_t data) {
@@ -236,6 +257,8 @@ Value on_stopped(Call& call, UserThread& thread, std::uint64_t request, std::uin
         case PTRACE_GETFPREGS:
             return done(
                 copy_out(UserAddress(data), thread.vectors.bytes().first(sizeof(user_fpregs_struct))));
+        case PTRACE_ARCH_PRCTL:
+            return segment_base(thread, data, address);
         case PTRACE_GETREGSET:
             return register_set(thread, address, UserPointer<Piece>(data), false);
         case PTRACE_SETREGSET:

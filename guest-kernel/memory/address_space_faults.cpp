@@ -150,6 +150,10 @@ Outcome<arch::UserPage> AddressSpace::page_for(UserAddress address, bool write) 
     if (region == nullptr) {
         return fail(Errno::efault);
     }
+    // A copy of its own may be written against its rights, by a debugger; what others share may not.
+    if (write && region->contents().shared && !region->contents().rights.write) {
+        return fail(Errno::efault);
+    }
     const UserAddress at(align_down(address.value(), page_size));
     auto page = tables_->lookup(at);
     Resolution done = Resolution::resolved;

@@ -89,6 +89,7 @@ Outcome<> copy_process(Process& child, Process& parent, const CloneRequest& requ
     child.image = parent.image;
     child.limits = parent.limits;
     child.nice = parent.nice;
+    child.has_fixed_layout = parent.has_fixed_layout;
     child.exit_signal = request.exit_signal;
     return {};
 }

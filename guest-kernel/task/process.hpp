@@ -157,7 +157,9 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     UserThread* executing = nullptr;  ///< the thread that waits for all others to end
     Identity identity;
     Image image;
-    int nice = 0;                  ///< -20 to 19
+    int nice = 0;  ///< -20 to 19
+    bool has_fixed_layout =
+        false;  ///< the programs it executes lie where such programs always lie (personality)
     std::array<Limit, 16> limits;  ///< RLIM_NLIMITS
     Ref<SignalActions> actions;
     PendingSignals pending;

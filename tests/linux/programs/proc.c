@@ -7,8 +7,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
@@ -255,6 +257,62 @@ static void others(void) {
     waitpid(sleeper, NULL, 0);
 }
 
+/* A debugger's way into memory, and programs that always lie in the same place. */
+static const char constant[] = "may only be read";
+
+static void own_memory(void) {
+    const int memory = open("/proc/self/mem", O_RDWR);
+    char room[32] = "";
+    say("read", pread(memory, room, 8, (off_t)(uintptr_t)constant));
+    printf("%s\n", room);
+    char own[] = "mine";
+    say("write", pwrite(memory, "hers", 4, (off_t)(uintptr_t)own));
+    printf("%s\n", own);
+    say("nothing is there", pread(memory, room, 1, 0));
+    char* const pages = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(pages + 4096, 4096);
+    say("against its rights", pwrite(memory, "x", 1, (off_t)(uintptr_t)pages));
+    printf("%c\n", pages[0]);
+    char many[64];
+    say("up to the end", pread(memory, many, sizeof many, (off_t)(uintptr_t)pages + 4090));
+    say("the end is unknown", lseek(memory, 0, SEEK_END));
+    say("seek", lseek(memory, (off_t)(uintptr_t)own, SEEK_SET) == (off_t)(uintptr_t)own);
+    say("read on", read(memory, room, 4));
+    const int file = memfd_create("x", 0);
+    (void)!write(file, "kept", 4);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    const char* const shared = mmap(NULL, 4096, PROT_READ, MAP_SHARED, open(path, O_RDONLY), 0);
+    say("what others share", pwrite(memory, "lost", 4, (off_t)(uintptr_t)shared));
+    printf("%.4s\n", shared);
+}
+
+static void layout(void) {
+    fflush(stdout);
+    if (fork() == 0) {
+        say("usual", personality(0xffffffff));
+        say("none at random", personality(ADDR_NO_RANDOMIZE));
+        say("since", personality(0xffffffff));
+        fflush(stdout);
+        int ends[2];
+        (void)!pipe(ends);
+        char where[2][64] = {"", ""};
+        for (int i = 0; i < 2; ++i) {
+            if (fork() == 0) {
+                dup2(ends[1], 1);
+                execl("/proc/self/exe", "proc", "where", NULL);
+                _exit(1);
+            }
+            wait(NULL);
+            say("told", read(ends[0], where[i], sizeof where[i]) > 0);
+        }
+        say("twice the same", memcmp(where[0], where[1], sizeof where[0]) == 0);
+        _exit(0);
+    }
+    wait(NULL);
+    say("the parent's", personality(0xffffffff));
+}
+
 static void machine(void) {
     double up = 0, idle = -1;
     say("uptime",
@@ -278,11 +336,19 @@ static void machine(void) {
     say("interrupts", slurp("/proc/interrupts") > 0 && strstr(text, "CPU0") != NULL);
 }
 
-int main(void) {
+int main(int count, char** arguments) {
+    if (count > 1) {
+        /* Where a stack, a heap and a mapping lie. */
+        printf("%p %p %p", (void*)arguments, sbrk(0),
+               mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        return 0;
+    }
     own_files();
     maps();
     descriptors();
     others();
+    own_memory();
+    layout();
     machine();
     return 0;
 }

@@ -149,8 +149,47 @@ static void limits(void) {
     }
 }
 
+static void pipe_sizes(void) {
+    int ends[2];
+    char block[4096] = "";
+    (void)!pipe2(ends, O_NONBLOCK);
+    say("a pipe holds", fcntl(ends[0], F_GETPIPE_SZ));
+    say("no pipe", fcntl(file_of(""), F_GETPIPE_SZ));
+    say("smaller", fcntl(ends[1], F_SETPIPE_SZ, 5000));
+    say("it holds", fcntl(ends[1], F_GETPIPE_SZ));
+    say("first page", write(ends[1], block, sizeof block));
+    say("second page", write(ends[1], block, sizeof block));
+    say("third page", write(ends[1], block, sizeof block));
+    say("smaller than what is in it", fcntl(ends[1], F_SETPIPE_SZ, 1));
+    say("larger", fcntl(ends[1], F_SETPIPE_SZ, 16384));
+    say("third page", write(ends[1], block, sizeof block));
+    (void)!read(ends[0], block, sizeof block);
+    (void)!read(ends[0], block, sizeof block);
+    say("as small as it gets", fcntl(ends[1], F_SETPIPE_SZ, 0));
+    say("no such size", fcntl(ends[1], F_SETPIPE_SZ, 0x90000000));
+}
+
+static void seals(void) {
+    const int fd = memfd_create("x", MFD_ALLOW_SEALING);
+    say("room", ftruncate(fd, 4096));
+    say("no seals", fcntl(fd, F_GET_SEALS));
+    say("not shorter", fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+    say("shorter", ftruncate(fd, 100));
+    say("longer", ftruncate(fd, 8192));
+    say("not longer, no more seals", fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SEAL));
+    say("seals", fcntl(fd, F_GET_SEALS));
+    say("longer", ftruncate(fd, 9000));
+    say("another", fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    say("not to be sealed", fcntl(file_of(""), F_ADD_SEALS, F_SEAL_WRITE));
+    int ends[2];
+    (void)!pipe(ends);
+    say("no file", fcntl(ends[0], F_GET_SEALS));
+}
+
 int main(void) {
     copies();
+    pipe_sizes();
+    seals();
     splices();
     room();
     limits();

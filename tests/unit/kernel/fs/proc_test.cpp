@@ -60,6 +60,7 @@ class View final : public ProcessView {
         found.threads = process == 5 ? 2 : 1;
         found.state = 'R';
         found.users = {7, 8, 7, 8};
+        found.started = started;
         found.ran = Duration::milliseconds(1230);
         found.mapped = 5 * 4096;
         found.resident = 3;
@@ -102,6 +103,15 @@ class View final : public ProcessView {
         return {};
     }
 
+    Outcome<> poke(int, UserAddress to, std::span<const std::byte> from) override {
+        const std::uint64_t offset = to.value() - 0x1000;
+        if (offset + from.size() > memory.size()) {
+            return fail(Errno::efault);
+        }
+        std::memcpy(memory.data() + offset, from.data(), from.size());
+        return {};
+    }
+
     bool may_look_into(int) override { return may_look; }
 
     unsigned processors() override { return 2; }
@@ -115,6 +125,7 @@ class View final : public ProcessView {
     std::map<int, Ref<DescriptorTable>> descriptors_of;
     std::string memory = std::string("one\0two\0", 8);
     bool may_look = true;
+    Instant started;
 
   private:
     const Tree& tree_;
@@ -172,7 +183,8 @@ TEST_F(ProcTest, EverythingThatIsListedCanBeFoundAndRead) {
             if (found->node->is_directory() && depth < 5) {
                 walk(below, depth + 1);
             } else if (found->node->type() == NodeType::regular) {
-                EXPECT_TRUE(tree_.get(below)) << below;
+                // A memory begins at address 0, where nothing is.
+                EXPECT_EQ(tree_.get(below).has_value(), name != "mem") << below;
             }
         }
     };
@@ -210,6 +222,53 @@ TEST_F(ProcTest, LedgerStatusAndItsKinTellTheSame) {
     EXPECT_EQ(tree_.get("/proc/5/maps").value(),
               "00400000-00401000 r-xp 00000000 00:00 0                                  [heap]\n");
     EXPECT_EQ(tree_.find("/proc/5/stat").value().node->attributes().user, 8U);
+}
+
+class MemoryFileTest : public ProcTest {
+  protected:
+    std::string read_at(OpenFile& file, std::uint64_t offset, std::size_t length) {
+        std::string text(length, '?');
+        SpanTarget target(std::as_writable_bytes(std::span(text)));
+        const auto count = file.read_at(offset, target);
+        return count ? text.substr(0, *count) : "error " + std::to_string(static_cast<int>(count.error()));
+    }
+
+    static Outcome<std::size_t> write_at(OpenFile& file, std::uint64_t offset, std::string_view text) {
+        SpanSource source(std::as_bytes(std::span(text)));
+        return file.write_at(offset, source);
+    }
+
+    Outcome<Ref<OpenFile>> open_memory(std::uint32_t flags) {
+        return open(tree_.caller(), "/proc/5/mem", flags, 0);
+    }
+};
+
+TEST_F(MemoryFileTest, IsReadAndWrittenAtItsAddresses) {
+    const auto file = open_memory(open_flag::read_write).value();
+    EXPECT_EQ(read_at(*file, 0x1004, 3), "two");
+    EXPECT_EQ(write_at(*file, 0x1000, "ONE").value(), 3U);
+    EXPECT_EQ(view_.memory.substr(0, 4), std::string("ONE\0", 4));
+    const std::string eio = "error " + std::to_string(static_cast<int>(Errno::eio));
+    EXPECT_EQ(read_at(*file, 0, 1), eio);
+    EXPECT_EQ(read_at(*file, 0xffff'8000'0000'0000, 1).substr(0, 5), "error");
+    EXPECT_EQ(error_of(write_at(*file, 0x2000, "x")), Errno::eio);
+    EXPECT_EQ(file->seek(0x1004, Whence::set).value(), 0x1004U);
+    EXPECT_EQ(error_of(file->seek(0, Whence::end)), Errno::einval);
+}
+
+TEST_F(MemoryFileTest, WhoMayNotLookMayNotLater) {
+    const auto file = open_memory(open_flag::read_write).value();
+    view_.may_look = false;
+    EXPECT_EQ(error_of(open_memory(open_flag::read_only)), Errno::eacces);
+    EXPECT_EQ(read_at(*file, 0x1000, 3), "error " + std::to_string(static_cast<int>(Errno::eacces)));
+    EXPECT_EQ(error_of(write_at(*file, 0x1000, "x")), Errno::eacces);
+}
+
+TEST_F(MemoryFileTest, AnotherProcessOfTheNumberIsNotRead) {
+    const auto file = open_memory(open_flag::read_write).value();
+    view_.started = view_.started + Duration::seconds(1);
+    EXPECT_EQ(read_at(*file, 0x1000, 3), "");
+    EXPECT_EQ(write_at(*file, 0x1000, "x").value(), 0U);
 }
 
 TEST_F(ProcTest, MemoryThatIsGoneEndsTheText) {

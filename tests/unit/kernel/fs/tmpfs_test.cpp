@@ -174,6 +174,23 @@ TEST(LedgerTmpfs, LimitsAreEnospcAndWhatIsGivenBackServesAgain) {
     EXPECT_TRUE(make_symbolic_link(tree.caller(), "x", "/4"));
 }
 
+TEST(LedgerTmpfs, RoomThatIsNotThereIsRefusedBeforeAnyIsTaken) {
+    hosted::set_total_frames(1000);
+    Tree tree({.pages = 10});
+    ASSERT_TRUE(tree.put("/a", std::string(2 * page_size, 'x')));
+    const Ref<Node> file = tree.find("/a")->node;
+    EXPECT_EQ(error_of(file->allocate(0, 0, 11 * page_size)), Errno::enospc);
+    EXPECT_EQ(error_of(file->allocate(0, 2 * page_size, 9 * page_size)), Errno::enospc);
+    // A range that takes years to walk through.
+    EXPECT_EQ(error_of(file->allocate(0, 0, std::uint64_t{1} << 60)), Errno::enospc);
+    EXPECT_EQ(file->attributes().size, 2 * page_size);
+    EXPECT_EQ(file->attributes().blocks, 2 * page_size / 512);
+    EXPECT_TRUE(file->allocate(0, 0, 10 * page_size));
+    EXPECT_EQ(file->attributes().size, 10 * page_size);
+    EXPECT_EQ(usual_limits().pages, 500U);
+    hosted::set_total_frames(0);
+}
+
 TEST(LedgerTmpfs, NoMemoryIsAnErrorAndLeavesTheFileUsable) {
     Tree tree;
     ASSERT_TRUE(tree.put("/a", "x"));
