@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 import json
 import re
+import subprocess
 import unittest
 
+from harness import BUILD
 from test_image import Images
 
 # Each line's output is that of Debian's bash, coreutils and others on Linux.
@@ -98,6 +100,20 @@ class Shell(OnProcessors):
 class Sql(OnProcessors):
     def test_sqlite_on_a_file(self):
         self.judge("sql", ["sqlite3", "/tmp/x.db"], SQL, SQL_OUTPUT)
+
+
+class Small(Images):
+    KERNEL = ("--memory", "24M")
+
+    def test_minimal_in_24_mib(self):
+        result = self.command("minimal", "sh", "-c", "seq 5000 | sort -rn | tail -n 2; cd /; tar cf - usr/bin | gzip | gunzip | tar tf - | wc -l")
+        self.assertEqual((result.stdout.split()[:2], result.returncode), (["2", "1"], 0), result.stderr)
+        self.assertGreater(int(result.stdout.split()[2]), 100)
+
+    def test_the_kernel_is_under_2_mib(self):
+        stripped = self.folder / "kernel"
+        subprocess.run(["strip", "-o", stripped, BUILD / "lib/paravane/paravane-kernel.elf"], check=True)
+        self.assertLess(stripped.stat().st_size, 2 << 20)
 
 
 class Watched(Images):
