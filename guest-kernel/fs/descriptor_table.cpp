@@ -49,15 +49,16 @@ Outcome<Ref<DescriptorTable>> DescriptorTable::create() {
 Outcome<Ref<DescriptorTable>> DescriptorTable::duplicate() {
     auto copy = PV_TRY(create());
     while (true) {
-        const std::size_t size = state_.with([](const State& state) { return state.slots.size(); });
-        PV_TRY(copy->make_room(static_cast<unsigned>(size)));
+        // A table that was large once would otherwise cost each child as much.
+        PV_TRY(copy->make_room(state_.with([](const State& state) { return end_of(state); })));
         // Nobody else knows the copy yet: its lock is not needed, and would be of the same rank.
         State& to = copy->state_.unguarded();
         const bool copied = state_.with([&](State& from) {
-            if (from.slots.size() > to.slots.size()) {
-                return false;  // another thread made it grow
+            const unsigned end = end_of(from);
+            if (end > to.slots.size()) {
+                return false;  // another thread opened more
             }
-            for (unsigned i = 0; i < from.slots.size(); ++i) {
+            for (unsigned i = 0; i < end; ++i) {
                 if (from.slots[i].file != nullptr) {
                     from.slots[i].file->add_owner();
                     place(to, i, from.slots[i].file, bit(from.on_exec, i));
@@ -116,6 +117,15 @@ unsigned DescriptorTable::free_from(const State& state, unsigned from) {
         index = (index / word_bits + 1) * word_bits;
     }
     return index;
+}
+
+unsigned DescriptorTable::end_of(const State& state) {
+    for (std::size_t i = state.used.size(); i > 0; --i) {
+        if (const std::uint64_t word = state.used[i - 1]; word != 0) {
+            return static_cast<unsigned>(i * word_bits) - static_cast<unsigned>(std::countl_zero(word));
+        }
+    }
+    return 0;
 }
 
 void DescriptorTable::place(State& state, unsigned index, OpenFile* file, bool on_exec) {
@@ -254,6 +264,10 @@ Outcome<> DescriptorTable::set_close_on_exec(int descriptor, bool on) {
         set_bit(state.on_exec, static_cast<unsigned>(descriptor), on);
         return {};
     });
+}
+
+std::size_t DescriptorTable::room() const {
+    return state_.with([](const State& state) { return state.slots.size(); });
 }
 
 std::size_t DescriptorTable::count() const {

@@ -20,7 +20,8 @@ class DescriptorTable final : public RefCounted {
     static constexpr unsigned count_max = 1'048'576;
 
     [[nodiscard]] static Outcome<Ref<DescriptorTable>> create();
-    /// What fork gives a child: the same files under the same numbers. Error: enomem.
+    /// What fork gives a child: the same files under the same numbers, with room for no more than those.
+    /// Error: enomem.
     [[nodiscard]] Outcome<Ref<DescriptorTable>> duplicate();
 
     /// Error: ebadf.
@@ -47,6 +48,8 @@ class DescriptorTable final : public RefCounted {
 
     /// How many are open.
     [[nodiscard]] std::size_t count() const;
+    /// How many it has room for: FDSize in /proc/PID/status.
+    [[nodiscard]] std::size_t room() const;
     /// The lowest open one from `from` on, -1 when there is none: for /proc/PID/fd.
     [[nodiscard]] int next_open(int from) const;
 
@@ -67,6 +70,8 @@ class DescriptorTable final : public RefCounted {
     ~DescriptorTable() override;
 
     static unsigned free_from(const State& state, unsigned from);
+    /// One more than the highest that is open.
+    static unsigned end_of(const State& state);
     static void place(State& state, unsigned index, OpenFile* file, bool on_exec);
     static OpenFile* take(State& state, unsigned index);
     [[nodiscard]] Outcome<> make_room(unsigned count);

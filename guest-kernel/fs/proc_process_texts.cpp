@@ -104,7 +104,7 @@ Outcome<> write_status(Subject subject, Text& text) {
              f.process, f.id, f.parent);
     text.add("Uid:\t{}\t{}\t{}\t{}\n", f.users[0], f.users[1], f.users[2], f.users[3]);
     text.add("Gid:\t{}\t{}\t{}\t{}\n", f.groups[0], f.groups[1], f.groups[2], f.groups[3]);
-    text.add("FDSize:\t{}\nGroups:\t", descriptors ? (*descriptors)->count() : 0U);
+    text.add("FDSize:\t{}\nGroups:\t", descriptors ? (*descriptors)->room() : 0U);
     for (const GroupId group : std::span(f.other_groups).first(f.other_group_count)) {
         text.add("{} ", group);
     }

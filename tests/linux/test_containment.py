@@ -78,7 +78,7 @@ class Multitude(Guest):
     """LEDGER R2: nothing has a fixed size. R7: nothing that a program does a million times leaves something behind."""
 
     def test_many_at_once_and_many_in_turn(self):
-        console = self.boot(["multitude"], 4, "2G", deadline=400)
+        console = self.boot(["multitude"], 4, "2G", deadline=800)
         words = [line for line in console if not run.KERNEL_LINE.match(line)]
         processes = "10000 processes at once, 10000 of them ended well"
         descriptors = "100000 descriptors at once, 100000 of them closed"

@@ -167,5 +167,23 @@ TEST_F(LedgerDescriptorTable, AMillionOpensAndClosesLeaveItAsItWas) {
     EXPECT_EQ(place.node->owners(), owners);
 }
 
+TEST_F(LedgerDescriptorTable, AChildHasNoMoreRoomThanItNeeds) {
+    for (int i = 0; i < 10'000; ++i) {
+        ASSERT_EQ(table_->add(file_, i % 2 == 0, 20'000), i);
+    }
+    EXPECT_EQ(table_->duplicate().value()->count(), 10'000U);
+    table_->close_range(101, ~0U);
+    EXPECT_GE(table_->room(), 10'000U);
+    const Ref<DescriptorTable> child = table_->duplicate().value();
+    EXPECT_EQ(child->count(), 101U);
+    EXPECT_LE(child->room(), 128U);
+    EXPECT_TRUE(child->closes_on_exec(100).value());
+    // The numbers of both go on alike.
+    EXPECT_EQ(child->add(file_, false, 20'000), 101);
+    EXPECT_EQ(child->add(file_, false, 20'000, 5'000), 5'000);
+    child->close_all();
+    EXPECT_EQ(child->duplicate().value()->add(file_, false, 20'000), 0);
+}
+
 }  // namespace
 }  // namespace pv::fs
