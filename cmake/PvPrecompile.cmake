@@ -38,11 +38,13 @@ foreach(part core devices devices_misbehaving tests hosted devices_hosted)
       "$<$<COMPILE_LANGUAGE:CXX>:${PROJECT_SOURCE_DIR}/guest-kernel/task/thread.hpp>")
   endif()
 endforeach()
-# What it would break: the C library's own functions, its values beside the kernel's interface, a symbol that may be absent.
-foreach(target pv_kernel_core pv_kernel_hosted)
+# What it would break: definitions of the C library's own functions, its values beside the kernel's interface, a symbol that may
+# be absent.
+foreach(target pv_kernel_core pv_kernel_hosted pv_kernel_devices pv_kernel_devices_misbehaving)
   if(TARGET ${target})
-    set_source_files_properties(${PROJECT_SOURCE_DIR}/guest-kernel/arch/x86_64/runtime.cpp
-      ${PROJECT_SOURCE_DIR}/guest-kernel/arch/x86_64/back_trace.cpp ${PROJECT_SOURCE_DIR}/guest-kernel/fs/signal_values.cpp
-      TARGET_DIRECTORY ${target} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    foreach(source arch/x86_64/runtime arch/x86_64/back_trace fs/signal_values net/port/text)
+      set_source_files_properties(${PROJECT_SOURCE_DIR}/guest-kernel/${source}.cpp TARGET_DIRECTORY ${target}
+        PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    endforeach()
   endif()
 endforeach()
