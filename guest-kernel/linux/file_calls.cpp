@@ -258,6 +258,9 @@ Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, s
     std::uint64_t position = 0;
     if (!offset.is_null()) {
         position = PV_TRY(offset.read());
+        if (static_cast<std::int64_t>(position) < 0) {
+            return fail(Errno::einval);
+        }
     }
     std::array<std::byte, 1024> room{};
     const std::span<std::byte> piece(room);

@@ -14,9 +14,7 @@ SUITES = SOURCE / "tests/e2e/suites"
 OTHER_KERNEL = os.environ.get("PV_SUITES_KERNEL")
 
 # Python's own tests that fail on our kernel, and why: counted and shown. One that passes is an error: it is to leave this list.
-KNOWN = {
-    "test.test_os.TestSendfile.test_invalid_offset": "sendfile takes an offset below zero, which Linux refuses (EINVAL)",
-}
+KNOWN = {}
 
 # Stressors by what they load, each with its count of rounds.
 STRESSORS = {

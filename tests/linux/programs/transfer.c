@@ -51,6 +51,7 @@ static void copies(void) {
     say("from a directory", copy_file_range(open("/", O_RDONLY), &in, to, NULL, 4, 0));
     in = -1;
     say("before the beginning", copy_file_range(from, &in, to, NULL, 4, 0) == -1);
+    say("sendfile from before the start", sendfile(ends[1], from, &(off_t){-1}, 3));
     say("sendfile to a pipe", sendfile(ends[1], from, &(off_t){5}, 3));
     say_text("sent", ends[0]);
 }
