@@ -69,6 +69,7 @@ struct SocketOptions {
     std::atomic<std::uint32_t> send_buffer{212'992};
     std::atomic<std::uint32_t> receive_buffer{212'992};
     std::atomic<bool> reuse_address{false};
+    std::atomic<bool> reuse_port{false};
     std::atomic<bool> keep_alive{false};
     std::atomic<bool> broadcast{false};
     std::atomic<std::int32_t> linger{-1};  ///< SO_LINGER in seconds; negative: off

@@ -217,8 +217,10 @@ Value set_common(fs::Socket& socket, int name, UserAddress value, int length) {
             options.linger.store(wanted);
             return 0;
         }
-        case SO_PRIORITY:
         case SO_REUSEPORT:
+            options.reuse_port.store(given != 0);
+            return 0;
+        case SO_PRIORITY:
         case SO_TIMESTAMP:
             return 0;
         default:
@@ -291,6 +293,9 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
         case SO_REUSEADDR:
             number = options.reuse_address ? 1 : 0;
             break;
+        case SO_REUSEPORT:
+            number = options.reuse_port ? 1 : 0;
+            break;
         case SO_KEEPALIVE:
             number = options.keep_alive ? 1 : 0;
             break;
@@ -339,7 +344,7 @@ constexpr Entry entries[] = {
     {__NR_shutdown, "shutdown", handler_of<shutdown>},
     {__NR_setsockopt, "setsockopt", handler_of<setsockopt>, Support::partial,
      "the usual ones; the sizes of buffers are told, and change UDP's receiving only; SO_LINGER with a time "
-     "does not wait"},
+     "does not wait; SO_REUSEPORT does not let two listen"},
     {__NR_getsockopt, "getsockopt", handler_of<getsockopt>, Support::partial, "the usual ones"},
 };
 

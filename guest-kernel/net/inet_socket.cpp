@@ -75,7 +75,8 @@ std::uint16_t port_of(const fs::SocketAddress& address) {
 }
 
 void InetSocket::options_changed() {
-    inet_options().reuse_address = options().reuse_address.load();
+    // Datagram sockets that share a port share its name; of two listeners the second is refused all the same.
+    inet_options().reuse_address = options().reuse_address.load() || options().reuse_port.load();
     inet_options().keep_alive = options().keep_alive.load();
     inet_options().linger = options().linger.load();
     push_options();

@@ -158,6 +158,14 @@ static void names(void) {
     say("both share", bind(two, (struct sockaddr*)&any, sizeof any));
     close(two);
     close(one);
+    const int five = socket(AF_INET, SOCK_DGRAM, 0), seven = socket(AF_INET, SOCK_DGRAM, 0);
+    setsockopt(five, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    say("SO_REUSEPORT", int_option(five, SOL_SOCKET, SO_REUSEPORT));
+    setsockopt(seven, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    say("one", bind(five, (struct sockaddr*)&address, size));
+    say("and the other", bind(seven, (struct sockaddr*)&address, size));
+    close(five);
+    close(seven);
     const int three = socket(AF_INET, SOCK_DGRAM, 0);
     say("free again", bind(three, (struct sockaddr*)&address, size));
     ((struct sockaddr_in*)&address)->sin_addr.s_addr = htonl(0xc0000201);

@@ -104,7 +104,15 @@ class SocketsTest : public testing::Test {
                                 std::uint16_t family = family_v4) {
         auto made = create_inet_socket(family, type, 0, flags);
         EXPECT_TRUE(made);
-        return Ref<fs::Socket>::adopt(static_cast<fs::Socket*>(made->release()));
+        return patient(std::move(*made));
+    }
+
+    /// A wait that should not be ends with an error instead of never.
+    static Ref<fs::Socket> patient(Ref<fs::OpenFile> file) {
+        auto socket = Ref<fs::Socket>::adopt(static_cast<fs::Socket*>(file.release()));
+        socket->options().receive_timeout = (30_s).to_nanoseconds();
+        socket->options().send_timeout = (30_s).to_nanoseconds();
+        return socket;
     }
 
     static std::uint16_t port_of_socket(fs::Socket& socket) { return port_of(socket.name()); }
@@ -122,7 +130,9 @@ class SocketsTest : public testing::Test {
         fs::SocketAddress peer;
         auto accepted = listening.accept(false, 0, peer);
         EXPECT_TRUE(accepted);
-        return {std::move(caller), Ref<fs::Socket>::adopt(static_cast<fs::Socket*>(accepted->release()))};
+        // One that leads nowhere where there is none: what is done with it fails.
+        auto other = accepted ? patient(std::move(*accepted)) : make(fs::SocketType::stream);
+        return {std::move(caller), std::move(other)};
     }
 
     static Outcome<std::size_t> send(fs::Socket& socket, std::size_t count, std::uint32_t flags = 0) {
