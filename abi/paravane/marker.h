@@ -40,6 +40,7 @@ enum pv_marker_feature {
     PV_FEATURE_DURABILITY = 1 << 4,  /* every durable_begin and durable_end */
     PV_FEATURE_PROTECTION = 1 << 5,  /* every memory_protect and memory_unprotect: code, tables at least */
     PV_FEATURE_TRANSLATION = 1 << 6, /* every shootdown_begin and _end, and frames_release where it is due */
+    PV_FEATURE_OWNERSHIP = 1 << 7,   /* no marker: what a device was given is left alone until it is done */
 };
 
 enum pv_dma_direction {

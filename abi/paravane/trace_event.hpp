@@ -138,6 +138,14 @@ inline constexpr int schema_minor = 1;
     E(146, translation, "paravane_translation", changes, taken, checked, shootdowns, entries, skipped)      \
     E(147, translation_unseen, "paravane_translation_unseen", reason, _, _, _, _, _)                        \
     E(148, tlb_flushes, "paravane_tlb_flushes", pages, whole, needless, _, _, _)                            \
+    /* Buffers that devices own (probe ownership; docs/ownership.md). buffer_command tells of a command     \
+       before the first line that names it: cpu and pc gave it to the device whose registers begin there,   \
+       age microseconds ago; id = as the device sees it. buffer_race: an access of the processor's to bytes \
+       of [buffer, buffer + length), by linear and physical address; access = BufferAccess. */              \
+    E(160, buffer_command, "paravane_buffer_command", command, registers, queue, id, age, _)                \
+    E(161, buffer_race, "paravane_buffer_race", command, address, physical, buffer, length, access)         \
+    E(162, ownership, "paravane_ownership", commands, buffers, checked, races, skipped, _)                  \
+    E(163, ownership_unseen, "paravane_ownership_unseen", registers, reason, _, _, _, _)                    \
     /* The tool itself: injected faults as they begin and end, the guest's life, what was lost */           \
     E(150, fault_begin, "paravane_fault_begin", disk, operation, offset, length, detail_text, _)            \
     E(151, fault_end, "paravane_fault_end", disk, operation, offset, length, detail_text, _)                \
@@ -195,6 +203,41 @@ enum class TranslationUnseen : std::uint8_t {
     no_memory = 1,       ///< guest memory was not found: the machine has no shared memfd backend
     unknown_layout = 2,  ///< guest memory was found, but not at which physical addresses it lies
     not_long_mode = 3,   ///< paging of 32-bit code; said once a run, nothing of it is judged
+};
+
+/// What a device has some bytes for.
+enum class BufferRole : std::uint8_t {
+    none = 0,
+    from_device = 1,  ///< data that the device writes
+    to_device = 2,    ///< data that it reads
+    descriptor = 3,   ///< an entry of a submission queue, or of a virtqueue's table
+    list = 4,         ///< a PRP list, an SGL segment, an indirect table
+};
+
+/// buffer_race.access: whether it was a store, the buffer's role, how many bytes were accessed.
+struct BufferAccess {
+    bool is_store = false;
+    BufferRole role = BufferRole::none;
+    std::uint8_t size = 0;
+
+    [[nodiscard]] constexpr std::uint64_t pack() const {
+        return (is_store ? 1U : 0U) | static_cast<std::uint64_t>(role) << 4 | std::uint64_t{size} << 8;
+    }
+
+    static constexpr BufferAccess unpack(std::uint64_t packed) {
+        return {(packed & 1) != 0, static_cast<BufferRole>(packed >> 4 & 15),
+                static_cast<std::uint8_t>(packed >> 8)};
+    }
+};
+
+/// Why the buffers of a device are not followed (ownership_unseen.reason); said once a device.
+enum class OwnershipUnseen : std::uint8_t {
+    none = 0,
+    no_memory = 1,       ///< guest memory was not found: the machine has no shared memfd backend
+    unknown_layout = 2,  ///< guest memory was found, but not at which physical addresses it lies
+    translated = 3,      ///< the device is behind an IOMMU, and no marker tells what is mapped for it
+    ring = 4,            ///< a packed virtqueue, one used in order, or one of an impossible size
+    no_values = 5,       ///< this QEMU does not tell what is written to registers (before 9.2)
 };
 
 inline constexpr int marker_base = 4096;

@@ -79,6 +79,9 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
                     table_.find(*id)->data.end_early();
                 }
                 publish(*id);
+                if constexpr (misbehave::built_in) {
+                    misbehave_with_buffer(table_.find(*id)->data);
+                }
                 return *id;
             }
         }
@@ -380,6 +383,15 @@ std::optional<CommandId> CommandQueue::next_to_abort() {
         found->abort_asked = now();
     }
     return oldest;
+}
+
+void CommandQueue::asked_for_abort([[maybe_unused]] CommandId id) {
+    if constexpr (misbehave::built_in) {
+        task::SpinGuard guard{lock_};
+        if (Command* command = table_.find(id); command != nullptr) {
+            misbehave_with_aborted(command->data);
+        }
+    }
 }
 
 std::optional<Instant> CommandQueue::aborting_since() {

@@ -102,6 +102,9 @@ class CommandQueue {
     /// The overdue command that waits longest and was not named by this before.
     [[nodiscard]] std::optional<CommandId> next_to_abort();
 
+    /// The device was asked for the abort of this one, which may end all the same.
+    void asked_for_abort(CommandId id);
+
     /// When the abort was asked of the first of those that next_to_abort named and the device still owes.
     [[nodiscard]] std::optional<Instant> aborting_since();
 

@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/deadline.hpp"
 #include "base/marker.hpp"
 #include "base/time.hpp"
+#include "device/dma/mapping.hpp"
 #include "misbehave/misbehave.hpp"
 #include "task/thread.hpp"
 #include "task/wait_queue.hpp"
@@ -35,6 +37,29 @@ inline void misbehave_with_time(marker::Device device) {
             (void)queue.wait(Deadline::after(Duration::milliseconds(50)), [] { return false; });
         }
         marker::wait_end(wait, marker::WaitResult::timed_out);
+    }
+}
+
+/// dma-cpu-race, dma-cpu-race-write: touches the buffer of a command that the device has now.
+inline void misbehave_with_buffer(dma::Mapping& data) {
+    using misbehave::Rule;
+    if (!data) {
+        return;
+    }
+    volatile std::byte& first = data.owned_bytes().front();
+    if (misbehave::take(Rule::dma_cpu_race)) {
+        (void)std::byte{first};
+    }
+    if (misbehave::take(Rule::dma_cpu_race_write)) {
+        first = std::byte{0xa5};
+    }
+}
+
+/// dma-cpu-race-abort: the buffer of a command that the device was asked to abort serves something else.
+inline void misbehave_with_aborted(dma::Mapping& data) {
+    if (data && misbehave::take(misbehave::Rule::dma_cpu_race_abort)) {
+        volatile std::byte& first = data.owned_bytes().front();
+        first = std::byte{0xa5};
     }
 }
 

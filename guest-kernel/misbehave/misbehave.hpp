@@ -8,30 +8,35 @@
 
 namespace pv::misbehave {
 
-/// One for each of the host's rules (docs/rules). The comment says what the kernel then does, once.
+/// One for each of the host's rules (docs/rules), or several. The comment says what the kernel then does,
+/// once.
 enum class Rule : std::uint8_t {
     none,
-    dma_outside_mapping,   ///< names memory to the device that was never mapped
-    dma_after_unmap,       ///< ends the mapping of a command's data before the device is done
-    dma_direction,         ///< maps the buffer of a read as if the device only read it
-    dma_leak,              ///< never ends a mapping
-    dma_double_map,        ///< ends a mapping twice
-    dma_protected,         ///< has a device write where it said that none may
-    dma_descriptor,        ///< puts a PRP list, or an indirect table, where nothing is mapped
-    mmio_unmapped,         ///< reads where the device has no register
-    mmio_width,            ///< reads a register with half, or twice, its width
-    mmio_order,            ///< writes a register in a state that forbids it
-    mmio_doorbell,         ///< rings with a value, or for a queue, that cannot be
-    mmio_poll_unbounded,   ///< goes on polling a register past the deadline it stated
-    cmd_deadline,          ///< submits a command without a deadline
-    cmd_lost,              ///< forgets a command: never looks at its completion
-    cmd_duplicate,         ///< hands an id to the device that is outstanding
-    cmd_late,              ///< gives a command up and unmaps its data before the device has it
-    cmd_recovery,          ///< outstays the deadline of a recovery's step
-    flush_order,           ///< says that data is durable without having flushed it
-    tlb_missed_shootdown,  ///< leaves one CPU out of a shootdown
-    tlb_global_kept,       ///< answers a shootdown with a write to CR3, which keeps global entries
-    wait_unbounded,        ///< outstays the deadline of a wait
+    dma_outside_mapping,      ///< names memory to the device that was never mapped
+    dma_after_unmap,          ///< ends the mapping of a command's data before the device is done
+    dma_direction,            ///< maps the buffer of a read as if the device only read it
+    dma_leak,                 ///< never ends a mapping
+    dma_double_map,           ///< ends a mapping twice
+    dma_cpu_race,             ///< looks at the buffer of a read before the device has filled it
+    dma_cpu_race_write,       ///< writes into a buffer that was given to the device
+    dma_cpu_race_descriptor,  ///< writes a command's descriptor anew behind the doorbell
+    dma_cpu_race_abort,       ///< uses a buffer again because the command's abort was asked for (NVMe)
+    dma_protected,            ///< has a device write where it said that none may
+    dma_descriptor,           ///< puts a PRP list, or an indirect table, where nothing is mapped
+    mmio_unmapped,            ///< reads where the device has no register
+    mmio_width,               ///< reads a register with half, or twice, its width
+    mmio_order,               ///< writes a register in a state that forbids it
+    mmio_doorbell,            ///< rings with a value, or for a queue, that cannot be
+    mmio_poll_unbounded,      ///< goes on polling a register past the deadline it stated
+    cmd_deadline,             ///< submits a command without a deadline
+    cmd_lost,                 ///< forgets a command: never looks at its completion
+    cmd_duplicate,            ///< hands an id to the device that is outstanding
+    cmd_late,                 ///< gives a command up and unmaps its data before the device has it
+    cmd_recovery,             ///< outstays the deadline of a recovery's step
+    flush_order,              ///< says that data is durable without having flushed it
+    tlb_missed_shootdown,     ///< leaves one CPU out of a shootdown
+    tlb_global_kept,          ///< answers a shootdown with a write to CR3, which keeps global entries
+    wait_unbounded,           ///< outstays the deadline of a wait
 };
 
 #if PV_MISBEHAVE

@@ -43,6 +43,8 @@ std::span<const RuleInfo> rules() {
         dma_leak_rule(),
         dma_double_map_rule(),
         dma_protected_rule(),
+        dma_cpu_race_rule(),
+        dma_unstable_data_rule(),
         mmio_unmapped_rule(),
         mmio_width_rule(),
         mmio_order_rule(),

@@ -186,10 +186,11 @@ void add_record_options(CLI::App& app, RecordOptions& options) {
     app.add_option("--keep", options.keep, "Keep console, domain XML and logs in this folder")
         ->type_name("DIR");
     app.add_option("--probe", options.probes,
-                   "Watch more than every run does, at a cost: tlb (docs/translation.md)")
+                   "Watch more than every run does, at a cost: tlb (docs/translation.md), ownership "
+                   "(docs/ownership.md)")
         ->type_name("NAME")
         ->delimiter(',')
-        ->check(CLI::IsMember({"tlb"}));
+        ->check(CLI::IsMember({"tlb", "ownership"}));
     app.add_flag("-q,--quiet", options.quiet, "No progress; of a verdict, its line only");
 }
 

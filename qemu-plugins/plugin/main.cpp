@@ -16,6 +16,7 @@
 #include "plugin/instruction.hpp"
 #include "plugin/line.hpp"
 #include "plugin/options.hpp"
+#include "plugin/ownership_probe.hpp"
 #include "plugin/profile_probe.hpp"
 #include "plugin/qemu_api.hpp"
 #include "plugin/queues.hpp"
@@ -53,6 +54,7 @@ struct Plugin {
     Handshake handshake;
     std::unique_ptr<ProfileProbe> profile;          ///< nullptr without one
     std::unique_ptr<TranslationProbe> translation;  ///< nullptr when it was not asked for
+    std::unique_ptr<OwnershipProbe> ownership;      ///< nullptr when it was not asked for
     Queues queues{[] { return GuestMemory::find(); }};
     qemu_plugin_scoreboard* cpus = nullptr;
     qemu_plugin_u64 pending{};
@@ -160,6 +162,9 @@ void on_marker(unsigned cpu, void* userdata) {
     if (plugin->translation) {
         plugin->translation->marker(cpu, site.pc, number, args);
     }
+    if (plugin->ownership) {
+        plugin->ownership->marker(number, args);
+    }
     if (plugin->options.rings && Queues::concerns(number, args)) {
         RingLines lines{cpu, site.pc};
         plugin->queues.on_marker(number, args, lines);
@@ -171,6 +176,9 @@ void on_marker(unsigned cpu, void* userdata) {
 void on_control_write(unsigned cpu, void* userdata) {
     const Site site = Site::unpack(userdata);
     const ControlWrite decoded = Site::control(site.detail);
+    if (plugin->ownership) {
+        plugin->ownership->forget(cpu);
+    }
     PerCpu& state = of_cpu(cpu);
     const auto before = read_register(plugin->registers.control(decoded.number), state.bytes);
     const auto source = read_register(plugin->registers.general(decoded.source), state.bytes);
@@ -236,6 +244,9 @@ void on_pending(unsigned cpu, void* userdata) {
 }
 
 void on_invlpg(unsigned cpu, void* userdata) {
+    if (plugin->ownership) {
+        plugin->ownership->forget(cpu);
+    }
     const Site site = Site::unpack(userdata);
     PerCpu& state = of_cpu(cpu);
     const std::size_t length = Site::length(site.detail);
@@ -266,13 +277,41 @@ void on_sysret(unsigned cpu, void* userdata) {
     plugin->translation->user_mode(cpu, Site::unpack(userdata).pc);
 }
 
+/// One call for both probes that look at what is loaded and stored.
+void on_both_load(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
+    plugin->translation->on_load(cpu, info, linear, userdata);
+    plugin->ownership->on_load(cpu, info, linear, userdata);
+}
+
+void on_both_store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
+    plugin->translation->on_store(cpu, info, linear, userdata);
+    plugin->ownership->on_store(cpu, info, linear, userdata);
+}
+
+void watch_memory(qemu_plugin_insn* instruction, std::uint64_t pc) {
+    if (plugin->translation && plugin->ownership) {
+        void* const userdata = Site{pc, 0}.userdata();
+        qemu_plugin_register_vcpu_mem_cb(instruction, on_both_load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R,
+                                         userdata);
+        qemu_plugin_register_vcpu_mem_cb(instruction, on_both_store, QEMU_PLUGIN_CB_NO_REGS,
+                                         QEMU_PLUGIN_MEM_W, userdata);
+    } else if (plugin->translation) {
+        plugin->translation->watch(instruction, pc);
+    } else if (plugin->ownership) {
+        plugin->ownership->watch(instruction, pc);
+    }
+}
+
 /// Every translation: looks at each instruction once, and hooks the few that are watched.
 void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
     if (plugin->profile) {
         plugin->profile->translate(block);
     }
     const bool tlb = plugin->translation != nullptr;
-    const bool control = plugin->options.control || tlb;
+    const bool control = plugin->options.control || tlb || plugin->ownership != nullptr;
+    if (plugin->ownership) {
+        plugin->ownership->watch_reset(block);
+    }
     if (control) {
         const Site site{qemu_plugin_tb_vaddr(block), 0};
         qemu_plugin_register_vcpu_tb_exec_cond_cb(block, on_pending, QEMU_PLUGIN_CB_R_REGS,
@@ -289,9 +328,7 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
         const std::size_t length = qemu_plugin_insn_data(instruction, bytes.data(), bytes.size());
         const Bytes code = std::span{bytes}.first(length);
         const std::uint64_t pc = qemu_plugin_insn_vaddr(instruction);
-        if (tlb) {
-            plugin->translation->watch(instruction, pc);
-        }
+        watch_memory(instruction, pc);
         if (const auto number = marker_number(code)) {
             if (plugin->options.markers) {
                 qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_marker, QEMU_PLUGIN_CB_R_REGS,
@@ -343,6 +380,9 @@ void on_exit(qemu_plugin_id_t, void*) {
     if (plugin->translation) {
         plugin->translation->finish();
     }
+    if (plugin->ownership) {
+        plugin->ownership->finish();
+    }
     Line line{"paravane_plugin_end"};
     write(line.decimal("markers", markers).decimal("lost", lost));
 }
@@ -380,6 +420,10 @@ int install(qemu_plugin_id_t id, const qemu_info_t& info, std::span<const char* 
         plugin->translation = std::make_unique<TranslationProbe>(
             static_cast<unsigned>(std::max(info.system.max_vcpus, 1)), options->grace,
             [](unsigned cpu) { return of_cpu(cpu).instructions; });
+    }
+    if (options->ownership) {
+        plugin->ownership =
+            std::make_unique<OwnershipProbe>(static_cast<unsigned>(std::max(info.system.max_vcpus, 1)));
     }
     Line line{"paravane_plugin"};
     line.decimal("api_version", static_cast<std::uint64_t>(info.version.cur));

@@ -11,7 +11,8 @@ namespace pv::plugin {
 namespace {
 
 constexpr std::string_view expected_form =
-    "expected probe=NAME[,NAME...], NAME: markers, control, rings, tlb, instructions; profile=FILE; "
+    "expected probe=NAME[,NAME...], NAME: markers, control, rings, tlb, ownership, instructions; "
+    "profile=FILE; "
     "grace=MILLISECONDS (for tlb)";
 
 constexpr std::uint64_t longest_grace = 100'000;
@@ -21,10 +22,11 @@ struct Probe {
     bool Options::* member;
 };
 
-constexpr std::array<Probe, 5> probes{{{"markers", &Options::markers},
+constexpr std::array<Probe, 6> probes{{{"markers", &Options::markers},
                                        {"control", &Options::control},
                                        {"rings", &Options::rings},
                                        {"tlb", &Options::tlb},
+                                       {"ownership", &Options::ownership},
                                        {"instructions", &Options::instructions}}};
 
 std::string wrong(std::string_view what, std::string_view word) {

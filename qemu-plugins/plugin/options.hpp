@@ -14,6 +14,7 @@ struct Options {
     bool control = true;         ///< control registers, invlpg, the start of vCPUs
     bool rings = true;           ///< virtqueues at doorbell markers; needs markers
     bool tlb = false;            ///< translation: every load and store pays for it
+    bool ownership = false;      ///< buffers that devices own: every load and store pays for it
     std::uint64_t grace = 2000;  ///< of the probe tlb, milliseconds: see docs/translation.md
     bool instructions = false;   ///< counts what each vCPU executes; every block pays for it
     std::string profile = {};    ///< file with what a kernel's functions mean (docs/profiles.md); empty: none

@@ -27,15 +27,20 @@ extern decltype(qemu_plugin_scoreboard_free) qemu_plugin_scoreboard_free __attri
 extern decltype(qemu_plugin_scoreboard_find) qemu_plugin_scoreboard_find __attribute__((weak));
 extern decltype(qemu_plugin_u64_set) qemu_plugin_u64_set __attribute__((weak));
 extern decltype(qemu_plugin_num_vcpus) qemu_plugin_num_vcpus __attribute__((weak));
-// Older ones, weak for the same reason; only the probe tlb uses them.
+// Older ones, weak for the same reason; only the probes tlb and ownership use them.
 extern decltype(qemu_plugin_register_vcpu_mem_cb) qemu_plugin_register_vcpu_mem_cb __attribute__((weak));
 extern decltype(qemu_plugin_mem_is_store) qemu_plugin_mem_is_store __attribute__((weak));
 extern decltype(qemu_plugin_mem_size_shift) qemu_plugin_mem_size_shift __attribute__((weak));
 extern decltype(qemu_plugin_get_hwaddr) qemu_plugin_get_hwaddr __attribute__((weak));
 extern decltype(qemu_plugin_hwaddr_is_io) qemu_plugin_hwaddr_is_io __attribute__((weak));
 extern decltype(qemu_plugin_hwaddr_phys_addr) qemu_plugin_hwaddr_phys_addr __attribute__((weak));
+extern decltype(qemu_plugin_hwaddr_device_name) qemu_plugin_hwaddr_device_name __attribute__((weak));
+// QEMU 9.2.
+extern decltype(qemu_plugin_mem_get_value) qemu_plugin_mem_get_value __attribute__((weak));
 extern decltype(qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu)
     qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu __attribute__((weak));
+extern decltype(qemu_plugin_register_vcpu_tb_exec_cb) qemu_plugin_register_vcpu_tb_exec_cb
+    __attribute__((weak));
 extern decltype(qemu_plugin_register_vcpu_tb_exec_cond_cb) qemu_plugin_register_vcpu_tb_exec_cond_cb
     __attribute__((weak));
 }

@@ -92,6 +92,9 @@ class Walk {
             if (address < base || !read_value(memory_, address, descriptor)) {
                 return stop(RingFault::outside_memory, address);
             }
+            if (!indirect) {
+                sink_.entry(ring_, head_, address, sizeof descriptor);
+            }
             if ((descriptor.flags & flag_indirect) != 0) {
                 return indirect ? stop(RingFault::nested_indirect, head_) : follow_indirect(descriptor);
             }

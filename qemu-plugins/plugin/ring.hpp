@@ -36,6 +36,13 @@ inline constexpr std::uint32_t descriptors_per_doorbell = 65'536;
 class RingSink {
   public:
     virtual ~RingSink() = default;
+
+    /// Where a descriptor of the queue's own table lies, which is followed next.
+    virtual void entry(const Ring& ring, std::uint16_t chain, std::uint64_t address, std::uint32_t length) {
+        static_cast<void>(ring), static_cast<void>(chain), static_cast<void>(address),
+            static_cast<void>(length);
+    }
+
     virtual void descriptor(const Ring& ring, std::uint16_t chain, std::uint64_t address,
                             std::uint32_t length, bool device_writes) = 0;
     virtual void indirect(const Ring& ring, std::uint16_t chain, std::uint64_t address,

@@ -9,6 +9,7 @@ import sys
 
 import edge_cases  # noqa: F401: it adds to CASES
 import foreign_cases  # noqa: F401: same
+import ownership_cases  # noqa: F401: same
 import protect_cases  # noqa: F401: same
 import recovery_cases  # noqa: F401: same
 import register_cases  # noqa: F401: same

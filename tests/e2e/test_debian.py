@@ -34,8 +34,10 @@ class Debian(EndToEnd):
         self.assertEqual(result.json["guest_end"]["text"], "powered off, status 0")
 
     def test_two_processors(self):
-        result = self.check("--rules", "no-markers", "--smp", "2", append="paravane.rounds=2")
+        # The same run shows that no processor touches what a disk owns.
+        result = self.check("--rules", "no-markers", "--smp", "2", "--probe", "ownership", append="paravane.rounds=2")
         self.assert_no_finding(result)
+        self.assertIn("dma-cpu-race", result.rules("held"), str(result))
         self.assert_status(result, PASS)
 
     def test_stall_shows_timeout_abort_and_reset(self):

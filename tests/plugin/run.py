@@ -133,7 +133,7 @@ class BadArguments(unittest.TestCase):
                 status, errors, lines = start("markers", probe=probe)
                 self.assertEqual(status, 1, errors)
                 self.assertIn("libparavane-plugin: ", errors)
-                self.assertIn("markers, control, rings, tlb, instructions", errors)
+                self.assertIn("markers, control, rings, tlb, ownership, instructions", errors)
                 self.assertEqual([line for line in lines if "paravane_marker" in line], [])
 
     def test_an_old_qemu_gets_as_far_as_its_version_check(self):

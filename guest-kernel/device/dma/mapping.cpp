@@ -67,7 +67,11 @@ Result<Mapping> Mapping::map(Requester requester, const Pages& pages, std::size_
 Result<Mapping> Mapping::share(Requester requester, const Pages& pages, std::size_t offset,
                                std::size_t length, Direction direction) {
     PV_TRY(check(pages, offset, length));
-    return give(requester, pages, pages.physical() + offset, length, direction);
+    auto mapping = give(requester, pages, pages.physical() + offset, length, direction);
+    if (mapping) {
+        mapping->offset_ = offset;
+    }
+    return mapping;
 }
 
 Result<Mapping> Mapping::give(Requester requester, const Pages& pages, PhysicalAddress physical,
@@ -197,6 +201,11 @@ void Mapping::copy_back() {
 void Mapping::end_early() {
     marker::dma_unmap(requester_, id_, bus_, length_);
     ended_early_ = true;
+}
+
+std::span<std::byte> Mapping::owned_bytes() {
+    return slice_.bytes.empty() ? pages_.bytes().subspan(offset_, length_)
+                                : slice_.bytes.subspan(offset_ % page_size, length_);
 }
 
 void Mapping::abandon() {

@@ -79,6 +79,9 @@ class Mapping {
     /// Breaks dma-after-unmap on purpose: says that it ended, while the device goes on (misbehave/).
     void end_early();
 
+    /// The bytes that the device works on, for who touches them while it does (misbehave/).
+    [[nodiscard]] std::span<std::byte> owned_bytes();
+
     explicit operator bool() const { return id_ != 0; }
 
     [[nodiscard]] bool quarantined() const { return quarantined_; }
@@ -106,7 +109,7 @@ class Mapping {
     Pages pages_;
     iommu::Domain* domain_ = nullptr;  ///< null: the bus address is the physical one
     bounce::Slice slice_{};            ///< the copy the device works on; empty: it works on the pages
-    std::size_t offset_ = 0;           ///< into the pages, where there is a copy
+    std::size_t offset_ = 0;           ///< into the pages
     BusAddress bus_{};
     std::size_t length_ = 0;
     std::uint64_t id_ = 0;  ///< unique for the guest's life; 0 = not mapped

@@ -34,6 +34,14 @@ inline void misbehave_with_pointers(SubmissionEntry& entry, const Prp& prp, std:
     }
 }
 
+/// dma-cpu-race-descriptor: the entry is written once more, as it was, when the controller may fetch it.
+inline void misbehave_with_entry(std::span<std::byte> submission, std::size_t slot) {
+    if (misbehave::take(misbehave::Rule::dma_cpu_race_descriptor)) {
+        volatile std::byte& first = submission[slot * sizeof(SubmissionEntry)];
+        first = std::byte{first};
+    }
+}
+
 /// mmio-unmapped, mmio-width, mmio-order, mmio-doorbell, mmio-poll-unbounded.
 inline void misbehave_with_registers(const mmio::Window& registers, const block::QueueIdentity& queue,
                                      mmio::Register<std::uint32_t, mmio::Access::write_only> tail,

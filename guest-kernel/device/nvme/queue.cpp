@@ -113,6 +113,7 @@ void Queue::publish([[maybe_unused]] block::CommandId id) {
         if (shadow_tail_.ring(*tail)) {
             registers_.write(tail_, std::uint32_t{*tail});
         }
+        misbehave_with_entry(submission_.bytes(), (*tail + pair_.entries() - 1) % pair_.entries());
     }
 }
 

@@ -152,6 +152,7 @@ bool Recovery::abort_overdue(Queue& queue) {
             counts_.aborted.fetch_add(1, std::memory_order_relaxed);
         }
         marker::command_abort_end(service_.device(), number, id->marker(), result);
+        queue.asked_for_abort(*id);
         switch (result) {
             case marker::AbortResult::aborted:
                 log::info("{}: abort of command {:#x} on queue {}: aborted", service_.name(), id->wire,

@@ -109,6 +109,7 @@ void BlockQueue::publish(block::CommandId id) {
         surplus_ = 1;
     }
     ring_doorbell(index, ring_.wants_doorbell());
+    misbehave_with_head(ring_.head(slot));
 }
 
 void BlockQueue::take(const Used& used) {

@@ -34,6 +34,14 @@ inline void misbehave_with_table(Descriptor& head, const Shared& tables) {
     }
 }
 
+/// dma-cpu-race-descriptor: a chain's head is written once more, as it was, when the device may have it.
+inline void misbehave_with_head(Descriptor& head) {
+    if (misbehave::take(misbehave::Rule::dma_cpu_race_descriptor)) {
+        auto* const first = reinterpret_cast<volatile std::byte*>(&head);
+        *first = std::byte{*first};
+    }
+}
+
 /// mmio-unmapped, mmio-width, mmio-order, mmio-doorbell (of a queue that was never made),
 /// mmio-poll-unbounded.
 inline void misbehave_with_registers(const mmio::Window& common, const mmio::Window& notify,

@@ -16,6 +16,8 @@ RuleInfo dma_descriptor_rule();
 RuleInfo dma_leak_rule();
 RuleInfo dma_double_map_rule();
 RuleInfo dma_protected_rule();
+RuleInfo dma_cpu_race_rule();
+RuleInfo dma_unstable_data_rule();
 RuleInfo mmio_unmapped_rule();
 RuleInfo mmio_width_rule();
 RuleInfo mmio_order_rule();

@@ -40,6 +40,8 @@ def main():
         "boot, markers": boot + plugin(",probe=markers"),
         "boot, probes of every run": boot + plugin(""),
         "boot, these and tlb": boot + plugin(",probe=markers,control=on,rings=on,tlb=on"),
+        "boot, these and ownership": boot + plugin(",probe=markers,control=on,rings=on,ownership=on"),
+        "boot, these, tlb and ownership": boot + plugin(",probe=markers,control=on,rings=on,tlb=on,ownership=on"),
         "200,000 markers, no plugin (floor)": loop,
         "200,000 markers, markers": loop + plugin(",probe=markers"),
     }

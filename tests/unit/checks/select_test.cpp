@@ -33,8 +33,9 @@ TEST(SelectRules, PatternsAndExclusions) {
               (std::vector<std::string>{"cmd-deadline", "cmd-duplicate", "cmd-late", "cmd-recovery",
                                         "flush-order"}));
     EXPECT_EQ(selected({"-dma-leak"}).size(), rules().size() - 1);
-    EXPECT_EQ(selected({"*-un*"}), (std::vector<std::string>{"dma-after-unmap", "mmio-unmapped",
-                                                             "mmio-poll-unbounded", "wait-unbounded"}));
+    EXPECT_EQ(selected({"*-un*"}),
+              (std::vector<std::string>{"dma-after-unmap", "dma-unstable-data", "mmio-unmapped",
+                                        "mmio-poll-unbounded", "wait-unbounded"}));
 }
 
 TEST(SelectRules, WithoutMarkersLeavesOutWhatNeedsThem) {

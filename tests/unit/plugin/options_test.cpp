@@ -28,10 +28,12 @@ TEST(PluginOptions, NamedProbesAreTheOnlyOnes) {
               (Options{.markers = false, .control = true, .rings = false, .instructions = true}));
 }
 
-TEST(PluginOptions, TheProbeTlbAndItsGraceTime) {
+TEST(PluginOptions, ProbesThatCostAreOnWhenNamed) {
     EXPECT_EQ(parse({"probe=tlb", "grace=0"}),
               (Options{.markers = false, .control = false, .rings = false, .tlb = true, .grace = 0}));
     EXPECT_EQ(parse({"grace=100000"})->grace, 100'000U);
+    EXPECT_EQ(parse({"probe=markers", "ownership=on"}),
+              (Options{.markers = true, .control = false, .rings = false, .ownership = true}));
     for (const char* bad : {"grace=", "grace=-1", "grace=1s", "grace=100001", "grace=99999999999999999999"}) {
         EXPECT_FALSE(parse({"probe=tlb", bad})) << bad;
     }

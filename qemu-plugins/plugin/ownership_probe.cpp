@@ -1,0 +1,259 @@
+// Callbacks of loads and stores, and the lines of the probe.
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plugin/ownership_probe.hpp"
+
+#include <sys/time.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "plugin/line.hpp"
+#include "plugin/site.hpp"
+
+namespace pv::plugin {
+namespace {
+
+using ownership::Access;
+using ownership::Actor;
+
+void write(Line& line) {
+    qemu_plugin_outs(line.finish());
+}
+
+Line at(std::string_view name, const Actor& actor) {
+    Line line{name};
+    line.decimal("cpu", actor.cpu).hex("pc", actor.pc);
+    return line;
+}
+
+void write_unseen(std::uint64_t registers, trace::OwnershipUnseen reason) {
+    Line line{"paravane_ownership_unseen"};
+    write(line.hex("registers", registers).decimal("reason", static_cast<std::uint64_t>(reason)));
+}
+
+class Lines final : public ownership::Sink {
+  public:
+    void command(const ownership::Command& command, std::int64_t age) override {
+        Line line = at("paravane_buffer_command", command.given);
+        line.decimal("command", command.number).hex("registers", command.registers);
+        line.decimal("queue", command.queue).decimal("id", command.id);
+        write(line.decimal("age", static_cast<std::uint64_t>(std::max<std::int64_t>(age, 0))));
+    }
+
+    void race(const Actor& actor, const ownership::Command& command, const Access& access,
+              const ownership::Range& range) override {
+        Line line = at("paravane_buffer_race", actor);
+        line.decimal("command", command.number).hex("address", access.linear);
+        line.hex("physical", access.physical).hex("buffer", range.buffer);
+        line.decimal("length", range.buffer_length);
+        const trace::BufferAccess packed{access.is_store, range.role, static_cast<std::uint8_t>(access.size)};
+        write(line.hex("access", packed.pack()));
+    }
+
+    void unseen(std::uint64_t registers, trace::OwnershipUnseen reason) override {
+        write_unseen(registers, reason);
+    }
+};
+
+/// The one there is: QEMU's callbacks get one pointer, and that holds the instruction's address.
+OwnershipProbe* probe = nullptr;
+
+void on_memory_load(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
+    probe->on_load(cpu, info, linear, userdata);
+}
+
+void on_memory_store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
+    probe->on_store(cpu, info, linear, userdata);
+}
+
+void on_first_instruction(unsigned, void*) {
+    probe->on_reset();
+}
+
+Actor actor_of(unsigned cpu, const void* userdata) {
+    timeval now{};
+    gettimeofday(&now, nullptr);
+    return {cpu, Site::unpack(userdata).pc, now.tv_sec * std::int64_t{1'000'000} + now.tv_usec};
+}
+
+/// What was stored to registers, or loaded from them. Nothing there is longer than 64 bits.
+std::uint64_t value_of(qemu_plugin_meminfo_t info) {
+    const qemu_plugin_mem_value value = qemu_plugin_mem_get_value(info);
+    switch (value.type) {
+        case QEMU_PLUGIN_MEM_VALUE_U8:
+            return value.data.u8;
+        case QEMU_PLUGIN_MEM_VALUE_U16:
+            return value.data.u16;
+        case QEMU_PLUGIN_MEM_VALUE_U32:
+            return value.data.u32;
+        case QEMU_PLUGIN_MEM_VALUE_U64:
+            return value.data.u64;
+        default:
+            return value.data.u128.low;
+    }
+}
+
+}  // namespace
+
+OwnershipProbe::OwnershipProbe(unsigned cpus) : places_(cpus), sink_(std::make_unique<Lines>()) {
+    probe = this;
+}
+
+void OwnershipProbe::watch(qemu_plugin_insn* instruction, std::uint64_t pc) {
+    // One each: nothing has to be asked of QEMU to tell them apart.
+    void* const userdata = Site{pc, 0}.userdata();
+    qemu_plugin_register_vcpu_mem_cb(instruction, on_memory_load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R,
+                                     userdata);
+    qemu_plugin_register_vcpu_mem_cb(instruction, on_memory_store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
+                                     userdata);
+}
+
+void OwnershipProbe::watch_reset(qemu_plugin_tb* block) {
+    constexpr std::uint64_t reset_vector = 0xffff'fff0;  // SDM vol. 3A, 10.1.4
+    if (qemu_plugin_tb_vaddr(block) == reset_vector) {
+        qemu_plugin_register_vcpu_tb_exec_cb(block, on_first_instruction, QEMU_PLUGIN_CB_NO_REGS, nullptr);
+    }
+}
+
+void OwnershipProbe::forget(unsigned cpu) {
+    if (cpu >= places_.size()) {
+        return;
+    }
+    Places& mine = places_[cpu];
+    mine.epoch += Places::one_epoch;
+    if (mine.epoch == 0) {
+        mine.epoch = Places::one_epoch;
+        mine.places.fill({});
+    }
+}
+
+ownership::Tracker* OwnershipProbe::begin() {
+    if (sought_.load(std::memory_order_acquire)) {
+        return tracker_.load(std::memory_order_acquire);
+    }
+    const std::scoped_lock guard(lock_);
+    if (sought_.load(std::memory_order_relaxed)) {
+        return owner_.get();
+    }
+    const GuestMemory::Found found = GuestMemory::find();
+    if (qemu_plugin_mem_get_value == nullptr) {
+        write_unseen(0, trace::OwnershipUnseen::no_values);
+    } else if (found.reason != trace::RingUnseen::none) {
+        write_unseen(0, found.reason == trace::RingUnseen::no_memory
+                            ? trace::OwnershipUnseen::no_memory
+                            : trace::OwnershipUnseen::unknown_layout);
+    } else {
+        memory_ = std::make_unique<GuestMemory>(found.memory);
+        owner_ = std::make_unique<ownership::Tracker>(*memory_, *sink_);
+        write_totals();  // all zero: says that the probe is on, and since when
+        tracker_.store(owner_.get(), std::memory_order_release);
+    }
+    sought_.store(true, std::memory_order_release);
+    return owner_.get();
+}
+
+void OwnershipProbe::marker(std::uint16_t number, std::span<const std::uint64_t, 6> args) {
+    if (ownership::Tracker* const tracker = begin(); tracker != nullptr) {
+        const std::scoped_lock guard(lock_);
+        tracker->marker(number, args);
+    }
+}
+
+void OwnershipProbe::on_reset() {
+    if (ownership::Tracker* const tracker = tracker_.load(std::memory_order_acquire); tracker != nullptr) {
+        const std::scoped_lock guard(lock_);
+        tracker->reset();
+    }
+}
+
+std::optional<OwnershipProbe::Place> OwnershipProbe::ask(unsigned cpu, qemu_plugin_meminfo_t info,
+                                                         std::uint64_t linear) {
+    Places& mine = places_[cpu];
+    const std::uint64_t page = linear / ownership::page_size;
+    std::uint64_t& other = mine.others[page % Places::other_pages];
+    const qemu_plugin_hwaddr* found = other == page + 1 ? nullptr : qemu_plugin_get_hwaddr(info, linear);
+    if (found == nullptr) {
+        return std::nullopt;
+    }
+    const std::uint64_t physical = qemu_plugin_hwaddr_phys_addr(found);
+    Place place{.key = page | mine.epoch, .physical = physical - physical % ownership::page_size};
+    if (qemu_plugin_hwaddr_is_io(found)) {
+        const char* const name = qemu_plugin_hwaddr_device_name(found);
+        const std::string_view region = name == nullptr ? std::string_view{} : name;
+        place.region = ownership::region_of(region);
+        if (place.region == ownership::Region::other) {
+            // What has no name is nobody's, and may be a device's next time.
+            other = region.empty() || region.starts_with("anon") ? 0 : page + 1;
+            return std::nullopt;
+        }
+        place.is_looked_at = true;
+    }
+    mine.places[page % Places::pages] = place;
+    return place;
+}
+
+void OwnershipProbe::look(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear,
+                          const void* userdata, bool is_store) {
+    const ownership::Tracker* const tracker = begin();
+    if (tracker == nullptr || cpu >= places_.size()) {
+        return;
+    }
+    const Place* const known = place(cpu, linear);
+    const std::optional<Place> found = known != nullptr ? *known : ask(cpu, info, linear);
+    if (!found) {
+        return;
+    }
+    const std::size_t size = std::size_t{1} << qemu_plugin_mem_size_shift(info);
+    const std::uint64_t in_page = linear % ownership::page_size;
+    Access access{linear, found->physical + in_page, size, is_store};
+    if (found->is_looked_at) {
+        look_at_registers(actor_of(cpu, userdata), found->region, info, access);
+        return;
+    }
+    access.size = std::min<std::size_t>(size, ownership::page_size - in_page);
+    const auto concerns = [&] {
+        return is_store ? tracker->concerns_store(access.physical) : tracker->concerns_load(access.physical);
+    };
+    if (concerns()) {
+        look_at_memory(actor_of(cpu, userdata), access);
+    }
+    if (access.size == size) {
+        return;
+    }
+    const std::uint64_t rest = linear + access.size;
+    if (const auto next = ask(cpu, info, rest); next && !next->is_looked_at) {
+        access = {rest, next->physical, size - access.size, is_store};
+        if (concerns()) {
+            look_at_memory(actor_of(cpu, userdata), access);
+        }
+    }
+}
+
+void OwnershipProbe::look_at_registers(const Actor& actor, ownership::Region region,
+                                       qemu_plugin_meminfo_t info, const Access& access) {
+    const std::uint64_t value = value_of(info);
+    const std::scoped_lock guard(lock_);
+    owner_->registers(actor, region, access, value);
+}
+
+void OwnershipProbe::look_at_memory(const Actor& actor, const Access& access) {
+    const std::scoped_lock guard(lock_);
+    owner_->access(actor, access);
+}
+
+void OwnershipProbe::finish() {
+    const std::scoped_lock guard(lock_);
+    if (owner_ != nullptr) {
+        write_totals();
+    }
+}
+
+void OwnershipProbe::write_totals() const {
+    const ownership::Totals& totals = owner_->totals();
+    Line line{"paravane_ownership"};
+    line.decimal("commands", totals.commands).decimal("buffers", totals.buffers);
+    line.decimal("checked", totals.checked).decimal("races", totals.races);
+    write(line.decimal("skipped", totals.skipped));
+}
+
+}  // namespace pv::plugin
