@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 namespace pv {
@@ -54,6 +55,32 @@ Result<Descriptor> open_regular(const std::filesystem::path& path, int flags, st
                     S_ISDIR(status.st_mode) ? "it is a directory: name a file in it" : "name a file");
     }
     return file;
+}
+
+Result<std::string> read_regular(const std::filesystem::path& path, std::string_view what, std::size_t most) {
+    const Descriptor file = PV_TRY(open_regular(path, O_RDONLY, what));
+
+    struct stat facts{};
+
+    if (::fstat(file.get(), &facts) != 0 || facts.st_size < 0 ||
+        static_cast<std::uint64_t>(facts.st_size) > most) {
+        return fail(ExitStatus::usage,
+                    fmt::format("{} '{}' has more than {} bytes", what, path.string(), most));
+    }
+    std::string data(static_cast<std::size_t>(facts.st_size), '\0');
+    std::size_t have = 0;
+    while (have < data.size()) {
+        const ssize_t got = ::read(file.get(), data.data() + have, data.size() - have);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return fail(ExitStatus::usage, fmt::format("{} '{}' cannot be read: {}", what, path.string(),
+                                                       got < 0 ? std::strerror(errno) : "it became shorter"));
+        }
+        have += static_cast<std::size_t>(got);
+    }
+    return data;
 }
 
 }  // namespace pv

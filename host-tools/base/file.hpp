@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -47,5 +49,8 @@ Result<Descriptor> open_file(const std::filesystem::path& path, int flags, std::
 
 /// As open_file; refuses what is not a regular file.
 Result<Descriptor> open_regular(const std::filesystem::path& path, int flags, std::string_view what);
+
+/// All of a regular file of at most `most` bytes. Errors: as open_regular; usage: longer, or not to be read.
+Result<std::string> read_regular(const std::filesystem::path& path, std::string_view what, std::size_t most);
 
 }  // namespace pv

@@ -2,7 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include "checks/analysis.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
+
+#include "checks/text.hpp"
 
 namespace pv::checks {
 namespace {
@@ -58,13 +63,14 @@ void Analysis::see(const trace::Event& event) {
     tell(&Rule::on_event, event);
 }
 
-Analysis::Outcome Analysis::finish(bool finished) {
+Analysis::Outcome Analysis::finish(bool finished, const Known& known) {
     finished_ = finished;
     for (const Running& running : running_) {
         running.rule->finish(finished);
     }
     world_.finish();
     Outcome outcome;
+    Taken taken = findings_.take(known);
     const std::string neglected = world_.neglected();
     for (const Running& running : running_) {
         Rule::Observed observed = running.rule->observed();
@@ -73,20 +79,28 @@ Analysis::Outcome Analysis::finish(bool finished) {
         }
         store::RuleResult result;
         result.rule = running.info->name;
-        result.observed = observed.count;
+        const std::uint64_t suppressed = findings_.suppressed(running.info->name);
+        result.observed = std::max(observed.count, suppressed);  // what was found was seen
         result.unit = running.info->unit;
-        result.findings = findings_.count(running.info->name);
+        result.findings = findings_.count(running.info->name) - suppressed;
         result.evidence = running.info->evidence;
         result.note = observed.note;
-        result.outcome = result.findings != 0  ? store::Outcome::broken
-                         : observed.count != 0 ? store::Outcome::held
-                                               : store::Outcome::not_observed;
+        if (suppressed != 0) {
+            result.note += fmt::format("{}{} suppressed", result.note.empty() ? "" : "; ",
+                                       counted(suppressed, "findings"));
+        }
+        result.outcome = result.findings != 0   ? store::Outcome::broken
+                         : result.observed != 0 ? store::Outcome::held
+                                                : store::Outcome::not_observed;
         if (observed.no_subject) {
             outcome.no_subject.push_back(result.rule);
         }
         outcome.rules.push_back(std::move(result));
     }
-    outcome.findings = findings_.take();
+    outcome.findings = std::move(taken.counting);
+    outcome.known = std::move(taken.known);
+    outcome.known_by = std::move(taken.known_by);
+    outcome.known_counts = std::move(taken.counts);
     return outcome;
 }
 

@@ -34,13 +34,17 @@ class Analysis final : private Signals {
     void see(const trace::Event& event);
 
     struct Outcome {
-        std::vector<store::RuleResult> rules;  ///< in the order of selection
-        std::vector<std::string> no_subject;   ///< rules that had nothing to be about
-        std::vector<store::Finding> findings;  ///< in the order of the trace; ids are not set
+        std::vector<store::RuleResult> rules;                 ///< in the order of selection
+        std::vector<std::string> no_subject;                  ///< rules that had nothing to be about
+        std::vector<store::Finding> findings;                 ///< in the order of the trace; ids are not set
+        std::vector<store::Finding> known;                    ///< those that do not count, the same
+        std::vector<std::uint32_t> known_by;                  ///< what `known` said of each
+        std::map<std::uint32_t, std::uint64_t> known_counts;  ///< findings by what `known` said, with folded
     };
 
-    /// `finished`: the guest powered off by itself. Call once.
-    [[nodiscard]] Outcome finish(bool finished);
+    /// `finished`: the guest powered off by itself. What is `known` does not count against a rule, and is in
+    /// its note. Call once.
+    [[nodiscard]] Outcome finish(bool finished, const Known& known = {});
 
     [[nodiscard]] const World& world() const { return world_; }
 

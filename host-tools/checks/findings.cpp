@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "checks/model/world.hpp"
 #include "checks/rule.hpp"
@@ -71,29 +72,52 @@ std::uint64_t Findings::count(std::string_view rule) const {
     return found == rules_.end() ? 0 : found->second.all;
 }
 
-std::vector<store::Finding> Findings::take() {
-    for (const auto& [name, rule] : rules_) {
+std::uint64_t Findings::suppressed(std::string_view rule) const {
+    const auto found = rules_.find(rule);
+    return found == rules_.end() ? 0 : found->second.suppressed;
+}
+
+Taken Findings::take(const Known& known) {
+    Taken taken;
+    std::vector<std::optional<std::uint32_t>> known_by(kept_.size());
+    for (auto& [name, rule] : rules_) {
         for (const auto& [key, cause] : rule.causes) {
-            if (cause.all > cause.kept.size() && !cause.kept.empty()) {
-                kept_[cause.kept.front()].detail += fmt::format(
-                    "\nrepeated: {} with the same cause, of which {} kept", grouped(cause.all),
-                    cause.kept.size() == 1 ? "this one is" : fmt::format("{} are", cause.kept.size()));
+            const std::uint64_t folded = cause.all - cause.kept.size();
+            for (const std::size_t index : cause.kept) {
+                store::Finding& finding = kept_[index];
+                const bool first = index == cause.kept.front();
+                if (known && (known_by[index] = known(finding)).has_value()) {
+                    const std::uint64_t count = 1 + (first ? folded : 0);
+                    rule.suppressed += count;
+                    taken.counts[*known_by[index]] += count;
+                }
+                if (first && folded != 0) {
+                    finding.detail += fmt::format(
+                        "\nrepeated: {} with the same cause, of which {} kept", grouped(cause.all),
+                        cause.kept.size() == 1 ? "this one is" : fmt::format("{} are", cause.kept.size()));
+                }
             }
         }
     }
-    for (store::Finding& finding : kept_) {
+    std::vector<std::size_t> order(kept_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::stable_sort(order, {}, [&](std::size_t index) { return kept_[index].sequence; });
+    for (const std::size_t index : order) {
+        store::Finding& finding = kept_[index];
         // The table's key is (finding, event, role): each pair once, in order.
-        std::ranges::sort(finding.events, {}, [](const store::FindingEvent& event) {
+        const auto key = [](const store::FindingEvent& event) {
             return std::pair(event.sequence, event.role);
-        });
-        const auto doubles = std::ranges::unique(finding.events, {}, [](const store::FindingEvent& event) {
-            return std::pair(event.sequence, event.role);
-        });
+        };
+        std::ranges::sort(finding.events, {}, key);
+        const auto doubles = std::ranges::unique(finding.events, {}, key);
         finding.events.erase(doubles.begin(), doubles.end());
         std::erase_if(finding.events, [](const store::FindingEvent& event) { return event.sequence == 0; });
+        if (known_by[index]) {
+            taken.known_by.push_back(*known_by[index]);
+        }
+        (known_by[index] ? taken.known : taken.counting).push_back(std::move(finding));
     }
-    std::ranges::stable_sort(kept_, {}, &store::Finding::sequence);
-    return std::move(kept_);
+    return taken;
 }
 
 }  // namespace pv::checks

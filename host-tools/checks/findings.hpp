@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -34,6 +35,17 @@ struct Draft {
     std::string cause;
 };
 
+/// The number of the entry that a known finding fits; nothing for one that counts. May be empty.
+using Known = std::function<std::optional<std::uint32_t>(const store::Finding&)>;
+
+/// What came of a run, each list in the order of the trace.
+struct Taken {
+    std::vector<store::Finding> counting;
+    std::vector<store::Finding> known;
+    std::vector<std::uint32_t> known_by;            ///< the entry of each of `known`
+    std::map<std::uint32_t, std::uint64_t> counts;  ///< findings of each entry, folded ones included
+};
+
 class Findings {
   public:
     Findings(const World& world, const Limits& limits) : world_(world), limits_(limits) {}
@@ -43,8 +55,12 @@ class Findings {
     /// Findings of a rule, those folded away included.
     [[nodiscard]] std::uint64_t count(std::string_view rule) const;
 
-    /// Every finding that is kept, in the order of the trace, with what was folded told in its detail.
-    [[nodiscard]] std::vector<store::Finding> take();
+    /// Every finding that is kept, with what was folded told in its detail, which goes where the first of its
+    /// cause goes.
+    [[nodiscard]] Taken take(const Known& known = {});
+
+    /// Findings of a rule that take() found to be known.
+    [[nodiscard]] std::uint64_t suppressed(std::string_view rule) const;
 
   private:
     static constexpr std::size_t max_causes = 256;  ///< of one rule; further causes are counted only
@@ -57,6 +73,7 @@ class Findings {
     struct OfRule {
         std::map<std::string, Cause, std::less<>> causes;
         std::uint64_t all = 0;
+        std::uint64_t suppressed = 0;
         std::string last_part;
         std::optional<std::size_t> last_kept;
     };

@@ -11,6 +11,7 @@
 
 #include "checks/analysis.hpp"
 #include "checks/select.hpp"
+#include "checks/suppress.hpp"
 #include "checks/verdict.hpp"
 #include "store/trace.hpp"
 
@@ -30,6 +31,27 @@ Context context_of(store::Trace& trace, std::vector<store::Device> devices) {
     };
     context.devices = std::move(devices);
     return context;
+}
+
+/// Where a finding is, in the words that a suppression may use: its function, with and without the distance
+/// from its beginning; its address; its device.
+std::vector<std::string> places_of(const store::Finding& finding, const Context& context,
+                                   const Devices& devices) {
+    std::vector<std::string> places;
+    if (finding.pc) {
+        places.push_back(fmt::format("{:#x}", *finding.pc));
+        if (const std::string symbol = context.symbol(*finding.pc); !symbol.empty()) {
+            places.push_back(symbol);
+            places.push_back(symbol.substr(0, symbol.rfind('+')));
+        }
+    }
+    if (finding.bdf) {
+        places.push_back(devices.name(*finding.bdf));
+    }
+    if (places.empty()) {
+        places.emplace_back();  // of the guest as a whole: "*" fits it
+    }
+    return places;
 }
 
 }  // namespace
@@ -61,7 +83,16 @@ Result<store::Verdict> judge(store::Trace& trace, const Options& options, const 
         return written;
     };
     PV_TRY(trace.for_each_event({}, see));
-    Analysis::Outcome outcome = analysis.finish(facts.finished.value_or(false));
+    store::Suppressions suppressions =
+        options.known == nullptr ? store::Suppressions{} : options.known->entries();
+    Known known;
+    if (options.known != nullptr) {
+        known = [&](const store::Finding& finding) {
+            return options.known->find(
+                finding.rule, places_of(finding, analysis.world().context(), analysis.world().devices()));
+        };
+    }
+    Analysis::Outcome outcome = analysis.finish(facts.finished.value_or(false), known);
     std::erase_if(outcome.rules, [&](const store::RuleResult& result) {
         const RuleInfo* rule = find_rule(result.rule);
         return rule != nullptr &&
@@ -74,7 +105,20 @@ Result<store::Verdict> judge(store::Trace& trace, const Options& options, const 
     for (const store::Finding& finding : outcome.findings) {
         keep_error(writer.add(finding));
     }
-    const store::Verdict verdict = decide(outcome.rules, facts);
+    // Those that do not count are the last ones: reports tell them apart by that.
+    for (const store::Finding& finding : outcome.known) {
+        keep_error(writer.add(finding));
+    }
+    for (const auto& [entry, count] : outcome.known_counts) {
+        suppressions.entries[entry].findings = count;
+        suppressions.entries[entry].state = store::Suppression::State::used;
+    }
+    suppressions.of_findings = std::move(outcome.known_by);
+    if (options.known != nullptr || meta.contains(std::string(store::suppressions_key))) {
+        keep_error(writer.set_meta(store::suppressions_key,
+                                   options.known == nullptr ? std::string() : store::to_text(suppressions)));
+    }
+    const store::Verdict verdict = decide(outcome.rules, facts, suppressions.findings());
     keep_error(writer.set(verdict));
     if (!written.has_value()) {
         return std::unexpected(std::move(written).error());

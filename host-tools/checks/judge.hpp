@@ -18,6 +18,8 @@ struct Verdict;
 
 namespace pv::checks {
 
+class SuppressionFile;
+
 /// What the host knows of the run and the events do not say. `judge` takes each that is not given from the
 /// trace's meta: outcome ("finished" or how it ended instead), lost, not_understood.
 struct HostFacts {
@@ -33,6 +35,8 @@ struct Options {
     std::vector<std::string> rules;
     Limits limits;
     HostFacts facts;
+    /// Findings that are known, and shall not count; nullptr: none. Outlives the judging.
+    const SuppressionFile* known = nullptr;
 };
 
 /// Called now and then with the number of events seen and of all; returns false to stop the pass.

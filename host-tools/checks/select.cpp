@@ -12,10 +12,8 @@
 #include "base/terminal.hpp"
 
 namespace pv::checks {
-namespace {
 
-/// Whether `name` matches `pattern`, in which * stands for any characters.
-bool matches(std::string_view pattern, std::string_view name) {
+bool matches_pattern(std::string_view pattern, std::string_view name) {
     std::size_t p = 0;
     std::size_t n = 0;
     std::size_t star = std::string_view::npos;
@@ -40,6 +38,8 @@ bool matches(std::string_view pattern, std::string_view name) {
     return p == pattern.size();
 }
 
+namespace {
+
 /// Levenshtein distance: insertions, deletions and substitutions from one word to the other.
 std::size_t distance(std::string_view a, std::string_view b) {
     std::vector<std::size_t> row(b.size() + 1);
@@ -58,7 +58,21 @@ std::size_t distance(std::string_view a, std::string_view b) {
     return row[b.size()];
 }
 
-Error unknown(std::string_view word) {
+/// Calls visit(word) for each word of each list.
+template <class Visit>
+void for_each_word(std::span<const std::string> lists, Visit&& visit) {
+    for (std::string_view rest : lists) {
+        while (!rest.empty()) {
+            const std::size_t comma = rest.find(',');
+            visit(rest.substr(0, comma));
+            rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+        }
+    }
+}
+
+}  // namespace
+
+Error unknown_rule(std::string_view word) {
     constexpr std::size_t most = 64;
     std::string_view nearest = "all";
     std::size_t best = std::numeric_limits<std::size_t>::max();
@@ -86,24 +100,11 @@ Error unknown(std::string_view word) {
                  : fmt::format("rules are {}; groups are all and no-markers; * matches any characters", all)};
 }
 
-/// Calls visit(word) for each word of each list.
-template <class Visit>
-void for_each_word(std::span<const std::string> lists, Visit&& visit) {
-    for (std::string_view rest : lists) {
-        while (!rest.empty()) {
-            const std::size_t comma = rest.find(',');
-            visit(rest.substr(0, comma));
-            rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
-        }
-    }
-}
-
-}  // namespace
-
 bool is_named(const RuleInfo& rule, std::span<const std::string> words) {
     bool named = false;
     for_each_word(words, [&](std::string_view word) {
-        named = named || (word != "all" && word != "no-markers" && word != "*" && matches(word, rule.name));
+        named = named ||
+                (word != "all" && word != "no-markers" && word != "*" && matches_pattern(word, rule.name));
     });
     return named;
 }
@@ -132,7 +133,7 @@ Result<std::vector<const RuleInfo*>> select_rules(std::span<const std::string> w
             bool found = false;
             for (const RuleInfo& rule : all) {
                 const bool meant = word == "all" || (word == "no-markers" && !rule.needs_markers) ||
-                                   matches(word, rule.name);
+                                   matches_pattern(word, rule.name);
                 found = found || meant;
                 if (meant && exclude) {
                     chosen.erase(&rule);
@@ -141,7 +142,7 @@ Result<std::vector<const RuleInfo*>> select_rules(std::span<const std::string> w
                 }
             }
             if (!found) {
-                return std::unexpected(unknown(word));
+                return std::unexpected(unknown_rule(word));
             }
         }
     }

@@ -41,7 +41,8 @@ HostFacts complete_facts(HostFacts given, const std::map<std::string, std::strin
     return given;
 }
 
-store::Verdict decide(std::span<const store::RuleResult> results, const HostFacts& facts) {
+store::Verdict decide(std::span<const store::RuleResult> results, const HostFacts& facts,
+                      std::uint64_t suppressed) {
     std::vector<std::string> missing;
     std::uint64_t findings = 0;
     std::vector<std::string> broken;
@@ -88,6 +89,9 @@ store::Verdict decide(std::span<const store::RuleResult> results, const HostFact
         verdict.verdict = store::VerdictKind::pass;
         verdict.exit_status = static_cast<int>(ExitStatus::pass);
         verdict.reason = fmt::format("{} held", counted(results.size(), "rules"));
+    }
+    if (suppressed != 0) {
+        verdict.reason += fmt::format("; {} suppressed", counted(suppressed, "findings"));
     }
     return verdict;
 }

@@ -19,6 +19,7 @@ namespace pv::checks {
 
 /// fail: at least one finding. Else incomplete: a selected rule was not observed, lines were lost or not
 /// understood, or the guest did not finish. Else pass. The reason names all that applies, on one line.
-[[nodiscard]] store::Verdict decide(std::span<const store::RuleResult> results, const HostFacts& facts);
+[[nodiscard]] store::Verdict decide(std::span<const store::RuleResult> results, const HostFacts& facts,
+                                    std::uint64_t suppressed = 0);
 
 }  // namespace pv::checks

@@ -13,6 +13,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
 #include "cli/subcommand.hpp"
+#include "cli/suppressing.hpp"
 #include "report/json.hpp"
 #include "report/terminal.hpp"
 #include "store/trace.hpp"
@@ -23,6 +24,7 @@ namespace {
 struct Options {
     std::string trace;
     std::vector<std::string> rules;
+    std::string suppress;
     bool json = false;
     bool quiet = false;
 };
@@ -43,9 +45,11 @@ constexpr std::array statuses = {
 
 Result<ExitStatus> analyze(const Options& options) {
     catch_interrupts();
+    const std::optional<checks::SuppressionFile> known = PV_TRY(known_findings(options.suppress));
     store::Trace trace = PV_TRY(store::Trace::open(options.trace, store::Trace::Mode::judge));
     checks::Options judging;
     judging.rules = options.rules;
+    judging.known = known ? &*known : nullptr;
     store::Verdict verdict;
     {
         Progress progress(!options.quiet);
@@ -66,6 +70,7 @@ Result<ExitStatus> analyze(const Options& options) {
                                                          .verdict_only = options.quiet,
                                                          .trace_path = options.trace})));
     }
+    say_what_suppressed_nothing(trace);
     return static_cast<ExitStatus>(verdict.exit_status);
 }
 
@@ -78,6 +83,7 @@ Action define(CLI::App& app) {
            "Rules to judge by: names, patterns with *, all, no-markers; -NAME takes one away; divided by "
            "commas")
         ->type_name("LIST");
+    add_suppress_option(app, options->suppress);
     app.add_flag("--json", options->json, "Print one JSON object (docs/json.md)");
     app.add_flag("--quiet", options->quiet, "Print the verdict only");
     return [options] { return analyze(*options); };

@@ -17,6 +17,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/recording.hpp"
 #include "cli/subcommand.hpp"
+#include "cli/suppressing.hpp"
 #include "report/json.hpp"
 #include "report/terminal.hpp"
 #include "store/trace.hpp"
@@ -27,6 +28,7 @@ namespace {
 struct Options {
     RecordOptions record;
     std::vector<std::string> rules;
+    std::string suppress;
     bool json = false;
 };
 
@@ -41,6 +43,7 @@ constexpr std::array examples = {
     Example{"paravane check --fault 'stall disk0 read after 100 for 8s'",
             "hold the reads of a disk and see whether the guest's deadlines do"},
     Example{"paravane check --fault-plan reset.toml", "faults in a file, and what must hold afterwards"},
+    Example{"paravane check --suppress known.toml", "leave out of the verdict what is known, and say so"},
     Example{"paravane check --rules 'dma-*' --json", "some rules only; the result as one JSON object"},
 };
 constexpr std::array statuses = {
@@ -94,6 +97,7 @@ void print_plan(const std::vector<Expected>& expected) {
 
 Result<ExitStatus> check(const Options& options) {
     PV_TRY(checks::select_rules(options.rules));
+    const std::optional<checks::SuppressionFile> known = PV_TRY(known_findings(options.suppress));
     Progress progress(!options.record.quiet);
     const Recording recording = PV_TRY(record(options.record, "check", progress));
     if (recording.run.interrupted) {
@@ -103,6 +107,7 @@ Result<ExitStatus> check(const Options& options) {
     checks::Options judging;
     judging.rules = options.rules;
     judging.facts = facts_of(recording);
+    judging.known = known ? &*known : nullptr;
     const Result<store::Verdict> verdict =
         checks::judge(trace, judging, [&progress](std::int64_t seen, std::int64_t all) {
             progress.show(fmt::format("judging: {} of {} events", seen, all));
@@ -130,6 +135,7 @@ Result<ExitStatus> check(const Options& options) {
             print_plan(expected);
         }
     }
+    say_what_suppressed_nothing(trace);
     if (const std::string problem = complaint(recording); !problem.empty()) {
         fmt::print(stderr, "paravane: warning: {}\n", escape_for_terminal(problem));
     }
@@ -153,6 +159,7 @@ Action define(CLI::App& app) {
         ->type_name("LIST")
         ->take_all()
         ->allow_extra_args(false);
+    add_suppress_option(app, options->suppress);
     app.add_flag("--json", options->json, "Print one JSON object (docs/json.md) instead of the report");
     return [options] { return check(*options); };
 }

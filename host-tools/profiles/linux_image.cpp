@@ -5,16 +5,12 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <elf.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gelf.h>
 #include <libelf.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <memory>
 
@@ -40,29 +36,6 @@ T load(std::string_view data, std::size_t at) {
     T value;
     std::memcpy(&value, data.data() + at, sizeof value);
     return value;
-}
-
-Result<std::string> read_file(const std::filesystem::path& path) {
-    const Descriptor file = PV_TRY(open_regular(path, O_RDONLY, "kernel"));
-    struct stat facts{};
-    if (::fstat(file.get(), &facts) != 0 || facts.st_size < 0 ||
-        static_cast<std::uint64_t>(facts.st_size) > most_file) {
-        return fail(ExitStatus::usage, fmt::format("kernel '{}' has more than 1 GiB", path.string()));
-    }
-    std::string data(static_cast<std::size_t>(facts.st_size), '\0');
-    std::size_t have = 0;
-    while (have < data.size()) {
-        const ssize_t got = ::read(file.get(), data.data() + have, data.size() - have);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return fail(ExitStatus::usage, fmt::format("kernel '{}' cannot be read: {}", path.string(),
-                                                       got < 0 ? std::strerror(errno) : "it became shorter"));
-        }
-        have += static_cast<std::size_t>(got);
-    }
-    return data;
 }
 
 struct ReaderEnd {
@@ -116,7 +89,7 @@ struct ElfEnd {
 }  // namespace
 
 Result<LinuxImage> LinuxImage::read(const std::filesystem::path& path) {
-    std::string file = PV_TRY(read_file(path));
+    std::string file = PV_TRY(read_regular(path, "kernel", most_file));
     if (file.size() > payload_length_at + 4 && file.compare(magic_at, 4, "HdrS") == 0) {
         file = PV_TRY(unpack_kernel(file, path.string()));
     }

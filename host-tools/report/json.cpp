@@ -79,6 +79,22 @@ Result<Json> finding_json(store::Trace& trace, const Summary& summary, const sto
                 {"events", std::move(events)}};
 }
 
+Json suppressions_json(const Summary& summary) {
+    if (summary.suppressions.file.empty()) {
+        return nullptr;
+    }
+    Json entries = Json::array();
+    for (const store::Suppression& entry : summary.suppressions.entries) {
+        entries.push_back({{"rule", entry.rule},
+                           {"place", entry.place},
+                           {"reason", entry.reason},
+                           {"expires", entry.expires.empty() ? Json(nullptr) : Json(entry.expires)},
+                           {"state", store::to_string(entry.state)},
+                           {"findings", entry.findings}});
+    }
+    return {{"file", summary.suppressions.file}, {"entries", std::move(entries)}};
+}
+
 Json rules_json(const Summary& summary) {
     Json rules = Json::array();
     for (const store::RuleResult& rule : summary.rules) {
@@ -147,7 +163,7 @@ Result<std::string> json(store::Trace& trace, const std::string& trace_path) {
 
     Json run = Json::object();
     for (const auto& [key, value] : summary.meta) {
-        if (key != "console" && key != "reproduce") {
+        if (key != "console" && key != "reproduce" && key != store::suppressions_key) {
             run[key] = value;
         }
     }
@@ -161,6 +177,12 @@ Result<std::string> json(store::Trace& trace, const std::string& trace_path) {
     Json findings = Json::array();
     for (const store::Finding& finding : summary.findings) {
         findings.push_back(PV_TRY(finding_json(trace, summary, finding)));
+    }
+    Json known = Json::array();
+    for (std::size_t i = 0; i < summary.known.size(); ++i) {
+        Json finding = PV_TRY(finding_json(trace, summary, summary.known[i]));
+        finding["suppressed_by"] = summary.suppressions.of_findings[i];
+        known.push_back(std::move(finding));
     }
     const Json result = {
         {"format", "paravane-result"},
@@ -178,9 +200,12 @@ Result<std::string> json(store::Trace& trace, const std::string& trace_path) {
           {"broken", summary.rules_with(store::Outcome::broken)},
           {"not_observed", summary.rules_with(store::Outcome::not_observed)},
           {"findings", summary.findings_total},
-          {"findings_listed", summary.findings.size()}}},
+          {"findings_listed", summary.findings.size()},
+          {"suppressed", summary.suppressions.findings()}}},
         {"rules", rules_json(summary)},
         {"findings", std::move(findings)},
+        {"suppressions", suppressions_json(summary)},
+        {"suppressed", std::move(known)},
         {"timeline", timeline_json(summary)},
         {"commands", commands_json(summary, latencies)},
         {"devices", std::move(devices)},

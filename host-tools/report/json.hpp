@@ -14,7 +14,7 @@ namespace pv::report {
 
 /// Version of the JSON form: another major number may change or remove fields, a minor one only adds some.
 inline constexpr int json_major = 1;
-inline constexpr int json_minor = 1;
+inline constexpr int json_minor = 2;
 
 /// One JSON object in ASCII, two spaces of indentation, ending in a newline; docs/json.md and the schema
 /// abi/report/result.schema.json say what it holds. Text from the guest is carried as it was, JSON-escaped;

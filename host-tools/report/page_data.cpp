@@ -49,9 +49,10 @@ Result<Json> proof_json(store::Trace& trace, const Summary& summary, const store
     return entry;
 }
 
-Result<Json> findings_json(store::Trace& trace, const Summary& summary, const TimelineData& timeline) {
+Result<Json> findings_json(store::Trace& trace, const Summary& summary,
+                           const std::vector<store::Finding>& list, const TimelineData& timeline) {
     Json findings = Json::array();
-    for (const store::Finding& finding : summary.findings) {
+    for (const store::Finding& finding : list) {
         Json events = Json::array();
         for (const store::FindingEvent& proof : finding.events) {
             if (events.size() == proofs_shown) {
@@ -84,6 +85,25 @@ Result<Json> findings_json(store::Trace& trace, const Summary& summary, const Ti
              {"events", std::move(events)}});
     }
     return findings;
+}
+
+/// Entries of the file, and the findings they took out of the verdict; null without a file.
+Result<Json> suppressions_json(store::Trace& trace, const Summary& summary, const TimelineData& timeline) {
+    if (summary.suppressions.file.empty()) {
+        return nullptr;
+    }
+    Json entries = Json::array();
+    for (const store::Suppression& entry : summary.suppressions.entries) {
+        entries.push_back({{"rule", escape_for_terminal(entry.rule)},
+                           {"place", escape_for_terminal(entry.place)},
+                           {"reason", escape_for_terminal(entry.reason, {.max_bytes = 1000})},
+                           {"expires", escape_for_terminal(entry.expires)},
+                           {"state", store::to_string(entry.state)},
+                           {"findings", entry.findings}});
+    }
+    return Json{{"file", escape_for_terminal(summary.suppressions.file)},
+                {"entries", std::move(entries)},
+                {"findings", PV_TRY(findings_json(trace, summary, summary.known, timeline))}};
 }
 
 // docs/rules writes the sources as letters; a reader of the page has no legend at hand.
@@ -208,6 +228,9 @@ Json tally_json(const Summary& summary, const TimelineData& timeline) {
     Json tally = Json::array();
     tally.push_back(
         entry(summary.findings_total == 1 ? "finding" : "findings", summary.findings_total, "bad"));
+    if (!summary.suppressions.file.empty()) {
+        tally.push_back(entry("suppressed", summary.suppressions.findings(), "warn"));
+    }
     tally.push_back(entry("rules held", summary.rules_with(store::Outcome::held), "good"));
     tally.push_back(entry("broken", summary.rules_with(store::Outcome::broken), "bad"));
     tally.push_back(entry("not observed", summary.rules_with(store::Outcome::not_observed), "warn"));
@@ -287,7 +310,8 @@ Result<std::string> page_data(store::Trace& trace, const std::string& trace_path
         {"facts", facts_json(summary)},
         {"reproduce", escape_for_terminal(summary.value("reproduce"), {.keep_newlines = true})},
         {"rules", rules_json(summary)},
-        {"findings", PV_TRY(findings_json(trace, summary, timeline))},
+        {"findings", PV_TRY(findings_json(trace, summary, summary.findings, timeline))},
+        {"suppressions", PV_TRY(suppressions_json(trace, summary, timeline))},
         {"findings_total", summary.findings_total},
         {"timeline", std::move(lines)},
         {"latency", latency_json(summary, latencies, timeline)},

@@ -51,8 +51,17 @@ Result<Summary> summarize(store::Trace& trace, std::int64_t findings) {
     summary.meta = PV_TRY(trace.meta());
     summary.devices = PV_TRY(trace.devices());
     summary.rules = PV_TRY(trace.rule_results());
-    summary.findings = PV_TRY(trace.findings(findings));
-    summary.findings_total = static_cast<std::uint64_t>(PV_TRY(trace.finding_count()));
+    if (const std::string text = summary.value(std::string(store::suppressions_key)); !text.empty()) {
+        summary.suppressions = PV_TRY(store::parse_suppressions(text));
+    }
+    // Known ones are the last of all (checks::judge).
+    const std::int64_t all = PV_TRY(trace.finding_count());
+    const std::int64_t known =
+        std::min(all, static_cast<std::int64_t>(summary.suppressions.of_findings.size()));
+    const std::int64_t counting = all - known;
+    summary.findings_total = static_cast<std::uint64_t>(counting);
+    summary.findings = PV_TRY(trace.findings(std::min(findings, counting)));
+    summary.known = PV_TRY(trace.findings(std::min(findings, known), counting));
     summary.timeline = PV_TRY(trace.timeline());
     std::ranges::stable_sort(summary.timeline, {}, [](const store::TimelineEntry& entry) {
         return std::pair(entry.time, entry.sequence);

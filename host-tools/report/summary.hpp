@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "store/suppressions.hpp"
 #include "store/trace.hpp"
 
 namespace pv::report {
@@ -33,6 +34,8 @@ struct Summary {
     std::vector<store::RuleResult> rules;
     std::vector<store::Finding> findings;  ///< the first ones, in id order
     std::uint64_t findings_total = 0;      ///< as the store counts them, folded repetitions not included
+    store::Suppressions suppressions;      ///< those that were given when it was judged
+    std::vector<store::Finding> known;     ///< that they took out of the verdict: the first ones
     std::vector<store::TimelineEntry> timeline;
     std::uint64_t events = 0;
     bool whole = false;  ///< the recording ended as it should
@@ -43,8 +46,8 @@ struct Summary {
     [[nodiscard]] GuestEnd guest_end() const;
 };
 
-/// At most `findings` findings and 10,000 entries of the time line. Error: the trace was never judged (hint:
-/// `paravane analyze`), or cannot be read. `path` is for the hint.
+/// At most `findings` findings, as many known ones, and 10,000 entries of the time line. Error: the trace was
+/// never judged (hint: `paravane analyze`), or cannot be read. `path` is for the hint.
 Result<Summary> summarize(store::Trace& trace, std::int64_t findings);
 
 /// How much an entry of the time line matters to somebody who looks for what went wrong.

@@ -23,6 +23,7 @@ namespace pv::report {
 namespace {
 
 constexpr std::size_t evidence_shown = 16;  // events of one finding
+constexpr std::size_t known_shown = 20;     // titles of suppressed findings
 
 class Printer {
   public:
@@ -47,6 +48,7 @@ class Printer {
             }
             print_timeline();
             print_rules();
+            print_suppressions();
         }
         print_verdict();
         return std::move(result_);
@@ -193,6 +195,37 @@ class Printer {
         std::string lines = wrap(judged.empty() ? "-" : judged, options_.width, std::string(indent, ' '));
         lines.replace(0, indent, lead + paint(color, pad(outcome, 12)) + "  ");
         result_ += lines;
+    }
+
+    /// Each entry with what it took out of the verdict; those that did nothing as well.
+    void print_suppressions() {
+        const store::Suppressions& suppressions = summary_.suppressions;
+        if (suppressions.entries.empty()) {
+            return;
+        }
+        result_ += paint(bold, "suppressed") + "\n";
+        std::size_t next = 0;
+        for (std::size_t i = 0; i < suppressions.entries.size(); ++i) {
+            const store::Suppression& entry = suppressions.entries[i];
+            const std::string state =
+                entry.state == store::Suppression::State::used     ? plural_text(entry.findings, "finding")
+                : entry.state == store::Suppression::State::unused ? "unused: fitted no finding"
+                                                                   : "expired on " + entry.expires;
+            const std::string until =
+                entry.expires.empty() || entry.state == store::Suppression::State::expired
+                    ? ""
+                    : fmt::format(" (until {})", entry.expires);
+            text(fmt::format("{} at {}: {}{}; {}", escape_for_terminal(entry.rule),
+                             escape_for_terminal(entry.place), state, until,
+                             escape_for_terminal(entry.reason, {.max_bytes = 400})),
+                 "  ");
+            for (std::size_t k = 0; k < summary_.known.size(); ++k) {
+                if (summary_.suppressions.of_findings[k] == i && next++ < known_shown) {
+                    text(title_text(summary_.known[k]), "    ");
+                }
+            }
+        }
+        result_ += '\n';
     }
 
     void print_verdict() {

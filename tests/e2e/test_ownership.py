@@ -1,5 +1,6 @@
 # The probe `ownership`: our kernel and Debian's are silent, and each way to touch what a device owns is found, by one rule.
 # SPDX-License-Identifier: MIT
+import json
 import unittest
 
 from harness import DEBIAN, FAIL, LIBRARY, PASS, TWO_DISKS, EndToEnd
@@ -82,6 +83,30 @@ class Ownership(EndToEnd):
         # Held until the driver's patience is over and it asked for an abort, which QEMU does not carry out: the disk's last page.
         self.broken("dma-cpu-race-abort", "nvme", ["cpu 0 wrote", "data that it writes", "given up:"],
                     "--fault", "stall disk0 read at 65532k+4k for 8s")
+
+    def test_a_known_finding_is_listed_apart(self):
+        finding = self.broken("dma-cpu-race", "nvme", [])
+        (self.folder / "known.toml").write_text(f'[[suppress]]\nrule = "dma-*"\nplace = "{finding["symbol"]}"\nreason = "told of on purpose"\n'
+                                                '[[suppress]]\nrule = "dma-leak"\nplace = "*"\nreason = "was mended"\nexpires = 2020-01-31\n')
+        result = self.paravane("analyze", "t.db", "--json", "--suppress", "known.toml")
+        self.assert_status(result, PASS)
+        answer = result.json
+        self.assertEqual((answer["findings"], answer["counts"]["findings"], answer["counts"]["suppressed"]), ([], 0, 1), str(result))
+        self.assertEqual([(one["rule"], one["suppressed_by"]) for one in answer["suppressed"]], [(RACE, 0)], str(result))
+        self.assertEqual([(entry["state"], entry["findings"]) for entry in answer["suppressions"]["entries"]],
+                         [("used", 1), ("expired", 0)], str(result))
+        self.assertIn("1 finding suppressed", answer["reason"])
+        self.assertIn("expired on 2020-01-31", result.stderr)
+        shown = self.paravane("report", "t.db", "--html", "r.html")
+        self.assert_status(shown, PASS)
+        self.assertIn("told of on purpose", (self.folder / "r.html").read_text())
+        shown = self.paravane("report", "t.db")
+        self.assertIn("told of on purpose", shown.stdout)
+        # Without the file it counts again.
+        again = self.paravane("analyze", "t.db", "--json")
+        self.assert_status(again, FAIL)
+        self.assertIsNone(again.json["suppressions"])
+        self.assertNotIn("suppressions", json.dumps(again.json["run"]))
 
 
 class Debian(EndToEnd):

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "paravane/trace_event.hpp"
+#include "store/suppressions.hpp"
 #include "store/trace.hpp"
 #include "store/writer.hpp"
 
@@ -236,6 +237,22 @@ Result<> add_results(const std::filesystem::path& path, const SampleOptions& opt
              .reason = options.hostile ? hostile_text : "2 rules broken: dma-after-unmap, cmd-deadline"}));
     } else {
         PV_TRY(results.set({.verdict = store::VerdictKind::pass, .exit_status = 0, .reason = ""}));
+    }
+    if (options.known) {
+        using enum store::Suppression::State;
+        const store::Suppressions known{
+            .file = "known.toml",
+            .entries =
+                {{.rule = "dma-*", .place = "disk7", .reason = "was mended"},
+                 {.rule = "cmd-*",
+                  .place = "*",
+                  .reason = options.hostile ? hostile_text : "the disk is stalled on purpose",
+                  .expires = "2030-01-31",
+                  .state = used,
+                  .findings = 5},
+                 {.rule = "*", .place = "*", .reason = "old", .expires = "2020-01-31", .state = expired}},
+            .of_findings = {1}};
+        PV_TRY(results.set_meta(store::suppressions_key, store::to_text(known)));
     }
     return results.commit();
 }

@@ -22,6 +22,7 @@ inline const std::string hostile_text =
 
 struct SampleOptions {
     bool findings = true;          ///< two findings and the stall's time line; else a pass
+    bool known = false;            ///< the second finding is suppressed; two other entries did nothing
     bool hostile = false;          ///< names, reasons and console are hostile_text
     std::uint64_t events = 4'000;  ///< about that many
     std::uint64_t commands = 600;

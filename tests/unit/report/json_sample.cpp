@@ -31,8 +31,11 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "usage: json_sample DIRECTORY\n");
         return 2;
     }
-    const std::array<std::pair<std::string, pv::test::SampleOptions>, 3> samples{
-        {{"stall", {}}, {"pass", {.findings = false}}, {"hostile", {.hostile = true}}}};
+    const std::array<std::pair<std::string, pv::test::SampleOptions>, 4> samples{
+        {{"stall", {}},
+         {"pass", {.findings = false}},
+         {"hostile", {.hostile = true}},
+         {"known", {.known = true}}}};
     for (const auto& [name, options] : samples) {
         if (const pv::Result<> written = write(argv[1], name, options); !written) {
             fmt::print(stderr, "{}\n", written.error().message);

@@ -103,6 +103,17 @@ TEST_F(PageData, BoundsLanesOfManyQueuesAndCpus) {
     lane(data, "other vCPUs");
 }
 
+TEST_F(PageData, KeepsKnownFindingsApart) {
+    EXPECT_TRUE(page(sample())["suppressions"].is_null());
+    const Json data = page(sample({.known = true}, "known.db"));
+    ASSERT_EQ(data["findings"].size(), 1U);
+    EXPECT_EQ(data["findings_total"], 1);
+    ASSERT_EQ(data["suppressions"]["findings"].size(), 1U);
+    EXPECT_EQ(data["suppressions"]["findings"][0]["rule"], "cmd-deadline");
+    EXPECT_EQ(data["suppressions"]["entries"][1]["findings"], 5);
+    EXPECT_NE(data["findings"][0]["id"], data["suppressions"]["findings"][0]["id"]);
+}
+
 TEST_F(PageData, CannotEndItsElement) {
     const std::string data = text(sample({.hostile = true}));
     EXPECT_EQ(data.find('<'), std::string::npos);

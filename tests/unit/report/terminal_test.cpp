@@ -99,6 +99,18 @@ TEST_F(Terminal, ShowsAsManyFindingsAsAskedFor) {
                 HasSubstr("1 finding of 2 are shown. All: paravane query trace.db 'select * from finding'"));
 }
 
+TEST_F(Terminal, ListsKnownFindingsApart) {
+    const std::string text = print(sample({.known = true}));
+    EXPECT_THAT(text, HasSubstr("error: dma-after-unmap"));
+    EXPECT_THAT(text, Not(HasSubstr("warning: cmd-deadline")));
+    EXPECT_THAT(text,
+                HasSubstr("suppressed\n"
+                          "  dma-* at disk7: unused: fitted no finding; was mended\n"
+                          "  cmd-* at *: 5 findings (until 2030-01-31); the disk is stalled on purpose\n"
+                          "    cmd-deadline"));
+    EXPECT_THAT(text, HasSubstr("  * at *: expired on 2020-01-31; old\n"));
+}
+
 TEST_F(Terminal, SaysOnlyTheVerdictWhenQuiet) {
     const std::string text = print(sample(), {.verdict_only = true});
     EXPECT_TRUE(text.starts_with("verdict: fail")) << text;

@@ -30,7 +30,7 @@ function evidence(finding, timeline) {
   ], finding.events, { class: 'evidence' });
 }
 
-function one(finding, timeline, open) {
+export function oneFinding(finding, timeline, open) {
   return element('details', { class: `finding ${finding.severity}`, id: `finding-${finding.id}`, open },
     element('summary', {}, element('span', { class: `severity ${finding.severity}` }, finding.severity), ' ',
       element('span', { class: 'title' }, finding.title)),
@@ -53,5 +53,5 @@ export function findingsSection(data, timeline) {
   return section('findings', 'Findings',
     element('p', { class: 'note' }, `${plural(data.findings_total, 'finding')}, in the order they happened.`,
       hidden > 0 ? ` The first ${count(data.findings.length)} are shown.` : ''),
-    data.findings.map((finding, index) => one(finding, timeline, index < 3)));
+    data.findings.map((finding, index) => oneFinding(finding, timeline, index < 3)));
 }

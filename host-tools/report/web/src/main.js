@@ -6,6 +6,7 @@ import { findingsSection } from './findings.js';
 import { contents, foot, head } from './head.js';
 import { latencySection } from './latency.js';
 import { rulesSection } from './rules.js';
+import { suppressedSection } from './suppressed.js';
 import { timelineSection } from './timeline.js';
 
 const data = JSON.parse(document.getElementById('data').textContent);
@@ -19,7 +20,8 @@ head(document.getElementById('head'), data);
 const timeline = timelineSection(data);
 const latency = latencySection(data);
 const sections = [
-  findingsSection(data, timeline), timeline.section, latency.section, rulesSection(data), consoleSection(data),
+  findingsSection(data, timeline), timeline.section, latency.section, rulesSection(data), suppressedSection(data, timeline),
+  consoleSection(data),
 ].filter((part) => part !== null);
 main.append(...sections);
 contents(document.getElementById('contents'), sections);
