@@ -20,9 +20,10 @@ namespace {
 
 std::atomic<bool> clock_held{false};
 std::atomic<std::uint64_t> held_at{0};
-std::mutex records_lock;
-std::vector<hosted::Marker> markers;
-std::vector<std::string> log_lines;
+// Never destroyed: threads of the kernel run until the process is gone.
+std::mutex& records_lock = *new std::mutex;
+std::vector<hosted::Marker>& markers = *new std::vector<hosted::Marker>;
+std::vector<std::string>& log_lines = *new std::vector<std::string>;
 std::string typed;
 std::atomic<std::uint64_t> fail_from{0};
 std::atomic<std::uint64_t> allocations{0};

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT
 import hashlib
 import pathlib
+import shlex
 import subprocess
 import unittest
 
 from harness import LIBRARY, PARAVANE, PASS, USAGE, EndToEnd
 
+COMMAND = shlex.quote(str(PARAVANE))
 BESIDE = pathlib.Path(__file__).with_name("beside-libvirtd")
 DOMAIN = """<domain type='{type}'>
   <name>appliance</name>
@@ -57,6 +59,9 @@ class Clone(EndToEnd):
     def assert_untouched(self):
         self.assertEqual(self.state(), self.before, "the original's disk changed")
 
+    def quoted(self):
+        return shlex.quote(str(self.xml))
+
     def beside_a_daemon(self, script):
         daemon = self.folder / "daemon"
         daemon.mkdir()
@@ -81,8 +86,8 @@ class Clone(EndToEnd):
     def test_a_domain_of_the_daemons(self):
         self.write("qcow2", type="qemu")
         result = self.beside_a_daemon(
-            f"virsh -q define {self.xml} >&2; before=$(virsh dumpxml --inactive appliance); "
-            f"{PARAVANE} check --domain appliance --json --output t.db --rules dma-leak,cmd-lost; "
+            f"virsh -q define {self.quoted()} >&2; before=$(virsh dumpxml --inactive appliance); "
+            f"{COMMAND} check --domain appliance --json --output t.db --rules dma-leak,cmd-lost; "
             "[ \"$(virsh domstate appliance | head -1)\" = 'shut off' ]; [ \"$(virsh dumpxml --inactive appliance)\" = \"$before\" ]; "
             "[ \"$(virsh -q list --all --name | grep -c .)\" = 1 ]")
         self.assert_status(result, PASS)
@@ -94,9 +99,9 @@ class Clone(EndToEnd):
         xml = self.xml.read_text().replace("<filesystem type='mount'><source dir='/srv'/><target dir='srv'/></filesystem>", "")
         self.xml.write_text(xml.replace("type='network'><source network='default'/>", "type='user'>"))
         result = self.beside_a_daemon(
-            f"virsh -q define {self.xml} >&2; virsh -q start --paused appliance >&2; "
-            f"status=0; {PARAVANE} check --domain appliance || status=$?; "
-            f"file=0; {PARAVANE} check --domain {self.xml} || file=$?; virsh -q destroy appliance >&2; echo $status $file")
+            f"virsh -q define {self.quoted()} >&2; virsh -q start --paused appliance >&2; "
+            f"status=0; {COMMAND} check --domain appliance || status=$?; "
+            f"file=0; {COMMAND} check --domain {self.quoted()} || file=$?; virsh -q destroy appliance >&2; echo $status $file")
         self.assert_status(result, PASS)
         self.assertEqual(result.stdout.split(), [str(USAGE), str(USAGE)], result)
         self.assertIn("'appliance' is running", result.stderr)

@@ -125,11 +125,11 @@ class Watched(Images):
         verdict = json.loads(result.stdout)
         self.assertEqual((verdict["verdict"], verdict["guest_end"]["status"]), ("pass", 0), str(result))
         self.assertEqual({rule["outcome"] for rule in verdict["rules"]}, {"held"}, str(result))
-        return (self.folder / "kept" / "console.log").read_text(errors="replace")
+        return (self.folder / "kept" / "console.txt").read_text(errors="replace")
 
     def test_shell(self):
         console = self.judge("shell", "1")
-        for line in ("a: 3", "5000", "36", "trapped", "through", "timeout ends with 124", "root has /bin/bash"):
+        for line in ("a: 3", "5000", "36", "trapped", "through", "timeout ends with 124", "2000"):
             self.assertIn(line, console)
 
     def test_every_recipe(self):
@@ -140,7 +140,7 @@ class Watched(Images):
 
 
 class Beside(Images):
-    """LEDGER H2: between a command's timeout and its late answer, a shell's loop goes on."""
+    """LEDGER H2: while a disk's commands wait, time out and are recovered, a shell's loop goes on."""
 
     def judge(self, disk):
         ticks = ("i=0; while [ $i -lt 70 ]; do echo tick $i; grep -E 'oldest|outstanding' /proc/paravane/commands; i=$((i+1)); usleep 100000; done; "
@@ -148,16 +148,14 @@ class Beside(Images):
         result = self.paravane("run", "minimal", "--disk", f"{disk}:64M", "--fault", "stall disk0 read after 5 for 4s", "--timeout", "100s",
                                "--append", "exercise=threads:2,blocks:64,deadline:1s loglevel=info", "--", "sh", "-c", ticks)
         lines = result.stdout.splitlines()
-        stalled = next((i for i, line in enumerate(lines) if " timed out after" in line), None)
-        self.assertIsNotNone(stalled, str(result))
-        answered = next((i for i, line in enumerate(lines) if i > stalled and "answered after" in line), None)
-        self.assertIsNotNone(answered, str(result))
-        between = [line for line in lines[stalled:answered] if re.search(r"tick \d+", line)]
-        self.assertGreaterEqual(len(between), 3, str(result))
-        # What waits can be read meanwhile, and what the device owes after its deadline.
-        self.assertTrue(any(re.match(rf"{disk}0: queue \d+: the oldest: read .* for ", line) for line in lines), str(result))
-        self.assertTrue(any(re.match(rf"{disk}0: queue \d+: .* commands outstanding, [1-9]\d* owed by the device", line)
-                            for line in lines[stalled:answered]), str(result))
+        self.assertTrue(any(" timed out after" in line for line in lines), str(result))
+        self.assertTrue(any(re.search(r"recovery \d+ is over: it serves", line) for line in lines), str(result))
+        # The loop goes on while reads wait, and can see how long they do.
+        waits = re.findall(rf"^{disk}0: queue \d+: the oldest: read .* for ([\d.]+) (us|ms|s), deadline", result.stdout, re.MULTILINE)
+        long = {time for time in waits if float(time[0]) * {"us": 1e-6, "ms": 1e-3, "s": 1}[time[1]] > 0.2}
+        self.assertGreaterEqual(len(long), 3, str(result))
+        self.assertTrue(any(re.match(rf"{disk}0: queue \d+: .* commands outstanding, [1-9]\d* owed by the device", line) for line in lines),
+                        str(result))
         self.assertTrue(any(re.fullmatch(r"dma: [1-9]\d* mappings made, \d+ live, \d+ in quarantine, 0 abandoned", line) for line in lines),
                         str(result))
         self.assertIn("20 spins queue", lines)

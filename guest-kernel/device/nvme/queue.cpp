@@ -178,6 +178,8 @@ void Queue::renew() {
 }
 
 void Queue::release(bool quiet) {
+    // A handler of an interrupt that was under way when the vector was masked comes too late from here on.
+    close({});
     if (!quiet) {
         log::error("{}: the memory of queue {} and of {} commands stays in quarantine for good",
                    identity().name, identity().number, owed());

@@ -78,6 +78,8 @@ void ServiceQueue::renew() {
 }
 
 void ServiceQueue::release(bool quiet) {
+    // A handler of an interrupt that was under way when the vector was masked comes too late from here on.
+    close({});
     if (quiet) {
         end_all();
         mark_deleted();
