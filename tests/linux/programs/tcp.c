@@ -282,8 +282,9 @@ static void much(int family) {
         }
         at += (size_t)sent;
     }
-    say("shutdown", shutdown(ends[0], SHUT_WR));
-    pthread_join(thread, NULL);
+    const long down = shutdown(ends[0], SHUT_WR);
+    pthread_join(thread, NULL); /* it says what it read */
+    say("shutdown", down);
     close(ends[0]);
     close(ends[1]);
     /* Nobody reads: the writer is held back, and told when there is room. */
