@@ -164,12 +164,9 @@ Outcome<> UnixSocket::put_waiting(const Ref<UnixCore>& to, std::unique_ptr<UnixM
         if (must_not_wait(flags)) {
             return fail(Errno::eagain);
         }
-        const Outcome<> waited = wait(to->queue, until, [&] {
+        PV_TRY(wait_or_again(to->queue, until, [&] {
             return to->has_room() || !to->is_read() || writing_closed_.load(std::memory_order_acquire);
-        });
-        if (!waited) {
-            return fail(waited.error() == Errno::etimedout ? Errno::eagain : waited.error());
-        }
+        }));
         if (writing_closed_.load(std::memory_order_acquire)) {
             return fail(Errno::epipe);
         }
@@ -188,10 +185,7 @@ Outcome<bool> UnixSocket::wait_for_message(std::uint32_t flags, Deadline until) 
         if (must_not_wait(flags)) {
             return fail(Errno::eagain);
         }
-        const Outcome<> waited = wait(core_->queue, until, [&] { return core_->has_message() || is_over(); });
-        if (!waited) {
-            return fail(waited.error() == Errno::etimedout ? Errno::eagain : waited.error());
-        }
+        PV_TRY(wait_or_again(core_->queue, until, [&] { return core_->has_message() || is_over(); }));
     }
     return true;
 }

@@ -155,14 +155,11 @@ Outcome<> UnixSocket::connect_stream(const Ref<UnixCore>& target) {
         if (is_nonblocking()) {
             return fail(Errno::eagain);
         }
-        const Outcome<> waited = wait(target->queue, until, [&] {
+        PV_TRY(wait_or_again(target->queue, until, [&] {
             return target->pending_count.load(std::memory_order_acquire) <=
                        target->backlog.load(std::memory_order_acquire) ||
                    !target->is_read();
-        });
-        if (!waited) {
-            return fail(waited.error() == Errno::etimedout ? Errno::eagain : waited.error());
-        }
+        }));
     }
     peer_owner_ = target->owner;
     target->tell(poll_event::readable);
@@ -206,12 +203,9 @@ Outcome<Ref<OpenFile>> UnixSocket::accept(bool nonblocking, std::uint32_t flags,
             if (nonblocking) {
                 return fail(Errno::eagain);
             }
-            const Outcome<> waited = wait(core_->queue, until, [&] {
+            PV_TRY(wait_or_again(core_->queue, until, [&] {
                 return core_->pending_count.load(std::memory_order_acquire) != 0 || !core_->is_read();
-            });
-            if (!waited) {
-                return fail(waited.error() == Errno::etimedout ? Errno::eagain : waited.error());
-            }
+            }));
             continue;
         }
         // With a core of its own until it gets the connection's: a failure ends that one only.

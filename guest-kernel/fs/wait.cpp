@@ -32,6 +32,14 @@ Outcome<> wait(task::WaitQueue& queue, Deadline deadline, FunctionRef<bool()> pr
     return fail(waited ? Errno::eintr : Errno::etimedout);
 }
 
+Outcome<> wait_or_again(task::WaitQueue& queue, Deadline deadline, FunctionRef<bool()> predicate) {
+    const Outcome<> waited = wait(queue, deadline, predicate);
+    if (!waited && waited.error() == Errno::etimedout) {
+        return fail(Errno::eagain);
+    }
+    return waited;
+}
+
 Outcome<> wait(task::WaitQueue& queue, FunctionRef<bool()> predicate) {
     return wait(queue, Deadline::never("a program waits for another; a signal ends it"), predicate);
 }

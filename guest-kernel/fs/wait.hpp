@@ -21,6 +21,11 @@ void set_interruption_check(InterruptionCheck check);
 /// As WaitQueue::wait. Errors: eintr (a signal came first), etimedout (the deadline passed).
 [[nodiscard]] Outcome<> wait(task::WaitQueue& queue, Deadline deadline, FunctionRef<bool()> predicate);
 
+/// The same for a call whose file has a limit of time of its own (SO_RCVTIMEO): when that has passed, it
+/// answers as one that was not to wait at all. Errors: eintr, eagain.
+[[nodiscard]] Outcome<> wait_or_again(task::WaitQueue& queue, Deadline deadline,
+                                      FunctionRef<bool()> predicate);
+
 /// The same without a deadline, for what may last as long as somebody else likes; a signal ends it. Error:
 /// eintr.
 [[nodiscard]] Outcome<> wait(task::WaitQueue& queue, FunctionRef<bool()> predicate);

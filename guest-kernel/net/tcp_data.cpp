@@ -9,15 +9,6 @@ namespace pv::net {
 
 using namespace fs;
 
-namespace {
-
-/// What a call that waited in vain returns.
-Errno waited_in_vain(Errno error) {
-    return error == Errno::etimedout ? Errno::eagain : error;
-}
-
-}  // namespace
-
 Outcome<> TcpSocket::wait_for_room(std::uint32_t flags, Deadline until) {
     while (true) {
         const TcpPhase phase = core_->phase();
@@ -35,13 +26,10 @@ Outcome<> TcpSocket::wait_for_room(std::uint32_t flags, Deadline until) {
         if (must_not_wait(flags)) {
             return fail(Errno::eagain);
         }
-        const Outcome<> waited = wait(core_->queue, until, [&] {
+        PV_TRY(wait_or_again(core_->queue, until, [&] {
             return core_->phase() != phase || core_->is_output_over() ||
                    (phase == TcpPhase::connected && core_->has_much_room());
-        });
-        if (!waited) {
-            return fail(waited_in_vain(waited.error()));
-        }
+        }));
     }
 }
 
@@ -122,13 +110,10 @@ Outcome<bool> TcpSocket::wait_for_input(std::uint32_t flags, Deadline until) {
         if (must_not_wait(flags)) {
             return fail(Errno::eagain);
         }
-        const Outcome<> waited = wait(core_->queue, until, [&] {
+        PV_TRY(wait_or_again(core_->queue, until, [&] {
             return core_->received() != 0 || core_->is_input_over() ||
                    (core_->phase() != TcpPhase::connecting && core_->phase() != TcpPhase::connected);
-        });
-        if (!waited) {
-            return fail(waited_in_vain(waited.error()));
-        }
+        }));
     }
     return true;
 }

@@ -114,11 +114,7 @@ Outcome<Ref<OpenFile>> TcpSocket::accept(bool nonblocking, std::uint32_t flags, 
         if (nonblocking) {
             return fail(Errno::eagain);
         }
-        const Outcome<> waited =
-            wait(core_->queue, until, [&] { return core_->has_pending() || !is_listening(); });
-        if (!waited) {
-            return fail(waited.error() == Errno::etimedout ? Errno::eagain : waited.error());
-        }
+        PV_TRY(wait_or_again(core_->queue, until, [&] { return core_->has_pending() || !is_listening(); }));
     }
     return fail(Errno::einval);
 }

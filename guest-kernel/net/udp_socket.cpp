@@ -120,13 +120,10 @@ Outcome<bool> UdpSocket::wait_for_datagram(std::uint32_t flags, Deadline until) 
         if (must_not_wait(flags)) {
             return fail(Errno::eagain);
         }
-        const Outcome<> waited = wait(core_->queue, until, [&] {
+        PV_TRY(wait_or_again(core_->queue, until, [&] {
             return core_->has_datagram() || core_->error() != 0 ||
                    reading_closed_.load(std::memory_order_acquire);
-        });
-        if (!waited) {
-            return fail(waited.error() == Errno::etimedout ? Errno::eagain : waited.error());
-        }
+        }));
     }
 }
 
