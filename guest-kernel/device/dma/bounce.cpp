@@ -50,6 +50,13 @@ Result<std::uint64_t> try_take(Pool& from, std::uint64_t length, bool lasting) {
     });
 }
 
+/// Whole pages for `length` bytes, if the pool has as many at all.
+Result<std::uint64_t> pages_for(const Pool& of, std::size_t length) {
+    const std::uint64_t bytes = align_up(length, page_size);
+    return length == 0 || length > of.frames.size() ? fail(Error::out_of_range)
+                                                    : Result<std::uint64_t>{bytes};
+}
+
 Slice slice_at(const Pool& of, std::uint64_t address, std::uint64_t length, bool lasting) {
     return {PhysicalAddress{address},
             of.frames.bytes().subspan(address - of.frames.address().value(), length), lasting};
@@ -85,10 +92,7 @@ bool active() {
 Result<Slice> take(std::size_t length, Deadline deadline) {
     Pool* from = pool.load(std::memory_order_acquire);
     PV_ASSERT(from != nullptr);
-    const std::uint64_t bytes = align_up(length, page_size);
-    if (length == 0 || length > from->frames.size()) {
-        return fail(Error::out_of_range);
-    }
+    const std::uint64_t bytes = PV_TRY(pages_for(*from, length));
     auto taken = try_take(*from, bytes, false);
     if (!taken && deadline.expired()) {
         return fail(Error::busy);
@@ -106,10 +110,7 @@ Result<Slice> take(std::size_t length, Deadline deadline) {
 Result<Slice> take_lasting(std::size_t length) {
     Pool* from = pool.load(std::memory_order_acquire);
     PV_ASSERT(from != nullptr);
-    const std::uint64_t bytes = align_up(length, page_size);
-    if (length == 0 || length > from->frames.size()) {
-        return fail(Error::out_of_range);
-    }
+    const std::uint64_t bytes = PV_TRY(pages_for(*from, length));
     const auto taken = try_take(*from, bytes, true);
     return taken ? Result<Slice>{slice_at(*from, *taken, bytes, true)} : fail(Error::busy);
 }
