@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -108,5 +109,18 @@ class TomlTable {
     std::string_view file_;
     std::vector<std::string_view> asked_;
 };
+
+/// The root of `text`, which errors call `file`. `hint` says what the file should be. Errors: usage: no TOML.
+inline Result<toml::table> parse_toml(std::string_view text, std::string_view file, std::string_view hint) {
+    toml::parse_result parsed = toml::parse(text);
+    if (!parsed) {
+        const toml::source_position at = parsed.error().source().begin;
+        return fail(ExitStatus::usage,
+                    fmt::format("{}:{}:{}: {}", file, at.line, at.column,
+                                TomlTable::printable(parsed.error().description())),
+                    std::string(hint));
+    }
+    return std::move(parsed).table();
+}
 
 }  // namespace pv

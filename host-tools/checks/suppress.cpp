@@ -68,18 +68,11 @@ Result<store::Suppression> entry_of(Table table, std::chrono::sys_days today) {
 
 Result<SuppressionFile> SuppressionFile::parse(std::string_view text, std::string_view name,
                                                std::chrono::sys_days today) {
-    const toml::parse_result parsed = toml::parse(text);
-    if (!parsed) {
-        const toml::source_position at = parsed.error().source().begin;
-        return fail(ExitStatus::usage,
-                    fmt::format("{}:{}:{}: {}", name, at.line, at.column,
-                                Table::printable(parsed.error().description())),
-                    "suppressions are TOML: docs/suppressions.md");
-    }
-    Table top(parsed.table(), name);
+    const toml::table root = PV_TRY(parse_toml(text, name, "suppressions are TOML: docs/suppressions.md"));
+    Table top(root, name);
     SuppressionFile file;
     file.entries_.file = name;
-    const toml::node* list = parsed.table().get("suppress");
+    const toml::node* list = root.get("suppress");
     if (list != nullptr && !list->is_array_of_tables()) {
         return top.wrong(*list, "'suppress' is no list of tables", "[[suppress]]");
     }

@@ -217,15 +217,7 @@ Result<Plan> parse_plan(std::string_view text, std::string_view name) {
         return fail(ExitStatus::usage, fmt::format("{}: a plan of {} bytes", name, text.size()),
                     fmt::format("at most {}", longest_plan));
     }
-    const toml::parse_result parsed = toml::parse(text);
-    if (!parsed) {
-        const toml::source_position at = parsed.error().source().begin;
-        return fail(ExitStatus::usage,
-                    fmt::format("{}:{}:{}: {}", name, at.line, at.column,
-                                Table::printable(parsed.error().description())),
-                    "plans are TOML: docs/faults.md");
-    }
-    const toml::table& root = parsed.table();
+    const toml::table root = PV_TRY(parse_toml(text, name, "plans are TOML: docs/faults.md"));
     Table top(root, name);
     Plan plan;
     plan.description = PV_TRY(top.get<std::string>("description", "a text")).value_or("");

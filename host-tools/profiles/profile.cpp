@@ -97,15 +97,7 @@ std::string_view name(Deed deed) {
 }
 
 Result<Profile> parse_profile(std::string_view text, const std::string& file) {
-    const toml::parse_result parsed = toml::parse(text);
-    if (!parsed) {
-        const toml::source_position at = parsed.error().source().begin;
-        return fail(ExitStatus::usage,
-                    fmt::format("{}:{}:{}: {}", file, at.line, at.column,
-                                Table::printable(parsed.error().description())),
-                    "profiles are TOML: docs/profiles.md");
-    }
-    const toml::table& root = parsed.table();
+    const toml::table root = PV_TRY(parse_toml(text, file, "profiles are TOML: docs/profiles.md"));
     Table top(root, file);
     Profile profile;
     profile.name = std::filesystem::path(file).stem().string();
