@@ -117,12 +117,11 @@ Result<> use_recipe(Guest& guest, const GuestOptions& options, bool ours, const 
     const images::Built built = PV_TRY(build_image(recipe, how, quiet));
     guest.is_recipe = true;
     guest.start = start;
-    const bool unattended = start.input == images::Input::none;
-    guest.start.command = unattended && options.command.empty() ? recipe.session : options.command;
+    guest.start.command = start.unattended() && options.command.empty() ? recipe.session : options.command;
     guest.spec.initrd = built.image;
     guest.spec.command_line = recipe_command_line(ours);
     // Where nobody types, devices are what is looked at: ours are at work beside the programs.
-    const std::string more = options.append.value_or(ours && unattended ? default_command_line : "");
+    const std::string more = options.append.value_or(ours && start.unattended() ? default_command_line : "");
     if (!more.empty()) {
         guest.spec.command_line += (guest.spec.command_line.empty() ? "" : " ") + more;
     }
@@ -282,7 +281,7 @@ Result<Guest> understand(const GuestOptions& options, const images::Start& start
     }
     spec.iommu = PV_TRY(domain::parse_iommu(options.iommu));
     std::vector<std::string> disks = options.disks;
-    if (disks.empty() && kernel.ours && (!guest.is_recipe || start.input == images::Input::none)) {
+    if (disks.empty() && kernel.ours && (!guest.is_recipe || start.unattended())) {
         disks.assign(default_disks.begin(), default_disks.end());
     }
     for (const std::string& disk : disks) {

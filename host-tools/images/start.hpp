@@ -33,6 +33,8 @@ struct Start {
     std::optional<std::pair<unsigned, unsigned>> console;  ///< rows, columns
     Input input = Input::terminal;
     bool output_is_pipe = false;  ///< the command's output is no terminal
+
+    [[nodiscard]] bool unattended() const { return input == Input::none; }
 };
 
 /// The recipe's command with its environment; PATH and HOME are always there.
