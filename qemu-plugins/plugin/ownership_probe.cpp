@@ -2,12 +2,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plugin/ownership_probe.hpp"
 
-#include <sys/time.h>
-
 #include <algorithm>
 #include <string_view>
 
 #include "plugin/line.hpp"
+#include "plugin/memory_hooks.hpp"
 #include "plugin/site.hpp"
 
 namespace pv::plugin {
@@ -71,9 +70,7 @@ void on_first_instruction(unsigned, void*) {
 }
 
 Actor actor_of(unsigned cpu, const void* userdata) {
-    timeval now{};
-    gettimeofday(&now, nullptr);
-    return {cpu, Site::unpack(userdata).pc, now.tv_sec * std::int64_t{1'000'000} + now.tv_usec};
+    return {cpu, Site::unpack(userdata).pc, wall_microseconds()};
 }
 
 /// What was stored to registers, or loaded from them. Nothing there is longer than 64 bits.
@@ -100,12 +97,7 @@ OwnershipProbe::OwnershipProbe(unsigned cpus) : places_(cpus), sink_(std::make_u
 }
 
 void OwnershipProbe::watch(qemu_plugin_insn* instruction, std::uint64_t pc) {
-    // One each: nothing has to be asked of QEMU to tell them apart.
-    void* const userdata = Site{pc, 0}.userdata();
-    qemu_plugin_register_vcpu_mem_cb(instruction, on_memory_load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R,
-                                     userdata);
-    qemu_plugin_register_vcpu_mem_cb(instruction, on_memory_store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
-                                     userdata);
+    watch_memory(instruction, pc, on_memory_load, on_memory_store);
 }
 
 void OwnershipProbe::watch_reset(qemu_plugin_tb* block) {

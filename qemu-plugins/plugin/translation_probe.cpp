@@ -2,14 +2,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plugin/translation_probe.hpp"
 
-#include <sys/time.h>
-
 #include <algorithm>
 #include <string_view>
 #include <utility>
 
 #include "paravane/marker.h"
 #include "plugin/line.hpp"
+#include "plugin/memory_hooks.hpp"
 #include "plugin/site.hpp"
 
 namespace pv::plugin {
@@ -103,18 +102,11 @@ TranslationProbe::TranslationProbe(unsigned cpus, std::uint64_t grace,
 }
 
 void TranslationProbe::watch(qemu_plugin_insn* instruction, std::uint64_t pc) {
-    // One each: nothing has to be asked of QEMU to tell them apart.
-    void* const userdata = Site{pc, 0}.userdata();
-    qemu_plugin_register_vcpu_mem_cb(instruction, on_memory_load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R,
-                                     userdata);
-    qemu_plugin_register_vcpu_mem_cb(instruction, on_memory_store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
-                                     userdata);
+    watch_memory(instruction, pc, on_memory_load, on_memory_store);
 }
 
 Actor TranslationProbe::actor(unsigned cpu, std::uint64_t pc) const {
-    timeval now{};
-    gettimeofday(&now, nullptr);
-    return {cpu, pc, now.tv_sec * std::int64_t{1'000'000} + now.tv_usec, instructions_(cpu)};
+    return {cpu, pc, wall_microseconds(), instructions_(cpu)};
 }
 
 bool TranslationProbe::begin(unsigned cpu) {
