@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from harness import DEBIAN, PARAVANE, SOURCE, UNAVAILABLE, USAGE, EndToEnd
+from harness import DEBIAN, PARAVANE, SOURCE, UNAVAILABLE, USAGE, EndToEnd, seconds_left
 from terminal import Terminal
 
 CACHE = SOURCE / "build/image-cache"
@@ -29,9 +29,10 @@ class Images(EndToEnd):
 
     def command(self, recipe, *words, stdin=None, **options):
         """Runs a command in a guest; a text as its input, or none at all."""
-        arguments = ["run", recipe, *self.KERNEL, "--timeout", "200s", "--", *words]
+        seconds = int(min(200, seconds_left() / 2))  # the guest's; the command says then what it did
+        arguments = ["run", recipe, *self.KERNEL, "--timeout", f"{max(1, seconds)}s", "--", *words]
         process = subprocess.run([str(PARAVANE), *arguments], cwd=self.folder, env=self.environment(), text=True, errors="replace",
-                                 input="" if stdin is None else stdin, capture_output=True, timeout=280, check=False, **options)
+                                 input="" if stdin is None else stdin, capture_output=True, timeout=seconds_left(), check=False, **options)
         return process
 
     def terminal(self, *arguments):
