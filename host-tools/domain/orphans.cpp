@@ -36,7 +36,8 @@ int reap() {
         if (::waitid(P_ALL, 0, &found, WEXITED | WNOHANG | WNOWAIT) != 0 || found.si_pid == 0) {
             return -1;
         }
-        if (::getsid(found.si_pid) == ::getsid(0)) {
+        const pid_t session = ::getsid(found.si_pid);
+        if (session == ::getsid(0) || session == found.si_pid) {
             return 10;
         }
         ::waitpid(found.si_pid, nullptr, WNOHANG);
