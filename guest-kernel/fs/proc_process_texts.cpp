@@ -58,6 +58,8 @@ std::string_view state_text(char state) {
             return "R (running)";
         case 'T':
             return "T (stopped)";
+        case 't':
+            return "t (tracing stop)";
         case 'Z':
             return "Z (zombie)";
         default:
@@ -100,8 +102,8 @@ Outcome<> write_status(Subject subject, Text& text) {
     const auto descriptors = process_view().descriptors(subject.process);
     text.add("Name:\t{}\nUmask:\t0", name_of(f));
     add_octal(text, f.umask);
-    text.add("\nState:\t{}\nTgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t0\n", state_text(f.state),
-             f.process, f.id, f.parent);
+    text.add("\nState:\t{}\nTgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t{}\n", state_text(f.state),
+             f.process, f.id, f.parent, f.tracer);
     text.add("Uid:\t{}\t{}\t{}\t{}\n", f.users[0], f.users[1], f.users[2], f.users[3]);
     text.add("Gid:\t{}\t{}\t{}\t{}\n", f.groups[0], f.groups[1], f.groups[2], f.groups[3]);
     text.add("FDSize:\t{}\nGroups:\t", descriptors ? (*descriptors)->room() : 0U);

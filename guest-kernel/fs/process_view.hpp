@@ -21,10 +21,11 @@ struct ProcessFacts {
     int id = 0;  ///< of the thread asked for
     int process = 0;
     int parent = 0;
+    int tracer = 0;  ///< its process, 0: none
     int group = 0;
     int session = 0;
     unsigned threads = 0;
-    char state = 'S';  ///< as proc(5) has it: R, S, T or Z
+    char state = 'S';  ///< as proc(5) has it: R, S, T, t or Z
     std::array<char, 16> name{};
     std::array<UserId, 4> users{};    ///< real, effective, saved, file system
     std::array<GroupId, 4> groups{};  ///< the same

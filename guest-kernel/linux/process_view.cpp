@@ -72,6 +72,11 @@ fs::ProcessFacts facts_of(Process& process, UserThread* thread) {
                            .exit_signal = process.exit_signal,
                            .started = process.started};
     facts.state = state_of(process, thread, facts);
+    const UserThread* const asked = thread != nullptr ? thread : first;
+    if (asked != nullptr && asked->trace.tracer != nullptr) {
+        facts.tracer = asked->trace.tracer->id;
+        facts.state = asked->trace.is_stopped ? 't' : facts.state;
+    }
     const std::string_view name = thread != nullptr ? std::string_view(thread->name.data()) : process.name();
     std::copy_n(name.begin(), std::min(name.size(), facts.name.size() - 1), facts.name.begin());
     const task::Identity& who = process.identity;
