@@ -391,6 +391,7 @@ void deliver_signals(UserThread& self) {
         SignalInfo info{};
         SignalAction action;
         int signal = 0;
+        bool is_over = false;
         {
             const SpinGuard guard(tree_lock());
             const SignalSet wanted = ~self.blocked.load(std::memory_order_relaxed);
@@ -398,12 +399,17 @@ void deliver_signals(UserThread& self) {
             if (signal == 0) {
                 signal = process.pending.take(wanted, info);
             }
-            if (signal == 0) {
+            // What a tracer asked for since we looked above is looked at again.
+            is_over = signal == 0 && !self.trace.wants_stop;
+            if (is_over) {
                 self.remove_work(Work::signal);
             }
         }
-        if (signal == 0) {
+        if (is_over) {
             break;
+        }
+        if (signal == 0) {
+            continue;
         }
         signal = trace_signal(self, signal, info);
         if (signal == 0) {

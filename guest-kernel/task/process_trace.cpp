@@ -43,11 +43,19 @@ void begin_trace(UserThread& thread, Process& tracer, bool seize, std::uint32_t 
 void forget(UserThread& thread) {
     --thread.trace.tracer->tracees.count;
     thread.trace.tracer = nullptr;
+    thread.trace.wants_stop = false;
     thread.traces_calls.store(false);
 }
 
 void go_on(UserThread& thread) {
     thread.trace.is_stopped = false;
+    wake(thread);
+}
+
+// One that is stopped already does so when it goes on.
+void stop_soon(UserThread& thread) {
+    thread.trace.wants_stop = true;
+    thread.add_work(Work::signal);
     wake(thread);
 }
 
@@ -74,7 +82,7 @@ void stop_here(UserThread& self, TraceStop stop, int code, const SignalInfo* inf
         const SpinGuard guard(tree_lock());
         if (trace.tracer != nullptr && !is_dying(self)) {
             trace.is_stopped = true;
-            trace.is_told = trace.listens = false;
+            trace.is_told = trace.listens = trace.has_news = trace.wants_stop = false;
             trace.stop = stop;
             trace.code = code;
             trace.signal = 0;
@@ -191,6 +199,10 @@ Outcome<> resume(UserThread& tracee, TraceResume how, int signal) {
             return fail(Errno::eio);
         }
         trace.listens = true;
+        if (trace.has_news) {
+            end_listening(tracee);
+            return {};
+        }
         if (trace.stop == TraceStop::group) {
             return {};
         }
@@ -228,11 +240,10 @@ Outcome<> interrupt(Process& tracer, int id) {
     if (!thread->trace.is_seized) {
         return fail(Errno::eio);
     }
-    end_listening(*thread);
-    if (!thread->trace.is_stopped) {
-        thread->trace.wants_stop = true;
-        thread->add_work(Work::signal);
-        wake(*thread);
+    if (thread->trace.listens) {
+        end_listening(*thread);
+    } else {
+        stop_soon(*thread);
     }
     return {};
 }
@@ -334,9 +345,9 @@ void inherit_trace(UserThread& parent, UserThread& child, int event, std::unique
 void end_listening(UserThread& thread) {
     if (std::exchange(thread.trace.listens, false)) {
         thread.trace.is_stopped = false;
-        thread.trace.wants_stop = true;
-        thread.add_work(Work::signal);
-        wake(thread);
+        stop_soon(thread);
+    } else {
+        thread.trace.has_news = thread.trace.is_stopped;
     }
 }
 

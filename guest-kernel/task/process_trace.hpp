@@ -38,9 +38,10 @@ struct Trace {
     bool is_seized = false;
     bool wants_stop = false;  ///< PTRACE_INTERRUPT
     bool is_stopped = false;
-    unsigned held = 0;     ///< its tracer looks at it just now: it goes nowhere meanwhile, killed or not
-    bool is_told = false;  ///< wait(2) has told of this stop
-    bool listens = false;  ///< PTRACE_LISTEN: it stays, and the tracer is told of what comes
+    unsigned held = 0;      ///< its tracer looks at it just now: it goes nowhere meanwhile, killed or not
+    bool is_told = false;   ///< wait(2) has told of this stop
+    bool listens = false;   ///< PTRACE_LISTEN: it stays, and the tracer is told of what comes
+    bool has_news = false;  ///< what it would listen for came in this stop, before PTRACE_LISTEN
     bool has_new_vectors = false;
     TraceStop stop = TraceStop::signal;
     int code = 0;               ///< the signal, and the event << 8
@@ -115,7 +116,8 @@ bool trace_group_stop(UserThread& self, int signal);
 /// A child of a traced thread is traced as well where its tracer asked for `event`. `notice`: room for its
 /// end.
 void inherit_trace(UserThread& parent, UserThread& child, int event, std::unique_ptr<EndNotice>& notice);
-/// One that PTRACE_LISTEN left stopped stops anew, for its tracer to hear of what came.
+/// One that PTRACE_LISTEN left stopped stops anew, for its tracer to hear of what came; one that is stopped
+/// and not left so yet, as soon as it is.
 void end_listening(UserThread& thread);
 /// A thread ends with `status`.
 void end_trace(UserThread& thread, int status);

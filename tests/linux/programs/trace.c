@@ -33,6 +33,26 @@ static int wait_for(pid_t id) {
     return status;
 }
 
+/* The line of /proc/ID/status that begins with `key`. */
+static void say_status(pid_t id, const char* key, pid_t expected) {
+    char text[4096];
+    snprintf(text, sizeof text, "/proc/%d/status", (int)id);
+    FILE* file = fopen(text, "r");
+    while (file != NULL && fgets(text, sizeof text, file) != NULL) {
+        if (strncmp(text, key, strlen(key)) == 0) {
+            const char* value = text + strlen(key) + 2;
+            if (expected == 0) {
+                printf("%s: %s", key, value);
+            } else {
+                printf("%s %s\n", key, atoi(value) == (int)expected ? "is right" : value);
+            }
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
 static pid_t traced(void (*child)(void)) {
     fflush(stdout);
     const pid_t id = fork();
@@ -239,16 +259,32 @@ static void seize(void) {
     say("not stopped", ptrace(PTRACE_CONT, id, 0, 0));
     say("interrupt", ptrace(PTRACE_INTERRUPT, id, 0, 0));
     printf("interrupted: %s\n", name_of(wait_for(id)));
+    say_status(id, "State", 0);
+    say_status(id, "TracerPid", getpid());
+    say("while stopped", ptrace(PTRACE_INTERRUPT, id, 0, 0));
     say("go on", ptrace(PTRACE_CONT, id, 0, 0));
-    kill(id, SIGSTOP);
-    printf("a signal: %s\n", name_of(wait_for(id)));
-    ptrace(PTRACE_CONT, id, 0, SIGSTOP);
-    printf("the group: %s\n", name_of(wait_for(id)));
-    say("listen", ptrace(PTRACE_LISTEN, id, 0, 0));
-    kill(id, SIGCONT);
-    printf("goes on: %s\n", name_of(wait_for(id)));
-    ptrace(PTRACE_CONT, id, 0, 0);
-    printf("the signal of it: %s\n", name_of(wait_for(id)));
+    printf("once more: %s\n", name_of(wait_for(id)));
+    say("go on", ptrace(PTRACE_CONT, id, 0, 0));
+    /* The second time what it listens for has come before it listens. */
+    for (int early = 0; early < 2; ++early) {
+        kill(id, SIGSTOP);
+        printf("a signal: %s\n", name_of(wait_for(id)));
+        ptrace(PTRACE_CONT, id, 0, SIGSTOP);
+        printf("the group: %s\n", name_of(wait_for(id)));
+        if (early) {
+            kill(id, SIGCONT);
+        }
+        say("listen", ptrace(PTRACE_LISTEN, id, 0, 0));
+        if (!early) {
+            kill(id, SIGCONT);
+        }
+        printf("goes on: %s\n", name_of(wait_for(id)));
+        ptrace(PTRACE_CONT, id, 0, 0);
+        printf("the signal of it: %s\n", name_of(wait_for(id)));
+        ptrace(PTRACE_CONT, id, 0, 0);
+    }
+    ptrace(PTRACE_INTERRUPT, id, 0, 0);
+    printf("interrupted again: %s\n", name_of(wait_for(id)));
     say("detach", ptrace(PTRACE_DETACH, id, 0, 0));
     kill(id, SIGTERM);
     printf("seize ends: %s\n", name_of(wait_for(id)));
