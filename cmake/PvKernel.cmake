@@ -23,13 +23,35 @@ file(GLOB PV_KERNEL_MACHINE CONFIGURE_DEPENDS ${PV_KERNEL_DIR}/arch/x86_64/*.cpp
 set(PV_KERNEL_SHOOTDOWN ${PV_KERNEL_DIR}/arch/x86_64/tlb.cpp)
 list(REMOVE_ITEM PV_KERNEL_MACHINE ${PV_KERNEL_DIR}/boot/options.cpp ${PV_KERNEL_SHOOTDOWN})
 
+# The vdso: a shared object of its own that runs in user mode, put into the kernel image stripped. Debuggers find the
+# sections' table at its end. No debug information: its build id does not depend on the folder.
+set(PV_VDSO_SCRIPT "${PV_KERNEL_DIR}/vdso/vdso.ld")
+set(PV_VDSO_FILE "${CMAKE_CURRENT_BINARY_DIR}/vdso/vdso.so")
+add_library(pv-vdso MODULE ${PV_KERNEL_DIR}/vdso/functions.cpp)
+target_link_libraries(pv-vdso PRIVATE pv_warnings)
+target_include_directories(pv-vdso PRIVATE ${PV_KERNEL_DIR})
+target_compile_options(pv-vdso PRIVATE -O2 -mgeneral-regs-only -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti
+  -fno-stack-protector -fcf-protection=none -fno-builtin -fasynchronous-unwind-tables -fno-strict-aliasing
+  -U_FORTIFY_SOURCE -Ulinux -g0)
+target_link_options(pv-vdso PRIVATE -nostdlib -Wl,-T,${PV_VDSO_SCRIPT} -Wl,-soname,linux-vdso.so.1 -Wl,-Bsymbolic
+  -Wl,--hash-style=both -Wl,--build-id=sha1 -Wl,--eh-frame-hdr -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack
+  -Wl,-z,norelro -Wl,--no-undefined -Wl,--fatal-warnings)
+set_target_properties(pv-vdso PROPERTIES LINK_DEPENDS ${PV_VDSO_SCRIPT} PREFIX "" OUTPUT_NAME vdso-debug
+  LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/vdso")
+add_custom_command(OUTPUT ${PV_VDSO_FILE}
+  COMMAND ${CMAKE_OBJCOPY} --strip-all $<TARGET_FILE:pv-vdso> ${PV_VDSO_FILE}
+  DEPENDS pv-vdso COMMENT "Stripping the vdso" VERBATIM)
+set_source_files_properties(${PV_KERNEL_DIR}/vdso/image.S PROPERTIES OBJECT_DEPENDS ${PV_VDSO_FILE}
+  COMPILE_OPTIONS -Wa,-I${CMAKE_CURRENT_BINARY_DIR}/vdso)
+
 find_library(PV_LIBELF elf REQUIRED)
 add_executable(pv_embed_symbols ${PV_KERNEL_DIR}/tools/embed_symbols.cpp)
 target_include_directories(pv_embed_symbols PRIVATE ${PV_KERNEL_DIR})
 target_link_libraries(pv_embed_symbols PRIVATE pv_warnings ${PV_LIBELF})
 set_target_properties(pv_embed_symbols PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tools")
 
-add_library(pv_kernel_core OBJECT ${PV_KERNEL_COMMON} ${PV_KERNEL_MACHINE} ${PV_KERNEL_PROGRAMS})
+add_library(pv_kernel_core OBJECT ${PV_KERNEL_COMMON} ${PV_KERNEL_MACHINE} ${PV_KERNEL_PROGRAMS}
+  ${PV_KERNEL_DIR}/vdso/image.S)
 target_link_libraries(pv_kernel_core PRIVATE pv_kernel_flags)
 add_library(pv_kernel_lwip OBJECT ${PV_LWIP_SOURCES})
 target_link_libraries(pv_kernel_lwip PRIVATE pv_kernel_flags pv_lwip_headers)

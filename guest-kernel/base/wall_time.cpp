@@ -19,18 +19,15 @@ std::int64_t since_boot() {
 }  // namespace
 
 Timestamp wall_time() {
-    const std::int64_t total = since_boot() + offset.load(std::memory_order_relaxed);
-    std::int64_t seconds = total / second;
-    std::int64_t rest = total % second;
-    if (rest < 0) {
-        rest += second;
-        --seconds;
-    }
-    return {seconds, static_cast<std::uint32_t>(rest)};
+    return timestamp_of(since_boot() + wall_offset());
 }
 
 void set_wall_time(Timestamp time) {
     offset.store(time.seconds * second + time.nanoseconds - since_boot(), std::memory_order_relaxed);
+}
+
+std::int64_t wall_offset() {
+    return offset.load(std::memory_order_relaxed);
 }
 
 }  // namespace pv

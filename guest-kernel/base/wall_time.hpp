@@ -18,9 +18,23 @@ struct Timestamp {
     friend constexpr auto operator<=>(const Timestamp&, const Timestamp&) = default;
 };
 
+/// From nanoseconds since 1970, before it too.
+[[nodiscard]] constexpr Timestamp timestamp_of(std::int64_t nanoseconds) {
+    constexpr std::int64_t second = 1'000'000'000;
+    std::int64_t seconds = nanoseconds / second;
+    std::int64_t rest = nanoseconds % second;
+    if (rest < 0) {
+        rest += second;
+        --seconds;
+    }
+    return {seconds, static_cast<std::uint32_t>(rest)};
+}
+
 /// Any context. Time since boot until the time is set.
 [[nodiscard]] Timestamp wall_time();
 /// From now on wall_time() goes on from `time`. Any context.
 void set_wall_time(Timestamp time);
+/// Nanoseconds from the machine's start to 1970: what wall_time() adds. Any context.
+[[nodiscard]] std::int64_t wall_offset();
 
 }  // namespace pv

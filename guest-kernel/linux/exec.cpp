@@ -17,6 +17,7 @@
 #include "fs/operations.hpp"
 #include "linux/elf.hpp"
 #include "linux/user_pointer.hpp"
+#include "linux/vdso.hpp"
 #include "random/pool.hpp"
 
 namespace pv::linux {
@@ -24,7 +25,9 @@ namespace {
 
 constexpr unsigned scripts_max = 4;
 constexpr std::size_t script_line_max = 256;
-constexpr std::uint64_t stack_at_first = 132U << 10;  ///< grows from there on
+constexpr std::uint64_t stack_at_first = 132U << 10;     ///< grows from there on
+constexpr std::uint64_t table_reach = 2U << 20;          ///< what one page table of the lowest level maps
+constexpr std::uint64_t room_above_stack = table_reach;  ///< at least, for the vdso
 
 // No program is started before the generator is seeded (start.cpp).
 std::uint64_t random_word() {
@@ -89,11 +92,21 @@ struct FirstState {
     std::uint64_t rsp = 0;
 };
 
+// Above the stack, with a page between that nobody has; most often under the same page table, which is there
+// anyway.
+UserAddress place_of_vdso(UserAddress stack_top, std::uint64_t entropy) {
+    const UserAddress low = stack_top + page_size;
+    const UserAddress table_end(align_up((low + vdso_size()).value(), table_reach));
+    const std::uint64_t room = std::min(table_end, arch::user_end) - low - vdso_size();
+    return low + entropy % (room / page_size + 1) * page_size;
+}
+
 // argc, argv, envp and the auxiliary vector (System V ABI, AMD64 supplement 3.4.1).
 Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& program,
                                    const LoadedFile& main, std::uint64_t interpreter_base,
                                    const task::Identity& who, Layout layout, task::Image& image) {
-    const std::uint64_t top = arch::user_end.value() - (layout.next() & ((1ULL << 22) - 1)) * page_size;
+    const std::uint64_t top =
+        arch::user_end.value() - room_above_stack - (layout.next() & ((1ULL << 22) - 1)) * page_size;
     memory::MapRequest request;
     request.fixed = true;
     request.hint = UserAddress(top - stack_at_first);
@@ -103,6 +116,7 @@ Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& p
     request.contents.purpose = memory::Purpose::stack;
     PV_TRY(space.map(request));
 
+    const UserAddress vdso = PV_TRY(map_vdso(space, place_of_vdso(UserAddress(top), layout.next())));
     StackWriter stack(space, top - sizeof(std::uint64_t));
     const std::uint64_t path = PV_TRY(stack.push_text(program.path));
     const std::uint64_t environment = PV_TRY(stack.push(std::as_bytes(program.environment.bytes())));
@@ -122,6 +136,7 @@ Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& p
     PV_TRY(add_addresses(words, program.arguments, arguments));
     PV_TRY(add_addresses(words, program.environment, environment));
     const std::uint64_t auxiliary[][2] = {
+        {AT_SYSINFO_EHDR, vdso.value()},
         {AT_HWCAP, arch::cpuid(1).edx},
         {AT_PAGESZ, page_size},
         {AT_CLKTCK, 100},

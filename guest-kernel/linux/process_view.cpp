@@ -121,6 +121,8 @@ std::string_view text_of(memory::Purpose purpose) {
             return "[stack]";
         case memory::Purpose::vdso:
             return "[vdso]";
+        case memory::Purpose::vvar:
+            return "[vvar]";
         default:
             return {};
     }

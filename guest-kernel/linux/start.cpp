@@ -21,6 +21,7 @@
 #include "linux/job_control.hpp"
 #include "linux/process_view.hpp"
 #include "linux/table.hpp"
+#include "linux/vdso.hpp"
 #include "random/pool.hpp"
 #include "task/thread.hpp"
 
@@ -164,6 +165,10 @@ std::uint32_t run_first_program() {
         log::error(
             "random: nothing gives random bytes, so no program is started: offer RDRAND or a virtio-rng "
             "device");
+        return not_started;
+    }
+    if (const Result<> made = start_vdso(); !made) {
+        log::error("init: no memory for the vdso: {}", made.error());
         return not_started;
     }
     start_job_control();

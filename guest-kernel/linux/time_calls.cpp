@@ -7,6 +7,8 @@
 #include "fs/wait.hpp"
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
+#include "linux/vdso.hpp"
+#include "vdso/clock_page.hpp"
 
 namespace pv::linux {
 namespace {
@@ -38,18 +40,17 @@ Outcome<timespec> read_processor_clock(Call& call, clockid_t clock) {
 }  // namespace
 
 Outcome<timespec> read_clock(Call& call, clockid_t clock) {
-    switch (clock) {
-        case CLOCK_REALTIME:
-        case CLOCK_REALTIME_COARSE:
-        case CLOCK_TAI: {
+    switch (vdso::kind_of(clock)) {
+        case vdso::ClockKind::wall: {
             const Timestamp wall = wall_time();
             return timespec{wall.seconds, static_cast<long>(wall.nanoseconds)};
         }
-        case CLOCK_MONOTONIC:
-        case CLOCK_MONOTONIC_RAW:
-        case CLOCK_MONOTONIC_COARSE:
-        case CLOCK_BOOTTIME:
+        case vdso::ClockKind::since_boot:
             return timespec_of(now().since_boot());
+        case vdso::ClockKind::other:
+            break;
+    }
+    switch (clock) {
         case CLOCK_PROCESS_CPUTIME_ID: {
             const task::SpinGuard guard(task::tree_lock());
             return timespec_of(task::time_of(call.process()));
@@ -71,7 +72,7 @@ Value clock_gettime(Call& call, clockid_t clock, UserPointer<timespec> time) {
 
 Value clock_getres(Call& call, clockid_t clock, UserPointer<timespec> resolution) {
     PV_TRY(read_clock(call, clock));
-    return done(resolution.write_if_wanted(timespec{0, 1}));
+    return done(resolution.write_if_wanted(timespec{0, vdso::resolution_ns}));
 }
 
 Value clock_settime(Call& call, clockid_t clock, UserPointer<const timespec> time) {
@@ -83,7 +84,7 @@ Value clock_settime(Call& call, clockid_t clock, UserPointer<const timespec> tim
         return fail(Errno::eperm);
     }
     PV_TRY(duration_of(given));
-    set_wall_time({given.tv_sec, static_cast<std::uint32_t>(given.tv_nsec)});
+    set_wall_time_for_all({given.tv_sec, static_cast<std::uint32_t>(given.tv_nsec)});
     return 0;
 }
 

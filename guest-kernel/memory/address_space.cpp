@@ -169,7 +169,8 @@ Outcome<> AddressSpace::protect(UserAddress begin, std::uint64_t length, Rights 
     const SpaceGuard guard(lock_);
     bool allowed = true;
     const UserAddress covered = for_regions(begin, end, [&](const Region& region) {
-        allowed = !rights.write || region.contents().rights_max.write;
+        const Rights most = region.contents().rights_max;
+        allowed = (!rights.write || most.write) && (!rights.execute || most.execute);
         return allowed;
     });
     if (!allowed) {
@@ -235,6 +236,10 @@ Outcome<UserAddress> AddressSpace::remap(UserAddress old, std::uint64_t old_leng
             regions_.remove(old + new_length, old_end);
         }
         return old;
+    }
+    const Purpose purpose = region->contents().purpose;
+    if (new_length > old_length && (purpose == Purpose::vdso || purpose == Purpose::vvar)) {
+        return fail(Errno::efault);  // there is no more of it
     }
     if (new_length > old_length && !has_room(new_length - old_length)) {
         return fail(Errno::enomem);

@@ -150,6 +150,10 @@ Outcome<arch::UserPage> AddressSpace::page_for(UserAddress address, bool write) 
     if (region == nullptr) {
         return fail(Errno::efault);
     }
+    // The clock's page is for the program itself to read, and never copied.
+    if (region->contents().purpose == Purpose::vvar) {
+        return fail(Errno::efault);
+    }
     // A copy of its own may be written against its rights, by a debugger; what others share may not.
     if (write && region->contents().shared && !region->contents().rights.write) {
         return fail(Errno::efault);

@@ -25,12 +25,12 @@ struct Rights {
 };
 
 /// What people are told a region is for.
-enum class Purpose : std::uint8_t { other, heap, stack, vdso };
+enum class Purpose : std::uint8_t { other, heap, stack, vdso, vvar };
 
 /// What a region's pages are. Two regions side by side with equal contents are one.
 struct Contents {
     Rights rights;
-    Rights rights_max{true, true, true};  ///< what mprotect may give: a shared file opened for reading
+    Rights rights_max{true, true, true};  ///< what mprotect may give, but for reading
     bool shared = false;                  ///< with other address spaces, after fork too
     bool grows_down = false;
     Purpose purpose = Purpose::other;

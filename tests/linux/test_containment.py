@@ -50,6 +50,15 @@ class Walls(Guest):
             self.assertEqual(len(set(column)), 8, f"{what}: {column}")
 
 
+class TimeOfDay(Guest):
+    """What is set is what everybody reads from then on, by a call or without one."""
+
+    def test_set_while_others_read(self):
+        console = self.boot(["settime"], 4)
+        self.assertIn("settings refused 0, not seen at once 0, backwards 0, all added 1", console, "\n".join(console))
+        self.assertIn("== status 0", console)
+
+
 class Exhaustion(Guest):
     """LEDGER C2: at the end of memory and of processes the one that asks gets the error, others go on, later calls succeed."""
 

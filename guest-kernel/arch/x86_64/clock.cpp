@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <optional>
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/clock_skew.hpp"
@@ -18,7 +17,7 @@ namespace {
 
 __extension__ using Wide = unsigned __int128;
 
-// Nanoseconds = counter * multiplier / 2^32. Zero until the clock runs, and then never changed.
+// ClockScale: zero until the clock runs, and then never changed.
 constinit std::atomic<std::uint64_t> multiplier{0};
 constinit std::atomic<std::uint64_t> origin{0};
 constinit std::atomic<std::uint64_t> hertz{0};
@@ -181,6 +180,13 @@ void keep_clock_monotonic() {
     clamped = true;
 }
 
+std::optional<ClockScale> plain_clock_scale() {
+    if (clamped.load(std::memory_order_relaxed) || multiplier.load(std::memory_order_relaxed) == 0) {
+        return std::nullopt;
+    }
+    return ClockScale{origin.load(std::memory_order_relaxed), multiplier.load(std::memory_order_relaxed)};
+}
+
 std::uint64_t tsc_at(Instant instant) {
     // Seconds and the rest apart: 64 bits of nanoseconds times the rate would need more than 64.
     const std::uint64_t ns = instant.since_boot().to_nanoseconds();
@@ -196,14 +202,13 @@ std::uint64_t tsc_at(Instant instant) {
 namespace pv {
 
 Instant now() {
-    const std::uint64_t scale = arch::multiplier.load(std::memory_order_relaxed);
-    std::uint64_t counter = arch::read_tsc();
+    const ClockScale scale{arch::origin.load(std::memory_order_relaxed),
+                           arch::multiplier.load(std::memory_order_relaxed)};
+    std::uint64_t counter = arch::read_ordered_tsc();
     if (arch::clamped.load(std::memory_order_relaxed)) [[unlikely]] {
         counter = arch::latest.at_least(counter);
     }
-    const std::uint64_t elapsed = counter - arch::origin.load(std::memory_order_relaxed);
-    return Instant::since_boot(
-        Duration::nanoseconds(static_cast<std::uint64_t>(arch::Wide{elapsed} * scale >> 32)));
+    return Instant::since_boot(Duration::nanoseconds(scale.nanoseconds(counter)));
 }
 
 }  // namespace pv

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
+#include "base/clock_scale.hpp"
 #include "base/time.hpp"
 
 namespace pv::arch {
@@ -24,6 +26,10 @@ ClockSource start_clock(std::uint16_t pm_timer);
 /// From now on no reading of the clock, on any CPU, is before one that was made before it. For machines whose
 /// counters differ: costs a shared variable at each reading. Any context.
 void keep_clock_monotonic();
+
+/// How the clock is made of the counter, for who reads the counter itself. Nothing where that would not do:
+/// no clock runs, or it is kept monotonic.
+[[nodiscard]] std::optional<ClockScale> plain_clock_scale();
 
 /// The counter's value at `instant`.
 [[nodiscard]] std::uint64_t tsc_at(Instant instant);

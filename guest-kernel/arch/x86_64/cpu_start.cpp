@@ -78,8 +78,7 @@ struct Start {
 
 // Neither before what stands before it, nor after what follows.
 std::uint64_t ordered_tsc() {
-    __asm__ volatile("lfence" ::: "memory");
-    const std::uint64_t counter = read_tsc();
+    const std::uint64_t counter = read_ordered_tsc();
     __asm__ volatile("lfence" ::: "memory");
     return counter;
 }

@@ -13,6 +13,8 @@ constexpr std::uint64_t code_descriptor = 0x00af'9b00'0000'ffff;
 constexpr std::uint64_t data_descriptor = 0x00cf'9300'0000'ffff;
 constexpr std::uint64_t user_data_descriptor = 0x00cf'f300'0000'ffff;
 constexpr std::uint64_t user_code_descriptor = 0x00af'fb00'0000'ffff;
+/// Data that is read only and grows down, for user mode, base 0; the limit is filled in.
+constexpr std::uint64_t cpu_number_descriptor = 0x0000'f500'0000'0000;
 constexpr std::uint8_t interrupt_gate = 0x8e;
 constexpr std::uint8_t user_interrupt_gate = 0xee;  ///< INT3 and INTO are for programs too
 constexpr std::size_t stub_size = 16;
@@ -37,7 +39,7 @@ Ist ist_for(std::size_t number) {
 
 }  // namespace
 
-void DescriptorTables::load() {
+void DescriptorTables::load(std::uint32_t cpu) {
     const auto task_base = reinterpret_cast<std::uintptr_t>(&task);
     gdt[1] = code_descriptor;
     gdt[2] = data_descriptor;
@@ -47,6 +49,7 @@ void DescriptorTables::load() {
     gdt[task_selector / 8] = (sizeof(TaskState) - 1) | (task_base & 0xff'ffff) << 16 | 0x89ULL << 40 |
                              (task_base >> 24 & 0xff) << 56;
     gdt[task_selector / 8 + 1] = task_base >> 32;
+    gdt[cpu_number_selector / 8] = cpu_number_descriptor | cpu;
     for (std::size_t i = 0; i < idt.size(); ++i) {
         const std::uint64_t stub = reinterpret_cast<std::uintptr_t>(pv_trap_stubs) + i * stub_size;
         idt[i] = {

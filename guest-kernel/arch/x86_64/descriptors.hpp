@@ -15,6 +15,8 @@ inline constexpr std::uint16_t user_base_selector = 0x23;
 inline constexpr std::uint16_t user_data_selector = 0x2b;
 inline constexpr std::uint16_t user_code_selector = 0x33;
 inline constexpr std::uint16_t task_selector = 0x40;
+/// A segment of no use but its limit, the processor's number, which programs read (LSL); Linux's number too.
+inline constexpr std::uint16_t cpu_number_selector = 0x7b;
 
 /// Interrupt stack table slots: these must work whatever the current stack is like.
 enum class Ist : std::uint8_t { none = 0, double_fault = 1, nmi = 2, machine_check = 3 };
@@ -45,12 +47,12 @@ struct Gate {
 static_assert(sizeof(Gate) == 16);
 
 struct DescriptorTables {
-    std::array<std::uint64_t, 10> gdt{};
+    std::array<std::uint64_t, 16> gdt{};
     TaskState task;
     alignas(16) std::array<Gate, 256> idt{};
 
-    /// Fills all three and loads them.
-    void load();
+    /// Fills all three and loads them. `cpu`: the processor's number, below 2^12.
+    void load(std::uint32_t cpu);
     void set_ist(Ist slot, std::uint64_t stack_top);
     /// Where exceptions and interrupts of user mode begin.
     void set_kernel_stack(std::uint64_t stack_top);

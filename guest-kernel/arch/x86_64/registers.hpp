@@ -18,6 +18,7 @@ enum class Msr : std::uint32_t {
     fs_base = 0xc000'0100,
     gs_base = 0xc000'0101,
     kernel_gs_base = 0xc000'0102,
+    tsc_aux = 0xc000'0103,  ///< what RDTSCP and RDPID tell programs
     kvm_system_time = 0x4b56'4d01,
 };
 
@@ -79,6 +80,12 @@ inline std::uint64_t read_tsc() {
     std::uint32_t high = 0;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
     return std::uint64_t{high} << 32 | low;
+}
+
+/// Not before what stands before it: who has seen a time gets no earlier one, on any CPU.
+inline std::uint64_t read_ordered_tsc() {
+    __asm__ volatile("lfence" ::: "memory");
+    return read_tsc();
 }
 
 inline std::uint8_t in8(std::uint16_t port) {

@@ -142,6 +142,12 @@ void start_user_mode() {
     write_msr(Msr::lstar, reinterpret_cast<std::uintptr_t>(pv_system_call_entry));
     // All flags but the one that is always set: nothing a program does to its flags reaches the kernel.
     write_msr(Msr::fmask, 0x0025'7fd5);
+    // RDTSCP and RDPID need it as the segment's limit that the vdso reads has it.
+    constexpr std::uint32_t rdtscp = 1U << 27;  // CPUID.8000'0001 EDX
+    constexpr std::uint32_t rdpid = 1U << 22;   // CPUID.7.0 ECX
+    if ((cpuid(0x8000'0001).edx & rdtscp) != 0 || (cpuid(0).eax >= 7 && (cpuid(7).ecx & rdpid) != 0)) {
+        write_msr(Msr::tsc_aux, this_cpu().index);
+    }
 
     // CPUID.1 ECX: bit 26 XSAVE, bit 28 AVX. x87 and SSE belong to every 64-bit processor.
     const Cpuid features = cpuid(1);

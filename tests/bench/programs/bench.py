@@ -25,6 +25,8 @@ LOADS = [
     ("page fault", "fault", 65536),
     ("thread create and join", "thread", 8000),
     ("create, stat, unlink", "file", 20000),
+    ("clock_gettime", "clock", 2000000),
+    ("clock_gettime, by a call", "clockcall", 400000),
 ]
 
 

@@ -23,6 +23,20 @@ static void null_calls(long count) {
     }
 }
 
+static void clocks(long count) {
+    struct timespec time;
+    for (long i = 0; i < count; ++i) {
+        clock_gettime(CLOCK_MONOTONIC, &time);
+    }
+}
+
+static void clock_calls(long count) {
+    struct timespec time;
+    for (long i = 0; i < count; ++i) {
+        syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &time);
+    }
+}
+
 static void pipes(long count) {
     int there[2];
     int back[2];
@@ -132,8 +146,11 @@ static const struct {
     const char* name;
     void (*run)(long count);
 } loads[] = {
-    {"null", null_calls}, {"pipe", pipes},   {"futex", futexes},  {"fork", forks},
-    {"exec", programs},   {"fault", faults}, {"thread", threads}, {"file", files},
+    {"null", null_calls}, {"pipe", pipes},
+    {"futex", futexes},   {"fork", forks},
+    {"exec", programs},   {"fault", faults},
+    {"thread", threads},  {"file", files},
+    {"clock", clocks},    {"clockcall", clock_calls},
 };
 
 int main(int count, char** words) {
