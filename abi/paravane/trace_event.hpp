@@ -126,18 +126,22 @@ inline constexpr int schema_minor = 1;
        away. table_change tells of it right before the first line that names it: old_entry and new_entry =  \
        what stood in the table and what stands there now, level 1 (4 KiB) to 5, age in microseconds.        \
        address: linear. tlb_stale_use: used = physical address of the access; access = TlbAccess bits.      \
-       tlb_missed, tlb_freed: cpu and pc are the marker's; holder = the vCPU that may still use the old     \
-       translation; structure: 1 for a table, 0 for a page. tlb_global_kept: cpu and pc of the write to     \
-       CR3, which keeps global entries. table_entry: fault = TableFault; other = what it is about. */       \
+       tlb_missed, tlb_freed: cpu and pc are the marker's, or of the call that a profile tells of; holder = \
+       the vCPU that may still use the old translation; structure: 1 for a table, 0 for a page; use = the   \
+       holder's instruction by which it is held to what a profile told, 0 with a marker. tlb_global_kept:   \
+       cpu and pc of the write to CR3, which keeps global entries. table_entry: fault = TableFault; other = \
+       what it is about. translation_profile: what a profile told so far: frames given back that some       \
+       processor could reach, shootdowns that ended, obligations looked at because of them. */              \
     E(140, table_change, "paravane_table_change", change, address, old_entry, new_entry, level, age)        \
     E(141, tlb_stale_use, "paravane_tlb_stale_use", change, address, used, access, _, _)                    \
-    E(142, tlb_missed, "paravane_tlb_missed", change, address, holder, shootdown, structure, _)             \
-    E(143, tlb_freed, "paravane_tlb_freed", change, address, holder, physical, structure, _)                \
+    E(142, tlb_missed, "paravane_tlb_missed", change, address, holder, shootdown, structure, use)           \
+    E(143, tlb_freed, "paravane_tlb_freed", change, address, holder, physical, structure, use)              \
     E(144, tlb_global_kept, "paravane_tlb_global_kept", change, address, shootdown, _, _, _)                \
     E(145, table_entry, "paravane_table_entry", fault, address, entry, level, other, _)                     \
     E(146, translation, "paravane_translation", changes, taken, checked, shootdowns, entries, skipped)      \
     E(147, translation_unseen, "paravane_translation_unseen", reason, _, _, _, _, _)                        \
     E(148, tlb_flushes, "paravane_tlb_flushes", pages, whole, needless, _, _, _)                            \
+    E(149, translation_profile, "paravane_translation_profile", frames, shootdowns, held, _, _, _)          \
     /* Buffers that devices own (probe ownership; docs/ownership.md). buffer_command tells of a command     \
        before the first line that names it: cpu and pc gave it to the device whose registers begin there,   \
        age microseconds ago; id = as the device sees it. buffer_race: an access of the processor's to bytes \

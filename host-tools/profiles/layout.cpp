@@ -64,6 +64,20 @@ Result<std::uint64_t> Layout::offset(const std::string& structure, std::string_v
     return *bits / 8;
 }
 
+Result<std::uint64_t> Layout::enumerator(const std::string& enumeration, std::string_view name) const {
+    const int id = btf__find_by_name_kind(types_.get(), enumeration.c_str(), BTF_KIND_ENUM);
+    const btf_type* type = id < 0 ? nullptr : btf__type_by_id(types_.get(), static_cast<__u32>(id));
+    for (__u32 i = 0; type != nullptr && i < btf_vlen(type); ++i) {
+        const struct btf_enum& one = ::btf_enum(type)[i];  // a function has the same name
+        const char* text = btf__name_by_offset(types_.get(), one.name_off);
+        if (text != nullptr && text == name) {
+            return static_cast<std::uint64_t>(one.val);
+        }
+    }
+    return fail(ExitStatus::usage, fmt::format("the kernel has no '{}' of enum {}", name, enumeration),
+                "the profile is for another version of Linux");
+}
+
 Result<std::uint64_t> Layout::size(const std::string& structure) const {
     const int id = btf__find_by_name_kind(types_.get(), structure.c_str(), BTF_KIND_STRUCT);
     if (id < 0) {

@@ -22,6 +22,10 @@ class Layout {
     /// Errors: usage: there is no such structure or member, or it is a bit field.
     [[nodiscard]] Result<std::uint64_t> offset(const std::string& structure, std::string_view member) const;
 
+    /// The value of `name` of `enum enumeration`. Errors: usage: there is none.
+    [[nodiscard]] Result<std::uint64_t> enumerator(const std::string& enumeration,
+                                                   std::string_view name) const;
+
     /// Bytes of `struct structure`. Errors: usage: there is none.
     [[nodiscard]] Result<std::uint64_t> size(const std::string& structure) const;
 

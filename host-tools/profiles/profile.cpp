@@ -33,6 +33,9 @@ constexpr std::array shapes = {
     Shape{"map-list", Deed::map_list, {"device", "list", "count"}, {"direction"}},
     Shape{"map-table", Deed::map_table, {"device", "table"}, {"direction"}},
     Shape{"unmap-list", Deed::unmap_list, {"device", "list", "count"}, {}},
+    Shape{"release", Deed::release, {"page"}, {"order"}},
+    Shape{"release-folios", Deed::release_folios, {"batch"}, {}},
+    Shape{"shootdown", Deed::shootdown, {"space", "first", "last", "shift"}, {}},
 };
 
 bool is_place(std::string_view text) {
@@ -42,7 +45,7 @@ bool is_place(std::string_view text) {
 
 /// What is known of a call before it returns cannot use its result.
 bool is_known_early(Deed deed) {
-    return deed == Deed::unmap || deed == Deed::unmap_list;
+    return deed == Deed::unmap || deed == Deed::unmap_list || is_about_translation(deed);
 }
 
 Result<> add_operand(Table& table, Call& call, std::string_view key, bool needed) {
@@ -71,7 +74,7 @@ Result<Call> read_call(Table& table) {
     const auto shape = std::ranges::find(shapes, does, &Shape::name);
     if (shape == shapes.end()) {
         return table.wrong(fmt::format("'{}' does nothing that is known", Table::printable(call.symbol)),
-                           "does = \"map\", \"unmap\", \"map-list\", \"map-table\" or \"unmap-list\"");
+                           "does = \"map\", \"unmap\", \"map-list\", ...: docs/profiles.md has them all");
     }
     call.deed = shape->deed;
     const auto add = [&](std::span<const std::string_view> keys, bool needed) -> Result<> {
@@ -111,7 +114,7 @@ Result<Profile> parse_profile(std::string_view text, const std::string& file) {
     }
     profile.calls_of = PV_TRY(top.get<std::string>("calls-of", "a profile's name")).value_or("");
     const toml::array* calls = root.get_as<toml::array>("call");
-    if (!profile.calls_of.empty()) {
+    if (!profile.calls_of.empty() && calls == nullptr) {
         PV_TRY(top.done());
         return profile;
     }
@@ -164,7 +167,7 @@ Result<Profile> read_profile(const std::string& word, const fs::path& folder) {
                                     profile.name, Table::printable(profile.calls_of)),
                         "'calls-of' names a profile with [[call]]");
         }
-        profile.calls = std::move(other.calls);
+        std::ranges::move(other.calls, std::back_inserter(profile.calls));
     }
     return profile;
 }

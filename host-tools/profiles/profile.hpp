@@ -14,19 +14,27 @@
 
 namespace pv::profiles {
 
-/// What a call does to a device's memory.
+/// What a call does to a device's memory, or to memory that translations lead to.
 enum class Deed : std::uint8_t {
-    map,         ///< one range; known when the function returns
-    unmap,       ///< one range; when it is called
-    map_list,    ///< a scatterlist's entries; when it returns
-    map_table,   ///< those of a struct sg_table; when it returns
-    unmap_list,  ///< a scatterlist's entries; when it is called
+    map,             ///< one range; known when the function returns
+    unmap,           ///< one range; when it is called
+    map_list,        ///< a scatterlist's entries; when it returns
+    map_table,       ///< those of a struct sg_table; when it returns
+    unmap_list,      ///< a scatterlist's entries; when it is called
+    release,         ///< pages are given back; when it is called
+    release_folios,  ///< those of a struct folio_batch; when it is called
+    shootdown,  ///< processors forget a range of a struct mm_struct; begun when called, over when it returns
 };
+
+/// Whether it is of no concern to devices: for the probe `tlb`.
+[[nodiscard]] constexpr bool is_about_translation(Deed deed) {
+    return deed == Deed::release || deed == Deed::release_folios || deed == Deed::shootdown;
+}
 
 /// Where an operand is: "0" to "5", an argument in the order of the calling convention (System V, x86-64);
 /// "*2", 64 bits where argument 2 points to; "result".
 struct Operand {
-    std::string name;  ///< device, bus, length, page, offset, direction, list, table, count
+    std::string name;  ///< device, bus, length, page, offset, ...: docs/profiles.md
     std::string place;
 };
 
@@ -41,7 +49,7 @@ struct Profile {
     std::string name;         ///< the file's, without its end
     std::string description;  ///< one line
     std::string kernel;       ///< regular expression that the kernel's banner fits
-    std::string calls_of;     ///< name of an installed profile whose calls it has; empty: its own
+    std::string calls_of;     ///< name of an installed profile whose calls it has besides its own; or empty
     std::vector<Call> calls;
 };
 

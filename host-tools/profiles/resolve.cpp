@@ -39,6 +39,15 @@ constexpr std::array members = {
     Member{"table-count", "sg_table", "nents"},
 };
 
+// What calls that are about translation need; kernels older than folios have no batches of them.
+constexpr std::array batch_members = {
+    Member{"batch-count", "folio_batch", "nr"},
+    Member{"batch-folios", "folio_batch", "folios"},
+    Member{"folio-flags", "folio", "flags"},
+    Member{"folio-order", "folio", "_flags_1"},
+};
+constexpr Member space_root{"space-root", "mm_struct", "pgd"};
+
 struct Size {
     std::string_view key;
     const char* structure;
@@ -53,6 +62,7 @@ struct Variable {
 };
 
 constexpr std::array variables = {Variable{"pci-type", "pci_bus_type"}, Variable{"pages", "vmemmap_base"}};
+constexpr Variable all_memory{"memory", "page_offset_base"};
 
 class Symbols {
   public:
@@ -70,6 +80,28 @@ class Symbols {
   private:
     std::span<const KernelSymbol> symbols_;
 };
+
+std::string offset_line(std::string_view key, std::uint64_t value) {
+    return fmt::format("offset {} {}\n", key, value);
+}
+
+Result<std::string> about_translation(const Profile& profile, const Layout& layout, const Symbols& known) {
+    const auto has = [&](Deed deed) {
+        return std::ranges::find(profile.calls, deed, &Call::deed) != profile.calls.end();
+    };
+    std::string text;
+    if (has(Deed::release_folios)) {
+        for (const Member& one : batch_members) {
+            text += offset_line(one.key, PV_TRY(layout.offset(one.structure, one.member)));
+        }
+        text += offset_line("head-bit", PV_TRY(layout.enumerator("pageflags", "PG_head")));
+    }
+    if (has(Deed::shootdown)) {
+        text += offset_line(space_root.key, PV_TRY(layout.offset(space_root.structure, space_root.member)));
+        text += fmt::format("variable {} {:#x}\n", all_memory.key, PV_TRY(known.address(all_memory.symbol)));
+    }
+    return text;
+}
 
 }  // namespace
 
@@ -101,14 +133,15 @@ Result<std::string> resolve(const Profile& profile, const LinuxImage& kernel,
     }
     text += '\n';
     for (const Member& one : members) {
-        text += fmt::format("offset {} {}\n", one.key, PV_TRY(layout.offset(one.structure, one.member)));
+        text += offset_line(one.key, PV_TRY(layout.offset(one.structure, one.member)));
     }
     for (const Size& one : sizes) {
-        text += fmt::format("offset {} {}\n", one.key, PV_TRY(layout.size(one.structure)));
+        text += offset_line(one.key, PV_TRY(layout.size(one.structure)));
     }
     for (const Variable& one : variables) {
         text += fmt::format("variable {} {:#x}\n", one.key, PV_TRY(known.address(one.symbol)));
     }
+    text += PV_TRY(about_translation(profile, layout, known));
     for (const Call& call : profile.calls) {
         text += fmt::format("call {:#x} {}", PV_TRY(known.address(call.symbol)), name(call.deed));
         for (const Operand& operand : call.operands) {

@@ -21,6 +21,8 @@ constexpr std::uint64_t list_end = 2;
 constexpr std::uint64_t list_flags = 3;
 
 constexpr unsigned page_shift = 12;
+constexpr std::uint64_t largest_order = 10;                 // MAX_ORDER, MAX_PAGE_ORDER: 4 MiB
+constexpr std::uint64_t most_folios = 31;                   // PAGEVEC_SIZE, and more than it ever was
 constexpr std::uint64_t mapping_error = ~std::uint64_t{0};  // DMA_MAPPING_ERROR
 
 std::uint64_t direction_of(std::uint64_t direction) {
@@ -79,6 +81,8 @@ bool Calls::is_anchor(std::uint64_t pc, const ReadMemory& code) {
     const std::scoped_lock hold(lock_);
     sites_.clear();
     under_way_.fill({});
+    first_page_ = 0;
+    memory_begin_ = 0;
     slide_.store(pc - profile_.anchor, std::memory_order_release);
     return true;
 }
@@ -105,7 +109,11 @@ bool Calls::returns(std::uint64_t pc) const {
     return sites_.contains(pc);
 }
 
-void Calls::begin(const Call& call, const Registers6& registers, const ReadMemory& read, MappingSink& sink) {
+void Calls::begin(const Call& call, const Registers6& registers, const ReadMemory& read, CallSink& sink) {
+    if (call.releases()) {
+        release(call, registers, read, sink);
+        return;
+    }
     if (!call.at_return()) {
         carry_out(call, registers, read, sink);
         return;
@@ -115,6 +123,7 @@ void Calls::begin(const Call& call, const Registers6& registers, const ReadMemor
         lose();
         return;
     }
+    const std::uint64_t begun = call.deed == Deed::shootdown ? sink.shootdown_begin() : 0;
     const std::scoped_lock hold(lock_);
     if (sites_.size() < most_sites || sites_.contains(*site)) {
         sites_.insert(*site);
@@ -132,10 +141,10 @@ void Calls::begin(const Call& call, const Registers6& registers, const ReadMemor
         lose();
         return;
     }
-    *room = {&call, stack, *site, registers.arguments};
+    *room = {&call, stack, *site, registers.arguments, begun};
 }
 
-void Calls::end(std::uint64_t pc, const Registers6& registers, const ReadMemory& read, MappingSink& sink) {
+void Calls::end(std::uint64_t pc, const Registers6& registers, const ReadMemory& read, CallSink& sink) {
     UnderWay ended;
     {
         const std::scoped_lock hold(lock_);
@@ -147,6 +156,10 @@ void Calls::end(std::uint64_t pc, const Registers6& registers, const ReadMemory&
         }
         ended = *found;
         *found = {};
+    }
+    if (ended.call->deed == Deed::shootdown) {
+        end_shootdown(ended, read, sink);
+        return;
     }
     carry_out(*ended.call, {ended.arguments, registers.stack, registers.result}, read, sink);
 }
@@ -182,9 +195,19 @@ std::optional<std::uint64_t> Calls::bdf(std::uint64_t device, const ReadMemory& 
     return *number << 8 | (*devfn & 0xff);
 }
 
+std::optional<std::uint64_t> Calls::variable(std::atomic<std::uint64_t>& known, std::uint64_t address,
+                                             const ReadMemory& read) {
+    if (const std::uint64_t value = known.load(std::memory_order_relaxed); value != 0) {
+        return value;
+    }
+    const auto value = read(address + slide().value_or(0), 8);
+    known.store(value.value_or(0), std::memory_order_relaxed);
+    return value;
+}
+
 std::uint64_t Calls::physical(std::optional<std::uint64_t> page, std::uint64_t offset,
-                              const ReadMemory& read) const {
-    const auto first = page ? read(profile_.pages + slide().value_or(0), 8) : std::nullopt;
+                              const ReadMemory& read) {
+    const auto first = page ? variable(first_page_, profile_.pages, read) : std::nullopt;
     if (!first || *page < *first) {
         return PV_PHYSICAL_UNKNOWN;
     }
@@ -192,7 +215,7 @@ std::uint64_t Calls::physical(std::optional<std::uint64_t> page, std::uint64_t o
 }
 
 bool Calls::list(std::uint64_t entry, std::uint64_t count, const ReadMemory& read,
-                 const std::function<void(std::uint64_t, std::uint64_t, std::uint64_t)>& each) const {
+                 const std::function<void(std::uint64_t, std::uint64_t, std::uint64_t)>& each) {
     const Layout& layout = profile_.layout;
     for (std::uint64_t i = 0; i < count; ++i) {
         const auto page = read(entry + layout.list_page, 8);
@@ -222,8 +245,67 @@ bool Calls::list(std::uint64_t entry, std::uint64_t count, const ReadMemory& rea
     return true;
 }
 
-void Calls::carry_out(const Call& call, const Registers6& registers, const ReadMemory& read,
-                      MappingSink& sink) {
+void Calls::release(const Call& call, const Registers6& registers, const ReadMemory& read, CallSink& sink) {
+    if (call.deed == Deed::release_folios) {
+        if (!release_folios(registers.arguments.at(call.batch.index), read, sink)) {
+            lose();
+        }
+        return;
+    }
+    const std::uint64_t order =
+        call.order.given() ? registers.arguments.at(call.order.index) & 0xffff'ffff : 0;  // an unsigned int
+    const std::uint64_t begin = physical(registers.arguments.at(call.page.index), 0, read);
+    if (order > largest_order || begin == PV_PHYSICAL_UNKNOWN) {
+        lose();
+        return;
+    }
+    sink.release(begin, std::uint64_t{1} << (page_shift + order));
+}
+
+bool Calls::release_folios(std::uint64_t batch, const ReadMemory& read, CallSink& sink) {
+    const Layout& layout = profile_.layout;
+    const auto count = read(batch + layout.batch_count, 1);
+    if (!count || *count > most_folios) {
+        return false;
+    }
+    for (std::uint64_t i = 0; i < *count; ++i) {
+        const auto folio = read(batch + layout.batch_folios + i * 8, 8);
+        const auto flags = folio ? read(*folio + layout.folio_flags, 8) : std::nullopt;
+        const std::uint64_t begin = physical(folio, 0, read);
+        if (!flags || begin == PV_PHYSICAL_UNKNOWN) {
+            return false;
+        }
+        const bool is_large = (*flags >> (layout.head_bit & 63) & 1) != 0;
+        const auto order = is_large ? read(*folio + layout.folio_order, 1) : std::optional<std::uint64_t>(0);
+        if (!order || *order > largest_order) {
+            return false;
+        }
+        sink.release(begin, std::uint64_t{1} << (page_shift + *order));
+    }
+    return true;
+}
+
+void Calls::end_shootdown(const UnderWay& ended, const ReadMemory& read, CallSink& sink) {
+    const Registers6 registers{ended.arguments, ended.stack, 0};
+    const auto space = value(ended.call->space, registers, read);
+    const auto first = value(ended.call->first, registers, read);
+    const auto last = value(ended.call->last, registers, read);
+    const auto shift = value(ended.call->shift, registers, read);
+    // No table lies at address 0.
+    const std::uint64_t root =
+        space ? read(*space + profile_.layout.space_root, 8).value_or(0) : std::uint64_t{0};
+    const std::uint64_t memory = variable(memory_begin_, profile_.memory, read).value_or(0);
+    if (!first || !last || !shift || memory == 0 || root < memory) {
+        lose();
+        return;
+    }
+    // With longer strides one page of each is forgotten: which ones have to be is not followed.
+    if ((*shift & 0xff) == page_shift && *first < *last) {
+        sink.shootdown_end(ended.begun, root - memory, *first, *last - *first);
+    }
+}
+
+void Calls::carry_out(const Call& call, const Registers6& registers, const ReadMemory& read, CallSink& sink) {
     if (call.failure && registers.result == *call.failure && call.at_return()) {
         return;
     }
@@ -276,6 +358,10 @@ void Calls::carry_out(const Call& call, const Registers6& registers, const ReadM
             whole = entry && count && list(*entry, *count, read, one);
             break;
         }
+        case Deed::release:
+        case Deed::release_folios:
+        case Deed::shootdown:
+            return;  // are no device's
     }
     if (!whole) {
         lose();

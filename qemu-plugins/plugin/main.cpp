@@ -38,6 +38,7 @@ enum : std::uint64_t { pending_start = 1, pending_control = 2 };
 /// no pointer to it is kept.
 struct PerCpu {
     std::uint64_t pending;  ///< read by generated code before each block
+    std::uint64_t held;     ///< read by generated code before each block of a program: run_program() is due
     GByteArray* bytes;
     std::uint64_t markers;
     std::uint64_t lost;
@@ -59,6 +60,7 @@ struct Plugin {
     qemu_plugin_scoreboard* cpus = nullptr;
     qemu_plugin_u64 pending{};
     qemu_plugin_u64 instructions{};
+    qemu_plugin_u64 held{};
 };
 
 /// Made by qemu_plugin_install and kept until QEMU is gone: callbacks may run to the very end.
@@ -273,6 +275,10 @@ void on_invlpg(unsigned cpu, void* userdata) {
     }
 }
 
+void on_program(unsigned cpu, void* userdata) {
+    plugin->translation->run_program(cpu, Site::unpack(userdata).pc);
+}
+
 void on_sysret(unsigned cpu, void* userdata) {
     plugin->translation->user_mode(cpu, Site::unpack(userdata).pc);
 }
@@ -316,6 +322,12 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
         const Site site{qemu_plugin_tb_vaddr(block), 0};
         qemu_plugin_register_vcpu_tb_exec_cond_cb(block, on_pending, QEMU_PLUGIN_CB_R_REGS,
                                                   QEMU_PLUGIN_COND_NE, plugin->pending, 0, site.userdata());
+    }
+    constexpr std::uint64_t programs_end = 1ULL << 63;  // kernels that have profiles are above
+    if (tlb && plugin->profile && qemu_plugin_tb_vaddr(block) < programs_end) {
+        const Site site{qemu_plugin_tb_vaddr(block), 0};
+        qemu_plugin_register_vcpu_tb_exec_cond_cb(block, on_program, QEMU_PLUGIN_CB_NO_REGS,
+                                                  QEMU_PLUGIN_COND_NE, plugin->held, 0, site.userdata());
     }
     const std::size_t count = qemu_plugin_tb_n_insns(block);
     if (plugin->options.instructions || tlb) {
@@ -408,6 +420,7 @@ int install(qemu_plugin_id_t id, const qemu_info_t& info, std::span<const char* 
     plugin->cpus = qemu_plugin_scoreboard_new(sizeof(PerCpu));
     plugin->pending = qemu_plugin_u64{plugin->cpus, offsetof(PerCpu, pending)};
     plugin->instructions = qemu_plugin_u64{plugin->cpus, offsetof(PerCpu, instructions)};
+    plugin->held = qemu_plugin_u64{plugin->cpus, offsetof(PerCpu, held)};
     if (!options->profile.empty()) {
         auto probe = ProfileProbe::open(options->profile, plugin->registers,
                                         [](unsigned cpu) { return of_cpu(cpu).bytes; });
@@ -420,6 +433,10 @@ int install(qemu_plugin_id_t id, const qemu_info_t& info, std::span<const char* 
         plugin->translation = std::make_unique<TranslationProbe>(
             static_cast<unsigned>(std::max(info.system.max_vcpus, 1)), options->grace,
             [](unsigned cpu) { return of_cpu(cpu).instructions; });
+        plugin->translation->set_flag(plugin->held);
+        if (plugin->profile) {
+            plugin->profile->tell(*plugin->translation);
+        }
     }
     if (options->ownership) {
         plugin->ownership =

@@ -16,46 +16,52 @@ struct Key {
     std::uint64_t Layout::* member;
 };
 
-constexpr std::array<Key, 14> offsets{{{"device-bus", &Layout::device_bus},
-                                       {"pci-device", &Layout::pci_device},
-                                       {"pci-bus", &Layout::pci_bus},
-                                       {"pci-devfn", &Layout::pci_devfn},
-                                       {"bus-number", &Layout::bus_number},
-                                       {"list-page", &Layout::list_page},
-                                       {"list-offset", &Layout::list_offset},
-                                       {"list-length", &Layout::list_length},
-                                       {"list-bus", &Layout::list_bus},
-                                       {"list-bus-length", &Layout::list_bus_length},
-                                       {"table-list", &Layout::table_list},
-                                       {"table-count", &Layout::table_count},
-                                       {"page-size", &Layout::page_size},
-                                       {"list-size", &Layout::list_size}}};
+constexpr std::array<Key, 20> offsets{
+    {{"device-bus", &Layout::device_bus},   {"pci-device", &Layout::pci_device},
+     {"pci-bus", &Layout::pci_bus},         {"pci-devfn", &Layout::pci_devfn},
+     {"bus-number", &Layout::bus_number},   {"list-page", &Layout::list_page},
+     {"list-offset", &Layout::list_offset}, {"list-length", &Layout::list_length},
+     {"list-bus", &Layout::list_bus},       {"list-bus-length", &Layout::list_bus_length},
+     {"table-list", &Layout::table_list},   {"table-count", &Layout::table_count},
+     {"page-size", &Layout::page_size},     {"list-size", &Layout::list_size},
+     {"batch-count", &Layout::batch_count}, {"batch-folios", &Layout::batch_folios},
+     {"folio-flags", &Layout::folio_flags}, {"folio-order", &Layout::folio_order},
+     {"head-bit", &Layout::head_bit},       {"space-root", &Layout::space_root}}};
 
 struct Place {
     std::string_view name;
     Operand Call::* member;
 };
 
-constexpr std::array<Place, 9> places{{{"device", &Call::device},
-                                       {"bus", &Call::bus},
-                                       {"length", &Call::length},
-                                       {"page", &Call::page},
-                                       {"offset", &Call::offset},
-                                       {"direction", &Call::direction},
-                                       {"list", &Call::list},
-                                       {"table", &Call::table},
-                                       {"count", &Call::count}}};
+constexpr std::array<Place, 15> places{{{"device", &Call::device},
+                                        {"bus", &Call::bus},
+                                        {"length", &Call::length},
+                                        {"page", &Call::page},
+                                        {"offset", &Call::offset},
+                                        {"direction", &Call::direction},
+                                        {"list", &Call::list},
+                                        {"table", &Call::table},
+                                        {"count", &Call::count},
+                                        {"order", &Call::order},
+                                        {"batch", &Call::batch},
+                                        {"space", &Call::space},
+                                        {"first", &Call::first},
+                                        {"last", &Call::last},
+                                        {"shift", &Call::shift}}};
 
 struct DeedName {
     std::string_view name;
     Deed deed;
 };
 
-constexpr std::array<DeedName, 5> deeds{{{"map", Deed::map},
+constexpr std::array<DeedName, 8> deeds{{{"map", Deed::map},
                                          {"unmap", Deed::unmap},
                                          {"map-list", Deed::map_list},
                                          {"map-table", Deed::map_table},
-                                         {"unmap-list", Deed::unmap_list}}};
+                                         {"unmap-list", Deed::unmap_list},
+                                         {"release", Deed::release},
+                                         {"release-folios", Deed::release_folios},
+                                         {"shootdown", Deed::shootdown}}};
 
 std::string_view word(std::string_view& line) {
     const std::size_t end = line.find(' ');
@@ -108,6 +114,13 @@ bool is_whole(const Call& call) {
             return call.device.given() && call.list.given() && call.count.given();
         case Deed::map_table:
             return call.device.given() && call.table.given();
+        case Deed::release:
+            return call.page.where == Operand::Where::argument &&
+                   (!call.order.given() || call.order.where == Operand::Where::argument);
+        case Deed::release_folios:
+            return call.batch.where == Operand::Where::argument;
+        case Deed::shootdown:
+            return call.space.given() && call.first.given() && call.last.given() && call.shift.given();
     }
     return false;
 }
@@ -168,8 +181,8 @@ bool read_line(std::string_view line, Profile& profile) {
     if (!value) {
         return false;
     }
-    if (what == "variable" && (key == "pci-type" || key == "pages")) {
-        (key == "pages" ? profile.pages : profile.pci_type) = *value;
+    if (what == "variable" && (key == "pci-type" || key == "pages" || key == "memory")) {
+        (key == "pages" ? profile.pages : key == "memory" ? profile.memory : profile.pci_type) = *value;
         return true;
     }
     const auto offset = std::ranges::find(offsets, key, &Key::name);
@@ -197,6 +210,10 @@ std::expected<Profile, std::string> parse_profile(std::string_view text) {
         profile.layout.page_size == 0 || profile.pci_type == 0 || profile.pages == 0) {
         return std::unexpected(
             std::string("the profile is not whole: anchor, variables, sizes and calls are needed"));
+    }
+    const auto needs_memory = [](const Call& call) { return call.deed == Deed::shootdown; };
+    if (profile.memory == 0 && std::ranges::any_of(profile.calls, needs_memory)) {
+        return std::unexpected(std::string("the profile has shootdowns, and not where memory is mapped"));
     }
     std::ranges::sort(profile.calls, {}, &Call::address);
     return profile;

@@ -12,6 +12,7 @@
 #include "plugin/line.hpp"
 #include "plugin/qemu_api.hpp"
 #include "plugin/registers.hpp"
+#include "plugin/translation_probe.hpp"
 
 namespace pv::plugin {
 
@@ -23,6 +24,9 @@ class ProfileProbe {
     /// Reads the file that `profile=` names. The error is one line.
     [[nodiscard]] static std::expected<std::unique_ptr<ProfileProbe>, std::string> open(
         const std::string& file, const Registers& registers, RoomOf room);
+
+    /// Who is told of frames given back and of shootdowns; without one, these are not looked at.
+    void tell(TranslationProbe& translation) { translation_ = &translation; }
 
     /// Every translation: puts callbacks on the few instructions that are watched.
     void translate(qemu_plugin_tb* block);
@@ -37,12 +41,14 @@ class ProfileProbe {
     static void on_anchor(unsigned cpu, void* userdata);
     static void on_begin(unsigned cpu, void* userdata);
     static void on_end(unsigned cpu, void* userdata);
+    static void on_release(unsigned cpu, void* userdata);
 
     void follow(unsigned cpu, const Call* begun, std::uint64_t pc);
 
     Calls calls_;
     const Registers& registers_;
     RoomOf room_;
+    TranslationProbe* translation_ = nullptr;
 };
 
 }  // namespace pv::plugin

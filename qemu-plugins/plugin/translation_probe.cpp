@@ -46,17 +46,17 @@ class Lines final : public translation::Sink {
     }
 
     void missed(const Actor& actor, const Change& change, std::uint64_t linear, unsigned holder,
-                std::uint64_t shootdown, bool structure) override {
+                std::uint64_t shootdown, bool structure, std::uint64_t use) override {
         Line line = at("paravane_tlb_missed", actor.cpu, actor.pc);
         line.decimal("change", change.number).hex("address", linear).decimal("holder", holder);
-        write(line.hex("shootdown", shootdown).decimal("structure", structure ? 1 : 0));
+        write(line.hex("shootdown", shootdown).decimal("structure", structure ? 1 : 0).hex("use", use));
     }
 
     void freed(const Actor& actor, const Change& change, std::uint64_t linear, unsigned holder,
-               std::uint64_t physical, bool structure) override {
+               std::uint64_t physical, bool structure, std::uint64_t use) override {
         Line line = at("paravane_tlb_freed", actor.cpu, actor.pc);
         line.decimal("change", change.number).hex("address", linear).decimal("holder", holder);
-        write(line.hex("physical", physical).decimal("structure", structure ? 1 : 0));
+        write(line.hex("physical", physical).decimal("structure", structure ? 1 : 0).hex("use", use));
     }
 
     void global_kept(unsigned cpu, std::uint64_t pc, const Change& change, std::uint64_t linear,
@@ -202,6 +202,50 @@ void TranslationProbe::user_mode(unsigned cpu, std::uint64_t pc) {
     }
 }
 
+void TranslationProbe::believe_profile() {
+    const std::scoped_lock guard(lock_);
+    believes_profile_ = true;
+    if (owner_ != nullptr) {
+        write_told();
+    }
+}
+
+void TranslationProbe::flag_holders() {
+    for (unsigned cpu = 0; cpu < cpus_; ++cpu) {
+        if (owner_->owes_programs(cpu)) {
+            qemu_plugin_u64_set(flag_, cpu, 1);
+        }
+    }
+}
+
+void TranslationProbe::release(unsigned cpu, std::uint64_t pc, std::uint64_t physical, std::uint64_t length) {
+    const std::scoped_lock guard(lock_);
+    owner_->promise_release(actor(cpu, pc), physical, length);
+    flag_holders();
+}
+
+std::uint64_t TranslationProbe::changes() {
+    const std::scoped_lock guard(lock_);
+    return owner_ != nullptr ? owner_->changes() : 0;
+}
+
+void TranslationProbe::shootdown_over(unsigned cpu, std::uint64_t pc, std::uint64_t changes,
+                                      std::uint64_t root, std::uint64_t address, std::uint64_t length) {
+    const std::scoped_lock guard(lock_);
+    if (owner_ != nullptr) {
+        owner_->promise_shootdown(actor(cpu, pc), changes, root, address, length);
+        flag_holders();
+    }
+}
+
+void TranslationProbe::run_program(unsigned cpu, std::uint64_t pc) {
+    qemu_plugin_u64_set(flag_, cpu, 0);
+    const std::scoped_lock guard(lock_);
+    if (owner_ != nullptr && cpu < cpus_) {
+        owner_->run_program(actor(cpu, pc));
+    }
+}
+
 void TranslationProbe::on_load(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear,
                                void* userdata) {
     const translation::Tracker* tracker = tracker_.load(std::memory_order_acquire);
@@ -269,6 +313,16 @@ void TranslationProbe::finish() {
         }
     }
     write_totals();
+    if (believes_profile_) {
+        write_told();
+    }
+}
+
+void TranslationProbe::write_told() const {
+    const translation::Totals totals = owner_->totals();
+    Line line{"paravane_translation_profile"};
+    line.decimal("frames", totals.frames).decimal("shootdowns", totals.promised);
+    write(line.decimal("held", totals.held));
 }
 
 void TranslationProbe::write_totals() const {

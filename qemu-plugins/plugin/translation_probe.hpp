@@ -52,6 +52,27 @@ class TranslationProbe {
     /// A program runs: the kernel has its tables as they shall be.
     void user_mode(unsigned cpu, std::uint64_t pc);
 
+    // --- what a profile tells (docs/profiles.md)
+    /// From here on one tells of frames given back and of shootdowns.
+    void believe_profile();
+
+    /// `flag` is read by generated code of programs: run_program() follows where it is not 0.
+    void set_flag(qemu_plugin_u64 flag) { flag_ = flag; }
+
+    /// Without a lock: whether release() has anything to do.
+    [[nodiscard]] bool may_be_owed(std::uint64_t physical, std::uint64_t length) const {
+        const translation::Tracker* tracker = tracker_.load(std::memory_order_acquire);
+        return tracker != nullptr && tracker->may_be_owed(physical, length);
+    }
+
+    void release(unsigned cpu, std::uint64_t pc, std::uint64_t physical, std::uint64_t length);
+    /// How many changes there were so far.
+    [[nodiscard]] std::uint64_t changes();
+    void shootdown_over(unsigned cpu, std::uint64_t pc, std::uint64_t changes, std::uint64_t root,
+                        std::uint64_t address, std::uint64_t length);
+    /// A vCPU begins a block of a program's code, and its flag was set.
+    void run_program(unsigned cpu, std::uint64_t pc);
+
     /// The totals, when QEMU ends.
     void finish();
 
@@ -74,6 +95,8 @@ class TranslationProbe {
     void forget_quiet(unsigned cpu);
     bool begin(unsigned cpu);
     void write_totals() const;
+    void write_told() const;
+    void flag_holders();
 
     unsigned cpus_;
     translation::Limits limits_;
@@ -84,6 +107,8 @@ class TranslationProbe {
     std::unique_ptr<translation::Memory> memory_;
     std::unique_ptr<translation::Tracker> owner_;
     std::atomic<translation::Tracker*> tracker_ = nullptr;  ///< owner_'s, once it is made
+    qemu_plugin_u64 flag_{};
+    bool believes_profile_ = false;
     bool sought_ = false;
     bool said_not_long_mode_ = false;
 };

@@ -61,7 +61,7 @@ bool Obligations::add(const Obligation& obligation) {
     }
     if (is_one_page) {
         pages_.emplace(obligation.first >> 12, obligation);
-        count_in(obligation.first);
+        count_in(obligation);
     } else {
         wide_.push_back(obligation);
         count_wide();
@@ -78,7 +78,7 @@ void Obligations::discharge(const Effect& effect, std::uint64_t linear, std::uin
         if (!is_discharged(at->second, effect, linear, current, named)) {
             return std::next(at);
         }
-        count_out(at->second.first);
+        count_out(at->second);
         return pages_.erase(at);
     };
     if (effect.one_page) {
@@ -105,15 +105,17 @@ void Obligations::keep_globals(std::uint64_t pc) {
     });
 }
 
-void Obligations::count_in(std::uint64_t linear) {
-    const std::size_t bit = filter_bit(linear);
+void Obligations::count_in(const Obligation& obligation) {
+    user_pages_.fetch_add(obligation.old.rights.user ? 1 : 0, std::memory_order_relaxed);
+    const std::size_t bit = filter_bit(obligation.first);
     if (sharing_[bit]++ == 0) {
         filter_[bit / 64].fetch_or(1ULL << (bit % 64), std::memory_order_relaxed);
     }
 }
 
-void Obligations::count_out(std::uint64_t linear) {
-    const std::size_t bit = filter_bit(linear);
+void Obligations::count_out(const Obligation& obligation) {
+    user_pages_.fetch_sub(obligation.old.rights.user ? 1 : 0, std::memory_order_relaxed);
+    const std::size_t bit = filter_bit(obligation.first);
     if (--sharing_[bit] == 0) {
         filter_[bit / 64].fetch_and(~(1ULL << (bit % 64)), std::memory_order_relaxed);
     }
@@ -123,6 +125,9 @@ void Obligations::count_wide() {
     const auto count = std::ranges::count_if(
         wide_, [](const Obligation& obligation) { return !obligation.structure && !obligation.coarse; });
     wide_count_.store(static_cast<std::size_t>(count), std::memory_order_relaxed);
+    const auto user =
+        std::ranges::count_if(wide_, [](const Obligation& obligation) { return obligation.old.rights.user; });
+    user_wide_.store(static_cast<std::size_t>(user), std::memory_order_relaxed);
 }
 
 }  // namespace pv::translation

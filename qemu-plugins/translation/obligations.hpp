@@ -65,6 +65,11 @@ class Obligations {
 
     [[nodiscard]] std::size_t size() const { return pages_.size() + wide_.size(); }
 
+    /// Whether it may still use what was taken away from programs. Without a lock.
+    [[nodiscard]] bool concern_programs() const {
+        return user_pages_.load(std::memory_order_relaxed) + user_wide_.load(std::memory_order_relaxed) != 0;
+    }
+
     /// False for most pages that nothing covers, without a lock: for the path of every access. True may be
     /// wrong.
     [[nodiscard]] bool may_cover(std::uint64_t linear) const {
@@ -110,13 +115,15 @@ class Obligations {
 
     static std::size_t filter_bit(std::uint64_t linear) { return (linear >> 12) % filter_bits; }
 
-    void count_in(std::uint64_t linear);
-    void count_out(std::uint64_t linear);
+    void count_in(const Obligation& obligation);
+    void count_out(const Obligation& obligation);
     void count_wide();
 
     std::unordered_multimap<std::uint64_t, Obligation> pages_;  ///< by linear page: one page of 4 KiB each
     std::vector<Obligation> wide_;                              ///< all others
     std::atomic<std::size_t> wide_count_ = 0;  ///< large pages among them: accesses use those
+    std::atomic<std::size_t> user_pages_ = 0;  ///< of programs, among pages_
+    std::atomic<std::size_t> user_wide_ = 0;   ///< and among wide_
     /// How many pages share a bit of the filter, and the bits.
     std::array<std::uint16_t, filter_bits> sharing_{};
     std::array<std::atomic<std::uint64_t>, filter_bits / 64> filter_{};

@@ -27,7 +27,8 @@ Tracker::Tracker(const Memory& memory, std::uint64_t limit, unsigned cpus, Sink&
       sink_(sink),
       limits_(limits),
       instructions_(std::move(instructions)),
-      cpus_(cpus) {}
+      cpus_(cpus),
+      owed_frames_(limit) {}
 
 void Tracker::control(const Actor& actor, unsigned number, const Control& now, bool no_flush) {
     Cpu& cpu = cpus_[actor.cpu];

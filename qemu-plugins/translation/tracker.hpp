@@ -15,9 +15,11 @@
 #include "paravane/marker.h"
 #include "paravane/trace_event.hpp"
 #include "translation/entry.hpp"
+#include "translation/frame_set.hpp"
 #include "translation/invalidation.hpp"
 #include "translation/memory.hpp"
 #include "translation/obligations.hpp"
+#include "translation/promises.hpp"
 #include "translation/tables.hpp"
 
 namespace pv::translation {
@@ -38,10 +40,12 @@ class Sink {
     virtual void change(const Change& change, std::int64_t age) = 0;
     virtual void stale_use(const Actor& actor, const Change& change, std::uint64_t linear, std::uint64_t used,
                            unsigned access) = 0;
+    /// `use`: the instruction of the holder by which it is held to a promise; 0 where a marker says that no
+    /// processor may owe anything.
     virtual void missed(const Actor& actor, const Change& change, std::uint64_t linear, unsigned holder,
-                        std::uint64_t shootdown, bool structure) = 0;
+                        std::uint64_t shootdown, bool structure, std::uint64_t use) = 0;
     virtual void freed(const Actor& actor, const Change& change, std::uint64_t linear, unsigned holder,
-                       std::uint64_t physical, bool structure) = 0;
+                       std::uint64_t physical, bool structure, std::uint64_t use) = 0;
     virtual void global_kept(unsigned cpu, std::uint64_t pc, const Change& change, std::uint64_t linear,
                              std::uint64_t shootdown) = 0;
     virtual void fault(const Actor& actor, trace::TableFault fault, std::uint64_t linear, std::uint64_t entry,
@@ -64,6 +68,9 @@ struct Totals {
     std::uint64_t shootdowns = 0;  ///< marked ones that were judged
     std::uint64_t entries = 0;     ///< table entries that changed
     std::uint64_t skipped = 0;     ///< what there was no room to follow
+    std::uint64_t frames = 0;      ///< released, by a profile, since some processor could reach them
+    std::uint64_t promised = 0;    ///< shootdowns over, by a profile
+    std::uint64_t held = 0;  ///< obligations of programs' processors that were looked at because of them
 };
 
 struct Flushes {
@@ -128,6 +135,29 @@ class Tracker {
 
     [[nodiscard]] bool is_armed() const { return armed_; }
 
+    // --- what a kernel's profile tells (docs/translation.md, "With a profile"): promises
+    // Kernels leave processors alone that run no program and use no such address, and these look after
+    // themselves before they do. So each is held to a promise only there: by run_program() and access().
+    /// For any thread: false when no translation to the frames was taken away since they were last released.
+    [[nodiscard]] bool may_be_owed(std::uint64_t physical, std::uint64_t length) const {
+        return owed_frames_.first_in(physical, length) != FrameSet::none;
+    }
+
+    /// For any thread: whether the processor may still use what was taken away from programs.
+    [[nodiscard]] bool owes_programs(unsigned cpu) const { return cpus_[cpu].owed.concern_programs(); }
+
+    /// The frames are given back. Ask may_be_owed() before: without it this is slow and says nothing.
+    void promise_release(const Actor& actor, std::uint64_t physical, std::uint64_t length);
+
+    /// How many changes there were: what a shootdown that begins now is about.
+    [[nodiscard]] std::uint64_t changes() const { return last_change_; }
+
+    /// A shootdown is over that began after `changes`.
+    void promise_shootdown(const Actor& actor, std::uint64_t changes, std::uint64_t root,
+                           std::uint64_t address, std::uint64_t length);
+    /// The processor begins to execute code of a program, at `actor.pc`.
+    void run_program(const Actor& actor);
+
     // --- questions
     [[nodiscard]] Totals totals() const;
 
@@ -182,6 +212,7 @@ class Tracker {
     void collect(std::vector<Former>& formers, unsigned cpu, Context context, std::uint64_t linear,
                  unsigned level, std::uint64_t entry, Rights upper, bool has_globals);
     void owe(const std::vector<Former>& formers, Change& change);
+    void note_frames(const Obligation& obligation);
     void root_changed(const Actor& actor, Cpu& cpu, std::uint64_t old_root);
     [[nodiscard]] bool differs(const Former& former) const;
     void check(const Actor& actor, std::uint64_t linear, unsigned level, std::uint64_t entry, Rights upper);
@@ -194,6 +225,9 @@ class Tracker {
     [[nodiscard]] Translation now_at(const Cpu& cpu, const Obligation& obligation,
                                      std::uint64_t linear) const;
     bool tell(const Change& change, std::int64_t time);
+    void break_promise(const Promise& promise, const Obligation& obligation, std::uint64_t linear,
+                       const Actor& holder);
+    [[nodiscard]] std::uint64_t oldest_change();
     /// Judges what every processor owes: `concerned` gives the page that an obligation breaks the rule at, or
     /// nothing; `say` writes the line, one at most for each processor.
     template <class Concerned, class Say>
@@ -209,6 +243,8 @@ class Tracker {
     std::atomic<std::uint64_t> generation_ = 0;
     std::vector<std::uint64_t> recent_roots_;  ///< the one used last at the end
     std::map<std::uint64_t, Shootdown> shootdowns_;
+    FrameSet owed_frames_;  ///< that a translation was taken away to, since they were last released
+    Promises promises_;
     std::map<std::uint64_t, Protected> protected_;  ///< by first address
     std::unordered_set<std::uint64_t> told_;        ///< numbers of changes
     std::map<trace::TableFault, std::size_t> faults_;

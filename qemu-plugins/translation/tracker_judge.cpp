@@ -83,7 +83,11 @@ void Tracker::access(const Actor& actor, std::uint64_t linear, bool write, std::
     Cpu& cpu = cpus_[actor.cpu];
     cpu.owed.for_each_at(linear, [&](Obligation& obligation) {
         if (obligation.reported || obligation.structure || obligation.coarse ||
-            (!obligation.global && obligation.pcid != cpu.control.pcid()) || !is_due(obligation, actor)) {
+            (!obligation.global && obligation.pcid != cpu.control.pcid())) {
+            return;
+        }
+        const Promise* promise = promises_.find(obligation, linear);
+        if (promise == nullptr && !is_due(obligation, actor)) {
             return;
         }
         ++totals_.checked;
@@ -95,6 +99,17 @@ void Tracker::access(const Actor& actor, std::uint64_t linear, bool write, std::
         if (!elsewhere && !forbidden) {
             return;
         }
+        const bool observed = elsewhere ? (used & ~(page_size - 1)) == old.physical : forbidden;
+        if (promise != nullptr && (observed || old.rights.user)) {
+            obligation.reported = true;
+            if (tell(obligation.change, actor.time)) {
+                break_promise(*promise, obligation, linear, actor);
+            }
+            return;
+        }
+        if (!is_due(obligation, actor)) {
+            return;
+        }
         obligation.reported = true;
         if (!tell(obligation.change, actor.time)) {
             return;
@@ -103,7 +118,6 @@ void Tracker::access(const Actor& actor, std::uint64_t linear, bool write, std::
             sink_.global_kept(actor.cpu, obligation.kept_pc, obligation.change, linear & ~(page_size - 1), 0);
             return;
         }
-        const bool observed = elsewhere ? (used & ~(page_size - 1)) == old.physical : forbidden;
         unsigned bits = trace::tlb_access_grace;
         bits |= write ? unsigned{trace::tlb_access_write} : 0U;
         bits |= observed ? unsigned{trace::tlb_access_observed} : 0U;
@@ -145,7 +159,7 @@ void Tracker::shootdown_end(const Actor& actor, std::uint64_t id, std::uint64_t 
             if (obligation.kept_pc != 0) {
                 sink_.global_kept(holder, obligation.kept_pc, obligation.change, linear, id);
             } else {
-                sink_.missed(actor, obligation.change, linear, holder, id, obligation.structure);
+                sink_.missed(actor, obligation.change, linear, holder, id, obligation.structure, 0);
             }
         });
 }
@@ -164,7 +178,7 @@ void Tracker::release(const Actor& actor, std::uint64_t physical, std::uint64_t 
         },
         [&](unsigned holder, const Obligation& obligation, std::uint64_t linear) {
             sink_.freed(actor, obligation.change, linear, holder, std::max(obligation.old.physical, physical),
-                        obligation.structure);
+                        obligation.structure, 0);
         });
 }
 

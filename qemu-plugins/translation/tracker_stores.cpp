@@ -196,6 +196,16 @@ bool Tracker::differs(const Former& former) const {
     return false;
 }
 
+void Tracker::note_frames(const Obligation& obligation) {
+    if (obligation.structure) {
+        owed_frames_.insert(obligation.old.physical);
+    } else if (!obligation.coarse && obligation.old.level <= 2) {
+        for (std::uint64_t offset = 0; offset < size_of(obligation.old.level); offset += page_size) {
+            owed_frames_.insert(obligation.old.physical + offset);
+        }
+    }
+}
+
 void Tracker::owe(const std::vector<Former>& formers, Change& change) {
     bool any = false;
     for (const Former& former : formers) {
@@ -220,6 +230,7 @@ void Tracker::owe(const std::vector<Former>& formers, Change& change) {
         obligation.change = change;
         if (cpus_[former.cpu].owed.add(obligation)) {
             ++totals_.taken;
+            note_frames(obligation);
         } else {
             ++totals_.skipped;
         }

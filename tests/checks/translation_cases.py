@@ -57,7 +57,7 @@ def _(about="a shootdown is over, and a processor has not forgotten"):
         log.mark("shootdown_end", 7, 0)
         change(log)
         log.expect("tlb-missed-shootdown", None, PAGE)
-        log.line(f"paravane_tlb_missed cpu 0 pc {KERNEL:#x} change 1 address {PAGE:#x} holder 3 shootdown 0x7 structure 0")
+        log.line(f"paravane_tlb_missed cpu 0 pc {KERNEL:#x} change 1 address {PAGE:#x} holder 3 shootdown 0x7 structure 0 use 0x0")
     return translation(about, body)
 
 
@@ -76,7 +76,7 @@ def _(about="a frame is given back before the last processor forgot it"):
         log.mark("frames_release", FRAME, 0x1000)
         change(log)
         log.expect("tlb-freed-while-cached", None, FRAME)
-        log.line(f"paravane_tlb_freed cpu 0 pc {KERNEL:#x} change 1 address {PAGE:#x} holder 1 physical {FRAME:#x} structure 0")
+        log.line(f"paravane_tlb_freed cpu 0 pc {KERNEL:#x} change 1 address {PAGE:#x} holder 1 physical {FRAME:#x} structure 0 use 0x0")
     return translation(about, body)
 
 
@@ -87,7 +87,34 @@ def _(about="a table is given back while a processor may walk it"):
         log.mark("memory_unprotect", FRAME, 0x1000)
         change(log, old=FRAME | 0x67, level=2)
         log.expect("tlb-freed-while-cached", None, FRAME)
-        log.line(f"paravane_tlb_freed cpu 0 pc {KERNEL:#x} change 1 address {PAGE:#x} holder 1 physical {FRAME:#x} structure 1")
+        log.line(f"paravane_tlb_freed cpu 0 pc {KERNEL:#x} change 1 address {PAGE:#x} holder 1 physical {FRAME:#x} structure 1 use 0x0")
+    return translation(about, body)
+
+
+def told(log, frames=0, count=0):
+    """What a profile told so far: no marker says it."""
+    log.line(f"paravane_translation_profile frames {frames} shootdowns {count} held 3")
+
+
+@case("tlb-freed-while-cached", "breaks-told-by-profile")
+def _(about="a kernel gives a frame back, and a processor runs a program with a translation to it"):
+    def body(log):
+        told(log)
+        change(log)
+        log.expect("tlb-freed-while-cached", None, FRAME)
+        log.line(f"paravane_tlb_freed cpu 0 pc {KERNEL:#x} change 1 address {PAGE:#x} holder 1 physical {FRAME:#x} structure 0 use 0x401000")
+        told(log, 300, 20)
+    return translation(about, body)
+
+
+@case("tlb-missed-shootdown", "breaks-told-by-profile")
+def _(about="a shootdown of the kernel's is over, and a processor that it left out runs a program"):
+    def body(log):
+        told(log)
+        change(log)
+        log.expect("tlb-missed-shootdown", None, PAGE)
+        log.line(f"paravane_tlb_missed cpu 0 pc {KERNEL:#x} change 1 address {PAGE:#x} holder 3 shootdown 0x0 structure 0 use 0x401000")
+        told(log, 300, 20)
     return translation(about, body)
 
 

@@ -8,7 +8,7 @@ import subprocess
 
 from harness import DEBIAN
 
-HEADERS = DEBIAN / "headers"
+HEADERS = (DEBIAN / "headers").resolve()
 
 
 def told(*command, **options):
@@ -20,8 +20,9 @@ def fetch_headers():
     image, version = re.search(r"^(linux-image-[^_]+?)(?:-unsigned)?_([^_]+)_", (DEBIAN / "packages").read_text(), re.MULTILINE).groups()
     version = version.replace("%3a", ":")
     headers = image.replace("image", "headers")
+    folder = HEADERS / "usr/src" / headers
     if (HEADERS / "of").exists() and (HEADERS / "of").read_text() == version:
-        return HEADERS / "usr/src" / headers
+        return at_home(folder)
     shutil.rmtree(HEADERS, ignore_errors=True)
     HEADERS.mkdir()
     needed = re.findall(r"linux-(?:headers|kbuild)-[^ ,]+", re.search("^Depends: .*$", told("apt-cache", "show", f"{headers}={version}"), re.MULTILINE)[0])
@@ -30,11 +31,17 @@ def fetch_headers():
     for package in HEADERS.glob("*.deb"):
         told("dpkg-deb", "-x", package, HEADERS)
         package.unlink()
-    # Its Makefile names the common part by where it would be installed.
-    makefile = HEADERS / "usr/src" / headers / "Makefile"
-    makefile.write_text(makefile.read_text().replace("/usr/src/", f"{HEADERS}/usr/src/"))
     (HEADERS / "of").write_text(version)
-    return HEADERS / "usr/src" / headers
+    return at_home(folder)
+
+
+def at_home(folder):
+    """Its Makefile names the common part by where it would be installed, or by where this tree was before."""
+    makefile = folder / "Makefile"
+    text = makefile.read_text()
+    if (here_now := re.sub(r"(?<=include ).*(?=/usr/src/)|(?<=include )(?=/usr/src/)", str(HEADERS), text)) != text:
+        makefile.write_text(here_now)
+    return folder
 
 
 def make(source, folder):

@@ -15,8 +15,8 @@ class TlbFreedWhileCached final : public BrokenByLine<Kind::tlb_freed> {
     using BrokenByLine::BrokenByLine;
 
     [[nodiscard]] Observed observed() const override {
-        std::string why = missing(PV_FEATURE_TRANSLATION, "frames given back");
-        return observed_of(released_, "no frame was given back", std::move(why));
+        std::string why = seen().told ? std::string() : missing(PV_FEATURE_TRANSLATION, "frames given back");
+        return observed_of(released_ + seen().told_frames, "no frame was given back", std::move(why));
     }
 
   protected:
@@ -30,6 +30,7 @@ class TlbFreedWhileCached final : public BrokenByLine<Kind::tlb_freed> {
             fmt::format("the {} at {:#x} is given back while cpu {} may still {} it",
                         structure ? "table" : "frame", physical, holder, structure ? "walk" : "reach");
         draft.lines.push_back(fmt::format("reached through: {:#x}", address));
+        add_use(draft, holder, trace::get<Kind::tlb_freed, "use">(event));
         draft.cause = fmt::format("{:x}/{}", event.pc, structure);
     }
 

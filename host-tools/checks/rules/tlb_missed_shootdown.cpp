@@ -16,8 +16,8 @@ class TlbMissedShootdown final : public BrokenByLine<Kind::tlb_missed> {
     using BrokenByLine::BrokenByLine;
 
     [[nodiscard]] Observed observed() const override {
-        std::string why = missing(PV_FEATURE_TRANSLATION, "shootdowns");
-        return observed_of(seen().shootdowns, "no shootdown ended", std::move(why));
+        std::string why = seen().told ? std::string() : missing(PV_FEATURE_TRANSLATION, "shootdowns");
+        return observed_of(seen().shootdowns + seen().told_shootdowns, "no shootdown ended", std::move(why));
     }
 
   protected:
@@ -29,6 +29,7 @@ class TlbMissedShootdown final : public BrokenByLine<Kind::tlb_missed> {
                                   structure ? "walk a table that was taken out" : "use the old translation");
         draft.lines.push_back(
             fmt::format("missed: cpu {} has executed nothing since the change that makes it forget", holder));
+        add_use(draft, holder, trace::get<Kind::tlb_missed, "use">(event));
         draft.cause = fmt::format("{:x}/{}", event.pc, structure);
     }
 };

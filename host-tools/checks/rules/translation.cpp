@@ -67,10 +67,16 @@ void TranslationRule::on_event(const trace::Event& event) {
             break;
         case Kind::translation:
             is_on_ = true;
-            seen_ = {.changes = trace::get<Kind::translation, "changes">(event),
-                     .shootdowns = trace::get<Kind::translation, "shootdowns">(event),
-                     .entries = trace::get<Kind::translation, "entries">(event),
-                     .skipped = trace::get<Kind::translation, "skipped">(event)};
+            seen_.changes = trace::get<Kind::translation, "changes">(event);
+            seen_.shootdowns = trace::get<Kind::translation, "shootdowns">(event);
+            seen_.entries = trace::get<Kind::translation, "entries">(event);
+            seen_.skipped = trace::get<Kind::translation, "skipped">(event);
+            break;
+        case Kind::translation_profile:
+            is_on_ = true;
+            seen_.told = true;
+            seen_.told_frames = trace::get<Kind::translation_profile, "frames">(event);
+            seen_.told_shootdowns = trace::get<Kind::translation_profile, "shootdowns">(event);
             break;
         case Kind::translation_unseen:
             is_on_ = true;
@@ -101,13 +107,23 @@ void TranslationRule::add_change(Draft& draft, std::uint64_t number) const {
     draft.lines.push_back(fmt::format("old entry: {}, of {}", describe_entry(change.old_entry),
                                       what_entry(change.old_entry, change.level)));
     draft.lines.push_back(fmt::format("new entry: {}", describe_entry(change.new_entry)));
-    const std::string symbol =
-        world().context().symbol ? world().context().symbol(change.told.pc) : std::string();
     draft.lines.push_back(fmt::format("stored: by cpu {} at {}, {} before", change.told.cpu,
-                                      symbol.empty() ? fmt::format("{:#x}", change.told.pc)
-                                                     : fmt::format("{} ({:#x})", symbol, change.told.pc),
-                                      duration(change.age)));
+                                      place_text(change.told.pc), duration(change.age)));
     draft.events.push_back({change.told.sequence, "changed"});
+}
+
+void TranslationRule::add_use(Draft& draft, std::uint64_t holder, std::uint64_t use) const {
+    if (use != 0) {
+        draft.lines.push_back(
+            fmt::format("held to it: cpu {} at {}, which executed nothing since the change that "
+                        "makes it forget",
+                        holder, place_text(use)));
+    }
+}
+
+std::string TranslationRule::place_text(std::uint64_t pc) const {
+    const std::string symbol = world().context().symbol ? world().context().symbol(pc) : std::string();
+    return symbol.empty() ? fmt::format("{:#x}", pc) : fmt::format("{} ({:#x})", symbol, pc);
 }
 
 Rule::Observed TranslationRule::observed_of(std::uint64_t count, std::string nothing, std::string why) const {

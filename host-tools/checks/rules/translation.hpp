@@ -35,12 +35,17 @@ class TranslationRule : public Rule {
     /// Adds change `number`, and who made it.
     void add_change(Draft& draft, std::uint64_t number) const;
 
+    /// Adds the instruction by which `holder` is held to what a profile told; 0: there is none.
+    void add_use(Draft& draft, std::uint64_t holder, std::uint64_t use) const;
+
     /// What the probe said last of all it saw; zeros before it said anything.
     struct Seen {
         std::uint64_t changes = 0;
         std::uint64_t shootdowns = 0;
         std::uint64_t entries = 0;
         std::uint64_t skipped = 0;
+        bool told = false;  ///< a profile tells of what follows
+        std::uint64_t told_frames = 0, told_shootdowns = 0;
     };
 
     [[nodiscard]] const Seen& seen() const { return seen_; }
@@ -59,6 +64,9 @@ class TranslationRule : public Rule {
         std::uint64_t level = 0;
         std::int64_t age = 0;  ///< microseconds from the store to the line
     };
+
+    /// "symbol (0x...)" where there is a symbol.
+    [[nodiscard]] std::string place_text(std::uint64_t pc) const;
 
     static constexpr std::size_t most_changes = 4'096;
 

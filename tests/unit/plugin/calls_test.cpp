@@ -23,6 +23,10 @@ constexpr std::uint64_t unmap_sg = 0xffff'ffff'8113'2650;
 constexpr std::uint64_t alloc = 0xffff'ffff'8113'2890;
 constexpr std::uint64_t pci_type = 0xffff'ffff'82ba'd9c0;
 constexpr std::uint64_t pages_variable = 0xffff'ffff'8239'8470;
+constexpr std::uint64_t memory_variable = 0xffff'ffff'8239'8480;
+constexpr std::uint64_t give_back = 0xffff'ffff'812e'2ff0;
+constexpr std::uint64_t give_folios_back = 0xffff'ffff'812e'3320;
+constexpr std::uint64_t flush_range = 0xffff'ffff'8107'f4d0;
 
 const std::string text =
     "paravane-profile 1\nname test\n"
@@ -39,9 +43,14 @@ const std::string text =
     "call 0xffffffff81132600 map-list device=0 list=1 count=result direction=3\n"
     "call 0xffffffff81132620 map-table device=0 table=1 direction=2\n"
     "call 0xffffffff81132650 unmap-list device=0 list=1 count=2\n"
-    "call 0xffffffff81132890 map device=0 length=1 bus=*2 fails-with=0\n";
+    "call 0xffffffff81132890 map device=0 length=1 bus=*2 fails-with=0\n"
+    "offset batch-count 0\noffset batch-folios 8\noffset folio-flags 0\noffset folio-order 64\n"
+    "offset head-bit 6\noffset space-root 72\nvariable memory 0xffffffff82398480\n"
+    "call 0xffffffff812e2ff0 release page=0 order=1\n"
+    "call 0xffffffff812e3320 release-folios batch=0\n"
+    "call 0xffffffff8107f4d0 shootdown space=0 first=1 last=2 shift=3\n";
 
-class CallsTest : public ::testing::Test, public MappingSink {
+class CallsTest : public ::testing::Test, public CallSink {
   protected:
     void SetUp() override {
         put_text(anchor + slide, "\xe8\xea\xc8\x01\xfe\x41\x56\x48\xc7\xc7", 10);
@@ -57,6 +66,7 @@ class CallsTest : public ::testing::Test, public MappingSink {
         put(bus + 216, 1, 1);
         put(stranger + 96, pci_type + slide + 0x100, 8);
         put(pages_variable + slide, first_page, 8);
+        put(memory_variable + slide, memory_begin, 8);
     }
 
     void map(std::uint64_t of, std::uint64_t at, std::uint64_t physical, std::uint64_t length,
@@ -66,6 +76,17 @@ class CallsTest : public ::testing::Test, public MappingSink {
 
     void unmap(std::uint64_t of, std::uint64_t at, std::uint64_t length) override {
         told.push_back({'u', of, at, length});
+    }
+
+    void release(std::uint64_t physical, std::uint64_t length) override {
+        told.push_back({'r', 0, 0, length, physical});
+    }
+
+    std::uint64_t shootdown_begin() override { return ++shootdowns; }
+
+    void shootdown_end(std::uint64_t begun, std::uint64_t root, std::uint64_t address,
+                       std::uint64_t length) override {
+        told.push_back({'s', begun, address, length, root});
     }
 
     void put(std::uint64_t address, std::uint64_t value, std::size_t size) {
@@ -117,6 +138,7 @@ class CallsTest : public ::testing::Test, public MappingSink {
     static constexpr std::uint64_t stranger = 0xffff'8880'0020'0000;
     static constexpr std::uint64_t bus = 0xffff'8880'0030'0000;
     static constexpr std::uint64_t first_page = 0xffff'ea00'0000'0000;
+    static constexpr std::uint64_t memory_begin = 0xffff'9a00'0000'0000;
     static constexpr std::uint64_t bdf = 0x113;
 
     std::map<std::uint64_t, std::uint8_t> memory;
@@ -133,6 +155,7 @@ class CallsTest : public ::testing::Test, public MappingSink {
     };
     Calls calls{*parse_profile(text)};
     std::vector<Told> told;
+    std::uint64_t shootdowns = 0;
 };
 
 TEST_F(CallsTest, TheAnchorTellsHowFarTheKernelMoved) {
@@ -276,9 +299,67 @@ TEST_F(CallsTest, HostileCallsCostBoundedRoom) {
     EXPECT_EQ(told.size(), Calls::most_entries);
 }
 
+TEST_F(CallsTest, PagesGivenBackAreToldWithTheirOrder) {
+    boot();
+    begin(give_back,
+          {first_page + 64 * 0x123, 0xffff'ffff'0000'0002});  // an int: what is above it is not its
+    EXPECT_EQ(told, (std::vector<Told>{{'r', 0, 0, 4 * 4096, 0x12'3000}}));
+    begin(give_back, {first_page, 11});
+    begin(give_back, {first_page - 64, 0});
+    EXPECT_EQ(told.size(), 1U);
+    EXPECT_EQ(calls.lost(), 2U);
+}
+
+TEST_F(CallsTest, FoliosGivenBackAreToldEach) {
+    boot();
+    constexpr std::uint64_t batch = 0x9000;
+    put(batch, 2, 1);
+    put(batch + 8, first_page + 64 * 5, 8);
+    put(batch + 16, first_page + 64 * 8, 8);
+    put(first_page + 64 * 5, 1, 8);  // flags; whatever stands at the order is not its
+    put(first_page + 64 * 8, 1 << 6, 8);
+    put(first_page + 64 * 8 + 64, 0x103, 8);
+    begin(give_folios_back, {batch});
+    EXPECT_EQ(told, (std::vector<Told>{{'r', 0, 0, 4096, 0x5000}, {'r', 0, 0, 8 * 4096, 0x8000}}));
+    EXPECT_EQ(calls.lost(), 0U);
+    told.clear();
+    put(first_page + 64 * 8 + 64, 11, 8);
+    begin(give_folios_back, {batch});
+    put(batch, 32, 1);
+    begin(give_folios_back, {batch});
+    begin(give_folios_back, {0x6666'0000});
+    EXPECT_EQ(told.size(), 1U);
+    EXPECT_EQ(calls.lost(), 3U);
+}
+
+TEST_F(CallsTest, AShootdownIsOverWhenItsCallReturns) {
+    boot();
+    constexpr std::uint64_t space = 0x8000;
+    put(space + 72, memory_begin + 0x12'3000, 8);
+    begin(flush_range, {space, 0x7000, 0x9000, 12, 1});
+    EXPECT_EQ(shootdowns, 1U);
+    EXPECT_TRUE(told.empty());
+    begin(flush_range, {space, 0x1000, 0x2000, 12, 1}, 0x2'ff00);
+    end(0);
+    EXPECT_EQ(told, (std::vector<Told>{{'s', 1, 0x7000, 0x2000, 0x12'3000}}));
+    end(0, 0x2'ff00);
+    EXPECT_EQ(told.back(), (Told{'s', 2, 0x1000, 0x1000, 0x12'3000}));
+    // Longer strides, ranges of nothing, tables that are nowhere.
+    begin(flush_range, {space, 0x20'0000, 0x40'0000, 21});
+    end(0);
+    begin(flush_range, {space, 0x2000, 0x2000, 12});
+    end(0);
+    EXPECT_EQ(calls.lost(), 0U);
+    put(space + 72, 0x1000, 8);
+    begin(flush_range, {space, 0x1000, 0x2000, 12});
+    end(0);
+    EXPECT_EQ(told.size(), 2U);
+    EXPECT_EQ(calls.lost(), 1U);
+}
+
 TEST(ProfileText, MistakesAreNamedByTheirLine) {
     ASSERT_TRUE(parse_profile(text));
-    EXPECT_EQ(parse_profile(text)->calls.size(), 6U);
+    EXPECT_EQ(parse_profile(text)->calls.size(), 9U);
     const std::vector<std::pair<std::string, std::string>> changes = {
         {"paravane-profile 1", "paravane-profile 2"},
         {"anchor 0xffffffff8104ee41 e8", "anchor 0xffffffff8104ee41 zz"},
@@ -292,6 +373,11 @@ TEST(ProfileText, MistakesAreNamedByTheirLine) {
         {"unmap device=0 bus=1", "unmap device=0"},
         {"fails-with=-1", "fails-with=x"},
         {"call 0xffffffff81133300 unmap", "call here unmap"},
+        {"release page=0", "release page=result"},
+        {"release page=0 order=1", "release order=1"},
+        {"order=1", "order=*1"},
+        {"release-folios batch=0", "release-folios"},
+        {" shift=3", ""},
     };
     for (const auto& [from, to] : changes) {
         std::string wrong = text;
@@ -302,6 +388,9 @@ TEST(ProfileText, MistakesAreNamedByTheirLine) {
     }
     EXPECT_FALSE(parse_profile(""));
     EXPECT_FALSE(parse_profile("paravane-profile 1\n"));
+    std::string nowhere = text;
+    nowhere.replace(nowhere.find("variable memory"), 34, "");
+    EXPECT_FALSE(parse_profile(nowhere)) << "shootdowns need to know where memory is mapped";
 }
 
 }  // namespace

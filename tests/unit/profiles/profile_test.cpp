@@ -61,6 +61,8 @@ TEST(Profile, MistakesHaveALineAndAHint) {
         {"length = \"3\"", "length = 3", "wrong kind"},
         {"bus = \"1\"", "bus = \"result\"", "'result' is no place of 'bus'"},
         {"direction = \"4\"", "direcction = \"4\"", "unknown key 'direcction'"},
+        {"does = \"unmap\"", "does = \"release\"", "'page' is missing"},
+        {"does = \"unmap\"", "does = \"shootdown\"", "'space' is missing"},
         {"[[call]]", "[[cull]]", "[[call]]"},
         {"kernel =", "kernel", "2:"},
     };
@@ -91,7 +93,9 @@ TEST(Profile, NamesAreLookedUpAndTheKnownOnesListed) {
     std::ofstream(folder / "loop.toml") << "calls-of = \"loop\"\n";
     EXPECT_FALSE(read_profile("loop", folder / "."));
     std::ofstream(folder / "both.toml") << "calls-of = \"one\"\n" << good;
-    EXPECT_FALSE(read_profile("both", folder / "."));
+    const auto both = read_profile("both", folder / ".");
+    ASSERT_TRUE(both) << both.error().message;
+    EXPECT_EQ(both->calls.size(), 4U) << "its own, and the other's";
     const auto missing = read_profile("two", folder / ".");
     ASSERT_FALSE(missing);
     EXPECT_THAT(missing.error().hint, ::testing::HasSubstr("one"));

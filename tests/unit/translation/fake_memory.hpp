@@ -37,9 +37,9 @@ class Findings final : public Sink {
     void stale_use(const Actor& actor, const Change& change, std::uint64_t linear, std::uint64_t used,
                    unsigned access) override;
     void missed(const Actor& actor, const Change& change, std::uint64_t linear, unsigned holder,
-                std::uint64_t shootdown, bool structure) override;
+                std::uint64_t shootdown, bool structure, std::uint64_t use) override;
     void freed(const Actor& actor, const Change& change, std::uint64_t linear, unsigned holder,
-               std::uint64_t physical, bool structure) override;
+               std::uint64_t physical, bool structure, std::uint64_t use) override;
     void global_kept(unsigned cpu, std::uint64_t pc, const Change& change, std::uint64_t linear,
                      std::uint64_t shootdown) override;
     void fault(const Actor& actor, trace::TableFault fault, std::uint64_t linear, std::uint64_t entry,

@@ -145,6 +145,10 @@ std::string at(std::uint64_t linear, const Change& change) {
     return fmt::format("{:#x} change {}", linear, change.number);
 }
 
+std::string used(std::uint64_t use) {
+    return use == 0 ? "" : fmt::format(" at {:#x}", use);
+}
+
 }  // namespace
 
 void Findings::stale_use(const Actor& actor, const Change& change, std::uint64_t linear, std::uint64_t used,
@@ -154,15 +158,15 @@ void Findings::stale_use(const Actor& actor, const Change& change, std::uint64_t
 }
 
 void Findings::missed(const Actor&, const Change& change, std::uint64_t linear, unsigned holder,
-                      std::uint64_t shootdown, bool structure) {
-    lines.push_back(fmt::format("missed {} holder {} shootdown {}{}", at(linear, change), holder, shootdown,
-                                structure ? " table" : ""));
+                      std::uint64_t shootdown, bool structure, std::uint64_t use) {
+    lines.push_back(fmt::format("missed {} holder {} shootdown {}{}{}", at(linear, change), holder, shootdown,
+                                structure ? " table" : "", used(use)));
 }
 
 void Findings::freed(const Actor&, const Change& change, std::uint64_t linear, unsigned holder,
-                     std::uint64_t physical, bool structure) {
-    lines.push_back(fmt::format("freed {} holder {} {:#x}{}", at(linear, change), holder, physical,
-                                structure ? " table" : ""));
+                     std::uint64_t physical, bool structure, std::uint64_t use) {
+    lines.push_back(fmt::format("freed {} holder {} {:#x}{}{}", at(linear, change), holder, physical,
+                                structure ? " table" : "", used(use)));
 }
 
 void Findings::global_kept(unsigned cpu, std::uint64_t pc, const Change& change, std::uint64_t linear,

@@ -318,5 +318,158 @@ TEST_F(TrackerTest, ResetForgets) {
     EXPECT_THAT(findings_.lines, ElementsAre("freed 0x1000 change 1 holder 0 0x14000"));
 }
 
+// A kernel whose profile tells what it does. Processor 1 is left alone: it runs no program.
+
+constexpr std::uint64_t own = 0x2000;  // linear: table[2], a program's page
+constexpr std::uint64_t user_flags = flags | entry_user;
+
+class PromiseTest : public TrackerTest {
+  protected:
+    PromiseTest() {
+        store(0, table, 2, old_frame | user_flags);
+        store(0, table, 2, 0);
+        tracker_.invlpg(by(0), own);
+    }
+
+    /// No time passes: nothing here is about the grace time.
+    Actor soon(unsigned cpu, std::uint64_t pc = 0x100) {
+        return {cpu, pc, now_ * 1'000'000, static_cast<std::uint64_t>(now_) * 1'000'000};
+    }
+
+    void release(std::uint64_t frame, std::uint64_t length = page_size) {
+        EXPECT_TRUE(tracker_.may_be_owed(frame, length));
+        tracker_.promise_release(soon(0, 0x500), frame, length);
+    }
+};
+
+TEST_F(PromiseTest, AFrameGivenBackIsHeldAgainstWhoRunsAProgramWithIt) {
+    EXPECT_FALSE(tracker_.may_be_owed(new_frame, page_size)) << "another frame";
+    release(old_frame);
+    EXPECT_THAT(findings_.lines, IsEmpty()) << "whoever runs no program may still have it";
+    EXPECT_FALSE(tracker_.owes_programs(0));
+    EXPECT_TRUE(tracker_.owes_programs(1));
+    tracker_.run_program(soon(0, 0x40'0000));
+    EXPECT_THAT(findings_.lines, IsEmpty());
+    tracker_.run_program(soon(1, 0x40'0000));
+    tracker_.run_program(soon(1, 0x40'0000));
+    EXPECT_THAT(findings_.lines, ElementsAre("freed 0x2000 change 1 holder 1 0x14000 at 0x400000"));
+    EXPECT_EQ(tracker_.totals().frames, 1U);
+}
+
+TEST_F(PromiseTest, WhoForgetsBeforeItRunsAProgramIsRight) {
+    release(old_frame);
+    load(1, root);
+    tracker_.run_program(soon(1));
+    tracker_.access(soon(1), own, false, old_frame);
+    EXPECT_THAT(findings_.lines, IsEmpty());
+    EXPECT_FALSE(tracker_.owes_programs(1));
+}
+
+TEST_F(PromiseTest, WhatIsGivenAgainIsNoLongerHeldAgainstAnybody) {
+    release(old_frame);
+    memory_.at(table, 2) = old_frame | user_flags;
+    tracker_.run_program(soon(1));
+    EXPECT_THAT(findings_.lines, IsEmpty());
+}
+
+TEST_F(PromiseTest, WithoutAPromiseAProgramMayRun) {
+    tracker_.run_program(soon(1));
+    EXPECT_THAT(findings_.lines, IsEmpty()) << "the shootdown is still to come";
+    EXPECT_EQ(tracker_.totals().held, 1U);
+}
+
+TEST_F(PromiseTest, AnAccessNeedsNoGraceTime) {
+    release(old_frame);
+    tracker_.access(soon(1, 0x600), own + 8, false, new_frame);
+    EXPECT_THAT(findings_.lines, ElementsAre("freed 0x2008 change 1 holder 1 0x14000 at 0x600"));
+}
+
+TEST_F(PromiseTest, AKernelsPageCountsWhereItsUseIsObserved) {
+    store(0, table, 1, new_frame | flags);
+    release(old_frame);
+    tracker_.run_program(soon(1));
+    EXPECT_EQ(findings_.lines.size(), 1U) << "the program's page alone";
+    tracker_.access(soon(1), page, false, new_frame);
+    EXPECT_EQ(findings_.lines.size(), 1U) << "the processor may have come after the old page";
+    tracker_.access(soon(1, 0x600), page, false, old_frame);
+    EXPECT_EQ(findings_.lines.back(), "freed 0x1000 change 2 holder 1 0x14000 at 0x600");
+}
+
+TEST_F(PromiseTest, AReleaseConcernsWhatWasTakenAwayBefore) {
+    tracker_.invlpg(by(1), own);
+    store(0, table, 9, new_frame | user_flags);
+    store(0, table, 9, 0);  // it owes something, so that the release is remembered
+    release(old_frame);
+    EXPECT_FALSE(tracker_.may_be_owed(old_frame, page_size));
+    store(0, table, 2, old_frame | user_flags);  // given out again, and taken away anew
+    store(0, table, 2, 0);
+    tracker_.run_program(soon(1));
+    EXPECT_THAT(findings_.lines, IsEmpty());
+    release(old_frame);
+    tracker_.run_program(soon(1));
+    EXPECT_EQ(findings_.lines.size(), 1U);
+}
+
+TEST_F(PromiseTest, LargePagesAndTablesAreLookedThrough) {
+    tracker_.invlpg(by(1), own);
+    store(0, 3, 1, 0x20'0000 | user_flags | entry_large);
+    EXPECT_FALSE(tracker_.may_be_owed(0x20'0000, 0x20'0000)) << "beyond the memory that there is";
+    store(0, 3, 1, 0);
+    store(0, 3, 0, 0);
+    release(table << 12, 2 * page_size);
+    tracker_.run_program(soon(1, 0x700));
+    EXPECT_THAT(findings_.lines, ElementsAre("freed 0x0 change 3 holder 1 0x4000 table at 0x700"));
+}
+
+TEST_F(PromiseTest, AShootdownIsHeldAgainstWhoRunsAProgramAfterIt) {
+    const std::uint64_t begun = tracker_.changes();
+    store(0, table, 3, new_frame | user_flags);
+    store(0, table, 3, 0);  // since it began: the next one's
+    tracker_.promise_shootdown(soon(0), begun, spare << 12, own, 2 * page_size);
+    tracker_.promise_shootdown(soon(0), begun, root << 12, own + page_size, page_size);
+    tracker_.run_program(soon(1));
+    EXPECT_THAT(findings_.lines, IsEmpty()) << "other tables; another page";
+    tracker_.promise_shootdown(soon(0), begun, root << 12, own, 2 * page_size);
+    tracker_.run_program(soon(1, 0x700));
+    EXPECT_THAT(findings_.lines, ElementsAre("missed 0x2000 change 1 holder 1 shootdown 0 at 0x700"));
+    EXPECT_EQ(tracker_.totals().promised, 3U);
+}
+
+TEST_F(PromiseTest, OfAShootdownAndTheReleaseAfterItTheFirstIsNamed) {
+    tracker_.promise_shootdown(soon(0), tracker_.changes(), root << 12, own, page_size);
+    release(old_frame);
+    tracker_.run_program(soon(1, 0x700));
+    EXPECT_THAT(findings_.lines, ElementsAre("missed 0x2000 change 1 holder 1 shootdown 0 at 0x700"));
+}
+
+TEST_F(PromiseTest, AllOfASpaceMayBeMeant) {
+    tracker_.promise_shootdown(soon(0), tracker_.changes(), root << 12, 0, ~std::uint64_t{0});
+    tracker_.run_program(soon(1));
+    EXPECT_EQ(findings_.lines.size(), 1U);
+}
+
+TEST(Promises, TakeNoMemoryWithoutEnd) {
+    Promises promises;
+    const Promise old{.changes = 5};
+    for (std::uint64_t i = 0; i < Promises::most_frames; ++i) {
+        ASSERT_TRUE(promises.release(i << 12, i == 7 ? Promise{.changes = 9} : old));
+    }
+    EXPECT_FALSE(promises.release(Promises::most_frames << 12, old));
+    EXPECT_TRUE(promises.release(0, old)) << "one that is there already";
+    promises.forget_frames_before(6);
+    Obligation owed{.first = own, .last = own + page_size - 1};
+    owed.change.number = 5;
+    owed.old.physical = 7 << 12;
+    EXPECT_NE(promises.find(owed, own), nullptr);
+    owed.old.physical = 8 << 12;
+    EXPECT_EQ(promises.find(owed, own), nullptr);
+    promises.shootdown(old, 0, own, page_size);
+    EXPECT_NE(promises.find(owed, own), nullptr);
+    for (std::size_t i = 0; i < Promises::most_shootdowns; ++i) {
+        promises.shootdown(old, 0, 0, page_size);
+    }
+    EXPECT_EQ(promises.find(owed, own), nullptr) << "the oldest goes";
+}
+
 }  // namespace
 }  // namespace pv::translation::testing
