@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "arch/processor.hpp"
 #include "arch/x86_64/trap.hpp"
+#include "arch/x86_64/user_mode.hpp"
 #include "base/log.hpp"
 #include "task/process.hpp"
 #include "task/process_memory.hpp"
@@ -20,6 +21,19 @@ struct Fatal {
     int code;
 };
 
+// Of several the one Linux tells.
+int code_of(std::uint32_t float_exceptions) {
+    constexpr std::uint32_t invalid = 0x01, denormal = 0x02, division = 0x04, overflow = 0x08,
+                            underflow = 0x10, inexact = 0x20;
+    const auto has = [&](std::uint32_t which) { return (float_exceptions & which) != 0; };
+    return has(invalid)                ? FPE_FLTINV
+           : has(division)             ? FPE_FLTDIV
+           : has(overflow)             ? FPE_FLTOVF
+           : has(underflow | denormal) ? FPE_FLTUND
+           : has(inexact)              ? FPE_FLTRES
+                                       : FPE_FLTUNK;
+}
+
 Fatal signal_of(std::uint64_t vector) {
     switch (vector) {
         case 0:
@@ -34,8 +48,9 @@ Fatal signal_of(std::uint64_t vector) {
         case 12:
             return {SIGBUS, SI_KERNEL};
         case 16:
+            return {SIGFPE, code_of(arch::x87_exceptions())};
         case 19:
-            return {SIGFPE, FPE_FLTINV};
+            return {SIGFPE, code_of(arch::vector_exceptions())};
         case 17:
             return {SIGBUS, BUS_ADRALN};
         default:

@@ -229,6 +229,19 @@ void load_vectors(UserState& self) {
     load(self.vectors.bytes().data());
 }
 
+std::uint32_t x87_exceptions() {
+    std::uint16_t status = 0;
+    std::uint16_t control = 0;
+    asm volatile("fnstsw %0; fnstcw %1" : "=m"(status), "=m"(control));
+    return status & ~std::uint32_t{control} & 0x3f;
+}
+
+std::uint32_t vector_exceptions() {
+    std::uint32_t status = 0;
+    asm volatile("stmxcsr %0" : "=m"(status));
+    return status & ~(status >> 7) & 0x3f;
+}
+
 UserState* running_user() {
     task::ControlBlock* thread = running_thread();
     return thread == nullptr ? nullptr : thread->user;

@@ -70,6 +70,11 @@ void load_bases(const UserState& self);
 void save_vectors(UserState& self);
 void load_vectors(UserState& self);
 
+/// What the running program's x87 unit, or its vector unit, was stopped by: the exceptions that are raised
+/// and not masked, bits as in the status word (SDM vol. 1, sections 8.1.3 and 10.2.3).
+[[nodiscard]] std::uint32_t x87_exceptions();
+[[nodiscard]] std::uint32_t vector_exceptions();
+
 /// The running thread's; nullptr in one of the kernel's own. Any context.
 [[nodiscard]] UserState* running_user();
 
