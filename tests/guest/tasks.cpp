@@ -132,13 +132,15 @@ void make_tokens(void* argument) {
 void take_patiently(void* argument) {
     auto& market = *static_cast<Market*>(argument);
     while (true) {
-        const auto result =
-            market.takers.wait(Deadline::after(10_s), [&] { return market.closed.load() || market.take(); });
+        // It may be closed as soon as we have a token.
+        bool got = false;
+        const auto result = market.takers.wait(Deadline::after(10_s),
+                                               [&] { return market.closed.load() || (got = market.take()); });
         if (!result) {
             ++market.lost;
             return;
         }
-        if (market.closed) {
+        if (!got) {
             return;
         }
         ++market.taken;
@@ -149,11 +151,12 @@ void take_patiently(void* argument) {
 void take_in_a_hurry(void* argument) {
     auto& market = *static_cast<Market*>(argument);
     while (!market.closed) {
-        const auto result =
-            market.takers.wait(Deadline::after(30_us), [&] { return market.closed.load() || market.take(); });
+        bool got = false;
+        const auto result = market.takers.wait(Deadline::after(30_us),
+                                               [&] { return market.closed.load() || (got = market.take()); });
         if (!result) {
             ++market.timeouts;
-        } else if (!market.closed) {
+        } else if (got) {
             ++market.taken;
         }
     }
