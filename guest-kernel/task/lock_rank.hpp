@@ -18,7 +18,7 @@ enum class Rank : std::uint8_t {
     block_device = 8,     ///< a block device as a whole: recovery, shutdown
     controller = 10,      ///< a controller's admin work
     user_space = 11,      ///< a program's address space: page faults take it, with files' locks held too
-    sleeping_leaf = 12,   ///< tests; taken last of the sleeping ones
+    sleeping_leaf = 12,   ///< timers' turns, tests; taken last of the sleeping ones
 
     // spinning (SpinLock), interrupts off while held
     context = 14,        ///< where a process stands: root and current directory

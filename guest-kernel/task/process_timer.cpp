@@ -37,6 +37,28 @@ constexpr std::size_t timers_max = 4096;
 constexpr Duration finest_look = 1_ms;
 
 constinit SpinLock lock{Rank::queue};
+/// Held from taking a timer's turn until it is told, and by who changes a timer: what was due before is told
+/// before, or never.
+constinit Mutex turn_lock{Rank::sleeping_leaf};
+
+/// A turn takes microseconds. Who waits for longer goes on without: a signal may then come late.
+class TurnGuard {
+  public:
+    TurnGuard() : is_held_(turn_lock.lock(Deadline::after(1_s)).has_value()) {}
+
+    TurnGuard(const TurnGuard&) = delete;
+    TurnGuard& operator=(const TurnGuard&) = delete;
+
+    ~TurnGuard() {
+        if (is_held_) {
+            turn_lock.unlock();
+        }
+    }
+
+  private:
+    bool is_held_;
+};
+
 constinit WaitQueue wake_up;
 constinit std::atomic<std::uint64_t> changes{0};
 
@@ -166,9 +188,12 @@ void serve(void*) {
     while (true) {
         const std::uint64_t seen = changes.load();
         Instant next;
-        if (const std::optional<Turn> turn = take_due(next)) {
-            tell(*turn);
-            continue;
+        {
+            const TurnGuard guard;
+            if (const std::optional<Turn> turn = take_due(next)) {
+                tell(*turn);
+                continue;
+            }
         }
         const Deadline deadline =
             next == Instant::max() ? Deadline::never("no program has set a timer") : Deadline::at(next);
@@ -240,6 +265,7 @@ Outcome<TimerSetting> set_timer(Process& process, Timer& timer, const TimerSetti
     PV_TRY(start_service());
     TimerSetting before;
     {
+        const TurnGuard turn_guard;
         const SpinGuard guard(lock);
         before = change(process, timer, setting);
     }
@@ -274,6 +300,7 @@ Outcome<int> create_timer(Process& process, int clock, TimerCounts counts, Timer
 Outcome<TimerSetting> set_timer(Process& process, int id, const TimerSetting& setting) {
     TimerSetting before;
     {
+        const TurnGuard turn_guard;
         const SpinGuard guard(lock);
         before = change(process, *PV_TRY(find(process, id)), setting);
     }
@@ -298,6 +325,7 @@ Outcome<int> timer_overruns(Process& process, int id) {
 
 Outcome<> delete_timer(Process& process, int id) {
     std::unique_ptr<Timer> gone;
+    const TurnGuard turn_guard;
     const SpinGuard guard(lock);
     gone.reset(PV_TRY(find(process, id)));
     take_out(*gone);
