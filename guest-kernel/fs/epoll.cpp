@@ -28,7 +28,7 @@ void Epoll::Item::notify(std::uint32_t events) {
     epoll->tell();
 }
 
-Epoll::Epoll() : OpenFile({}, open_flag::read_write, Flow::stream) {
+Epoll::Epoll() : OpenFile({}, open_flag::read_write, Flow::event) {
     instances.with([&](Epoll*& first) {
         next_ = first;
         first = this;

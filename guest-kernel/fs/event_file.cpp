@@ -15,7 +15,7 @@ constexpr std::uint64_t count_max = ~std::uint64_t{0} - 1;
 class EventFile final : public OpenFile {
   public:
     EventFile(std::uint32_t initial, bool semaphore, std::uint32_t flags)
-        : OpenFile({}, open_flag::read_write | (flags & open_flag::nonblock), Flow::stream),
+        : OpenFile({}, open_flag::read_write | (flags & open_flag::nonblock), Flow::event),
           count_(initial),
           semaphore_(semaphore) {}
 

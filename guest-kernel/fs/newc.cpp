@@ -79,8 +79,9 @@ std::optional<NodeType> type_of(std::uint32_t mode) {
         case NodeType::symbolic_link:
         case NodeType::socket:
             return static_cast<NodeType>(mode & 0170000);
+        default:
+            return std::nullopt;
     }
-    return std::nullopt;
 }
 
 bool has_dot_dot(std::string_view path) {

@@ -76,7 +76,7 @@ class NotifyFile final : public OpenFile {
     Outcome<std::size_t> do_read(std::uint64_t& position, Target& target) override;
 
   private:
-    explicit NotifyFile(std::uint32_t flags) : OpenFile({}, flags & open_flag::nonblock, Flow::stream) {}
+    explicit NotifyFile(std::uint32_t flags) : OpenFile({}, flags & open_flag::nonblock, Flow::event) {}
 
     // The table's lock is held.
     void put(int number, std::uint32_t mask, std::uint32_t cookie, std::string_view name);

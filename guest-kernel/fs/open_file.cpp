@@ -71,7 +71,7 @@ Outcome<std::size_t> OpenFile::read(Target& target) {
     if (!is_readable(flags())) {
         return fail(Errno::ebadf);
     }
-    if (flow_ == Flow::stream) {
+    if (!is_seekable()) {
         std::uint64_t nowhere = 0;
         return told(do_read(nowhere, target), notify_event::access);
     }
@@ -87,9 +87,12 @@ Outcome<std::size_t> OpenFile::write(Source& source) {
         return fail(Errno::ebadf);
     }
     const bool append = (flags() & open_flag::append) != 0;
-    if (flow_ == Flow::stream) {
+    if (!is_seekable()) {
         std::uint64_t nowhere = 0;
         return told(do_write(nowhere, append, source), notify_event::modify);
+    }
+    if (source.left() == 0) {
+        return std::size_t{0};
     }
     const MutexGuard guard(position_lock_);
     std::uint64_t position = position_;
@@ -99,7 +102,7 @@ Outcome<std::size_t> OpenFile::write(Source& source) {
 }
 
 Outcome<std::size_t> OpenFile::read_at(std::uint64_t offset, Target& target) {
-    if (flow_ == Flow::stream) {
+    if (!is_seekable()) {
         return fail(Errno::espipe);
     }
     if (!is_readable(flags())) {
@@ -109,7 +112,7 @@ Outcome<std::size_t> OpenFile::read_at(std::uint64_t offset, Target& target) {
 }
 
 Outcome<std::size_t> OpenFile::write_at(std::uint64_t offset, Source& source) {
-    if (flow_ == Flow::stream) {
+    if (!is_seekable()) {
         return fail(Errno::espipe);
     }
     if (!is_writable(flags())) {
@@ -119,8 +122,8 @@ Outcome<std::size_t> OpenFile::write_at(std::uint64_t offset, Source& source) {
 }
 
 Outcome<std::uint64_t> OpenFile::seek(std::int64_t offset, Whence whence) {
-    if (flow_ == Flow::stream) {
-        return fail(Errno::espipe);
+    if (!is_seekable()) {
+        return flow_ == Flow::event ? Outcome<std::uint64_t>(0) : fail(Errno::espipe);
     }
     const MutexGuard guard(position_lock_);
     std::int64_t base = 0;
@@ -199,8 +202,21 @@ Outcome<Ref<OpenFile>> OpenFile::reopen(std::uint32_t) {
     return fail(Errno::enxio);
 }
 
+bool OpenFile::is_pollable() {
+    const NodeType type = attributes().type;
+    return type != NodeType::regular && type != NodeType::directory;
+}
+
+std::uint32_t OpenFile::shown_flags() const {
+    const std::uint32_t flags = this->flags();
+    if ((flags & open_flag::path_only) != 0) {
+        return flags & ~open_flag::access_mask;
+    }
+    return (flags & ~open_flag::creation_mask) | (node() != nullptr ? open_flag::large_file : 0);
+}
+
 Attributes OpenFile::attributes() {
-    return node() == nullptr ? Attributes{} : node()->attributes();
+    return node() == nullptr ? Attributes{.type = NodeType::none, .mode = 0600} : node()->attributes();
 }
 
 Outcome<std::size_t> OpenFile::do_read(std::uint64_t& position, Target& target) {

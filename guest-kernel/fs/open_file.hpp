@@ -33,8 +33,9 @@ class IoctlArgument {
 
 enum class Whence : std::uint8_t { set = 0, current = 1, end = 2, data = 3, hole = 4 };
 
-/// Whether bytes lie at offsets (regular files, disks) or flow past (pipes, terminals, sockets).
-enum class Flow : std::uint8_t { seekable, stream };
+/// Whether bytes lie at offsets (regular files, disks) or flow past (pipes, terminals, sockets), or there is
+/// nothing to stand at, and seeking does nothing (events).
+enum class Flow : std::uint8_t { seekable, stream, event };
 
 /// Kinds that calls of their own work on.
 enum class FileKind : std::uint8_t { other, pipe, epoll, pty_master, timer, signals, notify, socket };
@@ -75,6 +76,12 @@ class OpenFile : public RefCounted {
     /// Errors: espipe, einval, eoverflow, enxio.
     [[nodiscard]] virtual Outcome<std::uint64_t> seek(std::int64_t offset, Whence whence);
 
+    /// What F_GETFL tells.
+    [[nodiscard]] std::uint32_t shown_flags() const;
+
+    /// Whether it has a position.
+    [[nodiscard]] bool is_seekable() const { return flow_ == Flow::seekable; }
+
     /// Where it stands, for people: others may move it meanwhile. 0 for streams.
     [[nodiscard]] std::uint64_t position() const { return position_.load(std::memory_order_relaxed); }
 
@@ -89,6 +96,9 @@ class OpenFile : public RefCounted {
     /// file's queue first, so that no change after the answer is missed; the caller removes it with
     /// PollQueue::remove.
     [[nodiscard]] virtual std::uint32_t poll(Watcher* watcher);
+
+    /// Whether there is anything to wait for: regular files and directories are ready always.
+    [[nodiscard]] bool is_pollable();
 
     /// nullptr: cannot be mapped (enodev).
     [[nodiscard]] virtual Mappable* mappable();

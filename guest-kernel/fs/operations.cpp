@@ -80,7 +80,8 @@ Outcome<> may_open(const Caller& caller, const Location& location, std::uint32_t
     if (type == NodeType::symbolic_link) {
         return fail(Errno::eloop);
     }
-    if (type == NodeType::directory && writes) {
+    const bool is_mode_3 = (flags & open_flag::access_mask) == open_flag::access_mask;
+    if (type == NodeType::directory && (writes || is_mode_3)) {
         return fail(Errno::eisdir);
     }
     if (is_device && mount.no_devices) {
@@ -89,8 +90,8 @@ Outcome<> may_open(const Caller& caller, const Location& location, std::uint32_t
     if (writes && mount.read_only && (type == NodeType::regular || type == NodeType::directory)) {
         return fail(Errno::erofs);
     }
-    const unsigned wanted =
-        (is_readable(flags) ? bits(Access::read) : 0U) | (writes ? bits(Access::write) : 0U);
+    const unsigned wanted = (is_readable(flags) || is_mode_3 ? bits(Access::read) : 0U) |
+                            (writes || is_mode_3 ? bits(Access::write) : 0U);
     const Attributes attributes = location.node->attributes();
     if (!may(caller.who, attributes, wanted)) {
         return fail(Errno::eacces);
@@ -105,8 +106,8 @@ Outcome<> may_open(const Caller& caller, const Location& location, std::uint32_t
 /// A descriptor that only names a place (O_PATH).
 class PathFile final : public OpenFile {
   public:
-    explicit PathFile(Location location)
-        : OpenFile(std::move(location), open_flag::path_only | open_flag::access_mask, Flow::seekable) {}
+    PathFile(Location location, std::uint32_t flags)
+        : OpenFile(std::move(location), flags | open_flag::access_mask, Flow::seekable) {}
 
     Outcome<std::uint64_t> seek(std::int64_t, Whence) override { return fail(Errno::ebadf); }
 
@@ -118,7 +119,7 @@ class PathFile final : public OpenFile {
 Outcome<Ref<OpenFile>> open_existing(const Caller& caller, const Location& location, std::uint32_t flags,
                                      bool is_new) {
     if ((flags & open_flag::path_only) != 0) {
-        auto* file = new (std::nothrow) PathFile(location);
+        auto* file = new (std::nothrow) PathFile(location, flags);
         if (file == nullptr) {
             return fail(Errno::enomem);
         }
@@ -149,8 +150,7 @@ Outcome<Ref<OpenFile>> open_unnamed(const Caller& caller, std::string_view path,
     PV_TRY(may_change_names(caller, directory));
     Ref<Node> node =
         PV_TRY(directory.node->create_unnamed(new_node(caller, directory, NodeType::regular, mode)));
-    return open_existing(caller, Location{directory.mount, std::move(node)},
-                         flags & ~(open_flag::temporary | open_flag::directory), true);
+    return open_existing(caller, Location{directory.mount, std::move(node)}, flags, true);
 }
 
 }  // namespace
@@ -160,8 +160,7 @@ Outcome<Ref<OpenFile>> open(const Caller& caller, std::string_view path, std::ui
     how.follow_last = (flags & open_flag::no_follow) == 0;
     how.want_directory = (flags & open_flag::directory) != 0;
     if ((flags & open_flag::path_only) != 0) {
-        flags &=
-            open_flag::path_only | open_flag::directory | open_flag::no_follow | open_flag::close_on_exec;
+        flags &= open_flag::path_only | open_flag::directory | open_flag::no_follow;
     } else if ((flags & open_flag::temporary) != 0) {
         return open_unnamed(caller, path, flags, mode, how);
     }
@@ -172,9 +171,12 @@ Outcome<Ref<OpenFile>> open(const Caller& caller, std::string_view path, std::ui
         return fail(Errno::einval);
     }
     const bool exclusive = (flags & open_flag::exclusive) != 0;
-    how.follow_last = how.follow_last && !exclusive;
+    how.follow_last = how.follow_last && !exclusive && !path.ends_with('/');
     for (int attempt = 0; attempt < attempts; ++attempt) {
         NamedPlace place = PV_TRY(resolve_place(caller, path, how));
+        if (place.trailing_slash) {
+            return fail(Errno::eisdir);
+        }
         if (place.found) {
             if (exclusive) {
                 return fail(Errno::eexist);
@@ -182,13 +184,7 @@ Outcome<Ref<OpenFile>> open(const Caller& caller, std::string_view path, std::ui
             if (place.found.node->is_directory()) {
                 return fail(Errno::eisdir);
             }
-            if (place.trailing_slash) {
-                return fail(Errno::enotdir);
-            }
             return open_existing(caller, place.found, flags, false);
-        }
-        if (place.trailing_slash) {
-            return fail(Errno::eisdir);
         }
         PV_TRY(may_change_names(caller, place.directory));
         Outcome<Ref<Node>> made = place.directory.node->create(
@@ -324,8 +320,11 @@ Outcome<> rename(const Caller& from_caller, std::string_view from, const Caller&
     for (int attempt = 0; attempt < attempts; ++attempt) {
         const NamedPlace source = PV_TRY(resolve_place(from_caller, from));
         const NamedPlace target = PV_TRY(resolve_place(to_caller, to));
-        if (source.last != NamedPlace::Last::name || target.last != NamedPlace::Last::name) {
+        if (source.last != NamedPlace::Last::name) {
             return fail(Errno::ebusy);
+        }
+        if (target.last != NamedPlace::Last::name) {
+            return fail(mode.no_replace ? Errno::eexist : Errno::ebusy);
         }
         if (source.directory.mount != target.directory.mount) {
             return fail(Errno::exdev);
@@ -338,6 +337,9 @@ Outcome<> rename(const Caller& from_caller, std::string_view from, const Caller&
         }
         Node& node = *source.found.node;
         if (!node.is_directory() && (source.trailing_slash || (target.trailing_slash && !mode.exchange))) {
+            return fail(Errno::enotdir);
+        }
+        if (mode.exchange && target.trailing_slash && !target.found.node->is_directory()) {
             return fail(Errno::enotdir);
         }
         PV_TRY(may_take(from_caller, source.directory, node));

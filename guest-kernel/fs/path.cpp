@@ -235,7 +235,10 @@ class Walk {
             return fail(Errno::eloop);
         }
         // The slash behind the link is not in the text any more.
-        mode_.want_directory = mode_.want_directory || (place_.trailing_slash && text_.empty());
+        // What a link with a slash behind it leads to is followed on, and has to be a directory.
+        const bool must_go_on = place_.trailing_slash && text_.empty();
+        mode_.want_directory = mode_.want_directory || must_go_on;
+        mode_.follow_last = mode_.follow_last || (must_go_on && !want_place_);
         Location target = PV_TRY(link.jump());
         if (target) {
             if (mode_.beneath || mode_.in_root) {

@@ -127,6 +127,29 @@ std::byte* Pipe::page_for(std::size_t position) {
     return page;
 }
 
+std::span<const std::byte> Pipe::piece_at(std::size_t skipped, std::size_t wanted) const {
+    const std::size_t at = (begin_ + skipped) % capacity();
+    const std::size_t within = at % page_size;
+    return {pages_[at / page_size] + within, std::min({filled() - skipped, wanted, page_size - within})};
+}
+
+Outcome<std::size_t> Pipe::peek(Target& target) {
+    const MutexGuard guard(lock_);
+    std::size_t done = 0;
+    while (done < filled() && target.left() != 0) {
+        const std::span<const std::byte> part = piece_at(done, target.left());
+        const Outcome<std::size_t> put = target.put(part);
+        if (!put) {
+            return done != 0 ? Outcome<std::size_t>(done) : put;
+        }
+        done += *put;
+        if (*put < part.size()) {
+            break;
+        }
+    }
+    return done;
+}
+
 Outcome<std::size_t> Pipe::read(Target& target, bool nonblocking) {
     if (target.left() == 0) {
         return std::size_t{0};
@@ -146,9 +169,8 @@ Outcome<std::size_t> Pipe::read(Target& target, bool nonblocking) {
     }
     std::size_t done = 0;
     while (filled() != 0 && target.left() != 0) {
-        const std::size_t within = begin_ % page_size;
-        const std::size_t part = std::min({filled(), target.left(), page_size - within, capacity() - begin_});
-        const Outcome<std::size_t> put = target.put({pages_[begin_ / page_size] + within, part});
+        const std::span<const std::byte> part = piece_at(0, target.left());
+        const Outcome<std::size_t> put = target.put(part);
         if (!put) {
             if (done == 0) {
                 return put;
@@ -158,7 +180,7 @@ Outcome<std::size_t> Pipe::read(Target& target, bool nonblocking) {
         done += *put;
         begin_ = (begin_ + *put) % capacity();
         filled_.fetch_sub(*put, std::memory_order_acq_rel);
-        if (*put < part) {
+        if (*put < part.size()) {
             break;
         }
     }
@@ -201,11 +223,11 @@ Outcome<std::size_t> Pipe::write(Source& source, bool nonblocking) {
     std::size_t done = 0;
     MutexGuard guard(lock_);
     while (true) {
-        if (readers_.load(std::memory_order_acquire) == 0) {
-            return done != 0 ? Outcome<std::size_t>(done) : fail(Errno::epipe);
-        }
         if (total == 0) {
             return std::size_t{0};
+        }
+        if (readers_.load(std::memory_order_acquire) == 0) {
+            return done != 0 ? Outcome<std::size_t>(done) : fail(Errno::epipe);
         }
         if (room() >= needed) {
             const std::size_t part = std::min(room(), source.left());
@@ -351,6 +373,9 @@ Outcome<PipeEnds> create_pipe(std::uint32_t flags) {
 }
 
 Outcome<Ref<OpenFile>> open_fifo(const Location& here, std::uint32_t flags, Ref<Pipe> pipe) {
+    if ((flags & open_flag::access_mask) == open_flag::access_mask) {
+        return fail(Errno::einval);
+    }
     return make_end(here, flags, std::move(pipe), true);
 }
 

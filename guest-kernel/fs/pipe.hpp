@@ -26,6 +26,8 @@ class Pipe final : public RefCounted {
     /// As OpenFile::read and write. Errors: eagain, eintr, efault, epipe (nobody reads; the caller's SIGPIPE
     /// is linux/'s).
     [[nodiscard]] Outcome<std::size_t> read(Target& target, bool nonblocking);
+    /// Copies what is there, none if nothing is, and leaves it there. Error: efault.
+    [[nodiscard]] Outcome<std::size_t> peek(Target& target);
     [[nodiscard]] Outcome<std::size_t> write(Source& source, bool nonblocking);
 
     /// `flags` as open's. A fifo's open waits here for the other side. Errors: enxio, eintr.
@@ -53,6 +55,8 @@ class Pipe final : public RefCounted {
     ~Pipe() override;
 
     [[nodiscard]] std::byte* page_for(std::size_t position);
+    /// The piece `skipped` bytes behind the next one, at most `wanted` long.
+    [[nodiscard]] std::span<const std::byte> piece_at(std::size_t skipped, std::size_t wanted) const;
     Outcome<std::size_t> fill(Source& source, std::size_t count);
 
     [[nodiscard]] std::size_t room() const { return capacity() - filled(); }

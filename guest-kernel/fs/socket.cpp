@@ -58,6 +58,9 @@ std::string_view Socket::label(std::span<char> room) const {
 }
 
 Outcome<std::size_t> Socket::do_read(std::uint64_t&, Target& target) {
+    if (target.left() == 0) {
+        return std::size_t{0};
+    }
     Received received;
     PV_TRY(receive(target, 0, received));
     return received.count;

@@ -55,7 +55,7 @@ class TimerFile final : public OpenFile {
     };
 
     TimerFile(bool is_wall, std::uint32_t flags)
-        : OpenFile({}, open_flag::read_write | (flags & open_flag::nonblock), Flow::stream),
+        : OpenFile({}, open_flag::read_write | (flags & open_flag::nonblock), Flow::event),
           is_wall_(is_wall) {}
 
     static TimerSchedule left_of(const State& state, Instant time);

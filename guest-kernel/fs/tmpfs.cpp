@@ -248,11 +248,28 @@ class MemoryFile final : public OpenFile {
     Name name_;
 };
 
-Outcome<Ref<OpenFile>> create_memory_file(std::string_view name, bool allow_sealing) {
-    auto fs = Ref<FileSystem>::adopt(new (std::nothrow) FileSystem({}));
-    if (!fs) {
-        return fail(Errno::enomem);
+namespace {
+
+// Where all of them are: one file system, made with the first and kept.
+Outcome<Ref<FileSystem>> memory_files() {
+    static constinit std::atomic<FileSystem*> kept{nullptr};
+    FileSystem* found = kept.load(std::memory_order_acquire);
+    if (found == nullptr) {
+        auto fresh = Ref<FileSystem>::adopt(new (std::nothrow) FileSystem({}));
+        if (!fresh) {
+            return fail(Errno::enomem);
+        }
+        if (kept.compare_exchange_strong(found, fresh.get(), std::memory_order_acq_rel)) {
+            return Ref<FileSystem>(*fresh.release());
+        }
     }
+    return Ref<FileSystem>(*found);
+}
+
+}  // namespace
+
+Outcome<Ref<OpenFile>> create_memory_file(std::string_view name, bool allow_sealing) {
+    Ref<FileSystem> fs = PV_TRY(memory_files());
     Ref<TmpNode> node = PV_TRY(create_node(fs, {.type = NodeType::regular, .mode = 0777}));
     if (allow_sealing) {
         static_cast<File&>(*node).allow_sealing();

@@ -50,6 +50,7 @@ inline constexpr Credentials kernel_credentials{.privileged = true};
 
 /// As in the upper four bits of st_mode.
 enum class NodeType : std::uint16_t {
+    none = 0,  ///< of files that no directory has: eventfd(2) and its kin
     fifo = 0x1000,
     character_device = 0x2000,
     directory = 0x4000,
@@ -160,6 +161,8 @@ inline constexpr std::uint32_t path_only = 010000000;
 inline constexpr std::uint32_t temporary = 020000000;  ///< O_TMPFILE without O_DIRECTORY's bit
 /// What F_SETFL may change, and F_GETFL shows beside the access mode.
 inline constexpr std::uint32_t status_mask = append | nonblock | async | direct | no_access_time;
+/// What matters at open only, and F_GETFL does not show.
+inline constexpr std::uint32_t creation_mask = create | exclusive | no_controlling_terminal | truncate;
 }  // namespace open_flag
 
 [[nodiscard]] constexpr bool is_readable(std::uint32_t flags) {

@@ -84,13 +84,26 @@ Outcome<std::size_t> UnixSocket::send(Source& source, const SocketAddress* to, A
         return fail(Errno::enotconn);
     }
     if (socket_type() == SocketType::datagram) {
-        return send_to(source, other, ancillary, flags);
+        const Outcome<std::size_t> sent = send_to(source, other, ancillary, flags);
+        if (!sent && sent.error() == Errno::econnrefused) {
+            // Told once; what it had sent is gone too.
+            static_cast<void>(set_peer(nullptr));
+            const MutexGuard guard(core_->read_lock);
+            while (UnixMessage* const message = first_of(*core_)) {
+                remove_first(*core_, *message);
+            }
+        }
+        return sent;
     }
-    if (writing_closed_.load(std::memory_order_acquire)) {
+    if (socket_type() == SocketType::sequenced && core_->was_reset.exchange(false)) {
+        return fail(Errno::econnreset);
+    }
+    const bool is_stream = socket_type() == SocketType::stream;
+    if (writing_closed_.load(std::memory_order_acquire) || (is_stream && core_->is_peer_gone())) {
         return fail(Errno::epipe);
     }
-    return socket_type() == SocketType::stream ? send_stream(source, other, ancillary, flags)
-                                               : send_whole(source, other, ancillary, flags);
+    return is_stream ? send_stream(source, other, ancillary, flags)
+                     : send_whole(source, other, ancillary, flags);
 }
 
 Outcome<std::size_t> UnixSocket::send_to(Source& source, const Ref<UnixCore>& target, Ancillary& ancillary,
@@ -180,6 +193,9 @@ Outcome<bool> UnixSocket::wait_for_message(std::uint32_t flags, Deadline until) 
             if (core_->was_reset.exchange(false)) {
                 return fail(Errno::econnreset);
             }
+            if (socket_type() == SocketType::datagram && must_not_wait(flags)) {
+                return fail(Errno::eagain);
+            }
             return false;
         }
         if (must_not_wait(flags)) {
@@ -196,11 +212,18 @@ Outcome<> UnixSocket::receive(Target& target, std::uint32_t flags, Received& rec
     }
     const Deadline until = deadline(options().receive_timeout);
     const bool is_stream = socket_type() == SocketType::stream;
-    while (!is_stream || target.left() != 0) {
+    if (!is_stream && core_->was_reset.exchange(false)) {
+        return fail(Errno::econnreset);
+    }
+    // A read of nothing waits all the same.
+    while (!is_stream || target.left() != 0 || received.count == 0) {
         const Outcome<bool> there = wait_for_message(flags, until);
         if (!there || !*there) {
             // What was read before the end, or before a signal, counts.
             return received.count != 0 || there ? Outcome<>() : fail(there.error());
+        }
+        if (is_stream && target.left() == 0) {
+            break;
         }
         MutexGuard guard(core_->read_lock);
         if (!core_->has_message()) {
@@ -306,8 +329,10 @@ std::uint32_t UnixSocket::poll(Watcher* watcher) {
         return ready | poll_event::writable;
     }
     bool is_connected = false;
+    bool is_heard = true;
     const bool has_room = peer_.with([&](const Ref<UnixCore>& other) {
         is_connected = static_cast<bool>(other);
+        is_heard = !other || other->is_read();
         return !other || !other->is_read() || other->has_room();
     });
     const bool is_over = core_->is_input_over() || !core_->is_read();
@@ -315,7 +340,7 @@ std::uint32_t UnixSocket::poll(Watcher* watcher) {
     ready |= is_over ? poll_event::readable | poll_event::read_hang_up : 0;
     ready |= core_->was_reset.load(std::memory_order_acquire) ? poll_event::error : 0;
     const bool is_dead = !is_connected || core_->is_peer_gone() ||
-                         (is_over && writing_closed_.load(std::memory_order_acquire));
+                         (is_over && (!is_heard || writing_closed_.load(std::memory_order_acquire)));
     return ready | (is_dead ? poll_event::hang_up : 0);
 }
 
@@ -327,9 +352,9 @@ Outcome<std::uint64_t> UnixSocket::ioctl(std::uint32_t request, IoctlArgument& a
                 return fail(Errno::einval);
             }
             count = static_cast<std::int32_t>(core_->state.with([&](const UnixCore::State& state) {
-                return socket_type() == SocketType::stream ? state.bytes
-                       : state.inbox.empty()               ? 0
-                                                           : state.inbox.front().size;
+                return socket_type() != SocketType::datagram ? state.bytes
+                       : state.inbox.empty()                 ? 0
+                                                             : state.inbox.front().size;
             }));
             break;
         case TIOCOUTQ:

@@ -7,13 +7,23 @@
 #include <algorithm>
 #include <array>
 
+#include "fs/socket.hpp"
 #include "linux/call.hpp"
 
 namespace pv::linux {
 
-/// Error: ebadf.
-[[nodiscard]] inline Outcome<Ref<fs::OpenFile>> get(Call& call, int descriptor) {
+/// For the few calls that take O_PATH's descriptors too. Error: ebadf.
+[[nodiscard]] inline Outcome<Ref<fs::OpenFile>> get_any(Call& call, int descriptor) {
     return call.process().descriptors->get(descriptor);
+}
+
+/// Error: ebadf, also where it only names a place (O_PATH).
+[[nodiscard]] inline Outcome<Ref<fs::OpenFile>> get(Call& call, int descriptor) {
+    auto file = get_any(call, descriptor);
+    if (file && ((*file)->flags() & fs::open_flag::path_only) != 0) {
+        return fail(Errno::ebadf);
+    }
+    return file;
 }
 
 /// The process's limit (RLIMIT_NOFILE).
@@ -52,9 +62,11 @@ namespace pv::linux {
     return done(told);
 }
 
-/// Who writes where nobody reads gets SIGPIPE with the error.
-[[nodiscard]] inline Value pipe_broken(Call& call, Value result) {
-    if (!result && result.error() == Errno::epipe) {
+/// Who writes to `file`, where nobody reads, gets SIGPIPE with the error: pipes and streams, not messages.
+[[nodiscard]] inline Value pipe_broken(Call& call, const fs::OpenFile& file, Value result) {
+    const bool has_messages = file.kind() == fs::FileKind::socket &&
+                              static_cast<const fs::Socket&>(file).socket_type() != fs::SocketType::stream;
+    if (!result && result.error() == Errno::epipe && !has_messages) {
         task::send_signal(call.thread, SIGPIPE, task::make_info(SIGPIPE, SI_USER, &call.process()));
     }
     return result;

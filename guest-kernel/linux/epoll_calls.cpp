@@ -50,6 +50,9 @@ Value epoll_ctl(Call& call, int epoll, int operation, int descriptor, UserPointe
     }
     const auto instance = PV_TRY(get(call, epoll));
     const auto file = PV_TRY(get(call, descriptor));
+    if (!file->is_pollable()) {
+        return fail(Errno::eperm);
+    }
     if (instance->kind() != fs::FileKind::epoll || instance == file) {
         return fail(Errno::einval);
     }

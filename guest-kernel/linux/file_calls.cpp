@@ -31,23 +31,23 @@ Value read(Call& call, int descriptor, UserAddress to, std::uint64_t length) {
 Value write(Call& call, int descriptor, UserAddress from, std::uint64_t length) {
     const auto file = PV_TRY(get(call, descriptor));
     UserSource source(from, std::min(length, count_max));
-    return pipe_broken(call, file->write(source));
+    return pipe_broken(call, *file, file->write(source));
 }
 
 Value pread(Call& call, int descriptor, UserAddress to, std::uint64_t length, std::int64_t offset) {
-    const auto file = PV_TRY(get(call, descriptor));
     if (offset < 0) {
         return fail(Errno::einval);
     }
+    const auto file = PV_TRY(get(call, descriptor));
     UserTarget target(to, std::min(length, count_max));
     return file->read_at(static_cast<std::uint64_t>(offset), target);
 }
 
 Value pwrite(Call& call, int descriptor, UserAddress from, std::uint64_t length, std::int64_t offset) {
-    const auto file = PV_TRY(get(call, descriptor));
     if (offset < 0) {
         return fail(Errno::einval);
     }
+    const auto file = PV_TRY(get(call, descriptor));
     UserSource source(from, std::min(length, count_max));
     return file->write_at(static_cast<std::uint64_t>(offset), source);
 }
@@ -56,31 +56,42 @@ Value readv(Call& call, int descriptor, UserAddress pieces, std::uint64_t count)
     const auto file = PV_TRY(get(call, descriptor));
     VectorTarget target;
     PV_TRY(target.read(pieces, count));
-    return file->read(target);
+    if (!fs::is_readable(file->flags())) {
+        return fail(Errno::ebadf);
+    }
+    const bool cannot = file->kind() == fs::FileKind::epoll;
+    return cannot ? Value(fail(Errno::einval)) : target.left() == 0 ? Value(0) : Value(file->read(target));
 }
 
 Value writev(Call& call, int descriptor, UserAddress pieces, std::uint64_t count) {
     const auto file = PV_TRY(get(call, descriptor));
     VectorSource source;
     PV_TRY(source.read(pieces, count));
-    return pipe_broken(call, file->write(source));
+    if (!fs::is_writable(file->flags())) {
+        return fail(Errno::ebadf);
+    }
+    const bool cannot = file->kind() == fs::FileKind::epoll || file->kind() == fs::FileKind::timer ||
+                        file->kind() == fs::FileKind::signals;
+    return cannot               ? Value(fail(Errno::einval))
+           : source.left() == 0 ? Value(0)
+                                : pipe_broken(call, *file, file->write(source));
 }
 
 Value preadv(Call& call, int descriptor, UserAddress pieces, std::uint64_t count, std::int64_t offset) {
-    const auto file = PV_TRY(get(call, descriptor));
     if (offset < 0) {
         return fail(Errno::einval);
     }
+    const auto file = PV_TRY(get(call, descriptor));
     VectorTarget target;
     PV_TRY(target.read(pieces, count));
     return file->read_at(static_cast<std::uint64_t>(offset), target);
 }
 
 Value pwritev(Call& call, int descriptor, UserAddress pieces, std::uint64_t count, std::int64_t offset) {
-    const auto file = PV_TRY(get(call, descriptor));
     if (offset < 0) {
         return fail(Errno::einval);
     }
+    const auto file = PV_TRY(get(call, descriptor));
     VectorSource source;
     PV_TRY(source.read(pieces, count));
     return file->write_at(static_cast<std::uint64_t>(offset), source);
@@ -113,28 +124,30 @@ Value close_range(Call& call, std::uint32_t first, std::uint32_t last, std::uint
 }
 
 Value dup(Call& call, int descriptor) {
-    return as_value(add(call, PV_TRY(get(call, descriptor)), false));
+    return as_value(add(call, PV_TRY(get_any(call, descriptor)), false));
 }
 
 Value dup3(Call& call, int old, int fresh, int flags) {
     if ((flags & ~O_CLOEXEC) != 0 || old == fresh) {
         return fail(Errno::einval);
     }
-    const auto file = PV_TRY(get(call, old));
+    const auto file = PV_TRY(get_any(call, old));
     PV_TRY(call.process().descriptors->set(fresh, file, (flags & O_CLOEXEC) != 0, limit(call)));
     return static_cast<std::uint64_t>(fresh);
 }
 
 Value dup2(Call& call, int old, int fresh) {
     if (old == fresh) {
-        PV_TRY(get(call, old));
+        PV_TRY(get_any(call, old));
         return static_cast<std::uint64_t>(fresh);
     }
     return dup3(call, old, fresh, 0);
 }
 
 Value fcntl(Call& call, int descriptor, int command, std::uint64_t argument) {
-    const auto file = PV_TRY(get(call, descriptor));
+    const bool is_of_descriptors = command == F_DUPFD || command == F_DUPFD_CLOEXEC || command == F_GETFD ||
+                                   command == F_SETFD || command == F_GETFL;
+    const auto file = PV_TRY(is_of_descriptors ? get_any(call, descriptor) : get(call, descriptor));
     switch (command) {
         case F_DUPFD:
         case F_DUPFD_CLOEXEC:
@@ -149,7 +162,7 @@ Value fcntl(Call& call, int descriptor, int command, std::uint64_t argument) {
             return done(
                 call.process().descriptors->set_close_on_exec(descriptor, (argument & FD_CLOEXEC) != 0));
         case F_GETFL:
-            return file->flags();
+            return file->shown_flags();
         case F_SETFL:
             file->set_status_flags(static_cast<std::uint32_t>(argument));
             return 0;
@@ -219,6 +232,14 @@ Value ioctl(Call& call, int descriptor, std::uint32_t request, std::uint64_t arg
             auto peer = PV_TRY(fs::open_pty_peer(*file, flags & ~std::uint32_t{O_CLOEXEC}));
             return as_value(add(call, std::move(peer), (flags & O_CLOEXEC) != 0));
         }
+        case FIONREAD:
+            if (file->node() != nullptr && file->node()->type() == fs::NodeType::regular) {
+                const std::uint64_t size = file->attributes().size;
+                const auto left =
+                    static_cast<std::int64_t>(size) - static_cast<std::int64_t>(file->position());
+                return done(UserPointer<int>(argument).write(static_cast<int>(left)));
+            }
+            [[fallthrough]];
         default: {
             const Value answered = file->ioctl(request, user);
             const bool is_unknown = !answered && answered.error() == Errno::enotty;
@@ -245,23 +266,54 @@ Value fsync(Call& call, int descriptor) {
 }
 
 Value ftruncate(Call& call, int descriptor, std::int64_t size) {
-    const auto file = PV_TRY(get(call, descriptor));
     if (size < 0) {
         return fail(Errno::einval);
     }
+    const auto file = PV_TRY(get(call, descriptor));
     return done(file->truncate(static_cast<std::uint64_t>(size)));
+}
+
+// What sendfile says before anything is moved. A pipe is looked at before what would be put into it.
+Value may_send(Call& call, fs::OpenFile& from, fs::OpenFile& to, std::uint64_t count) {
+    const fs::NodeType type = from.attributes().type;
+    const bool gives_nothing = type == fs::NodeType::none || type == fs::NodeType::directory;
+    if (to.kind() != fs::FileKind::pipe) {
+        const bool flows = type != fs::NodeType::none && !from.is_seekable();
+        const bool cannot =
+            (to.flags() & fs::open_flag::append) != 0 || flows || (count != 0 && gives_nothing);
+        return cannot ? Value(fail(Errno::einval)) : Value(0);
+    }
+    const std::uint32_t ready = to.poll(nullptr);
+    if ((ready & fs::poll_event::error) != 0) {
+        return pipe_broken(call, to, fail(Errno::epipe));
+    }
+    if ((ready & fs::poll_event::writable) == 0 && to.is_nonblocking()) {
+        return fail(Errno::eagain);
+    }
+    const bool cannot = from.kind() == fs::FileKind::pipe || gives_nothing;
+    return count != 0 && cannot ? Value(fail(Errno::einval)) : Value(0);
 }
 
 Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, std::uint64_t count) {
     const auto from = PV_TRY(get(call, in));
-    const auto to = PV_TRY(get(call, out));
+    if (!fs::is_readable(from->flags())) {
+        return fail(Errno::ebadf);
+    }
     std::uint64_t position = 0;
     if (!offset.is_null()) {
         position = PV_TRY(offset.read());
+        if (!from->is_seekable()) {
+            return fail(Errno::espipe);
+        }
         if (static_cast<std::int64_t>(position) < 0) {
             return fail(Errno::einval);
         }
     }
+    const auto to = PV_TRY(get(call, out));
+    if (!fs::is_writable(to->flags())) {
+        return fail(Errno::ebadf);
+    }
+    PV_TRY(may_send(call, *from, *to, count));
     std::array<std::byte, 1024> room{};
     const std::span<std::byte> piece(room);
     std::uint64_t moved = 0;
@@ -287,7 +339,7 @@ Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, s
         }
     }
     if (moved == 0 && !failure) {
-        return pipe_broken(call, fail(failure.error()));
+        return pipe_broken(call, *to, fail(failure.error()));
     }
     if (!offset.is_null()) {
         PV_TRY(offset.write(position));

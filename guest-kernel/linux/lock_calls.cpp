@@ -84,7 +84,8 @@ Value flock_file(Call& call, int descriptor, int operation) {
     if (what != LOCK_SH && what != LOCK_EX && what != LOCK_UN) {
         return fail(Errno::einval);
     }
-    if (file->node() == nullptr) {
+    const bool is_open_for_something = fs::is_readable(file->flags()) || fs::is_writable(file->flags());
+    if (file->node() == nullptr || (what != LOCK_UN && !is_open_for_something)) {
         return fail(Errno::ebadf);
     }
     const LockWish wish = what == LOCK_UN   ? LockWish::unlock

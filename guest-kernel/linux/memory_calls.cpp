@@ -8,6 +8,7 @@
 #include <new>
 
 #include "base/log.hpp"
+#include "linux/descriptors.hpp"
 #include "linux/file_source.hpp"
 #include "linux/table.hpp"
 
@@ -39,11 +40,19 @@ Outcome<Rights> rights_of(const Call& call, std::uint32_t protection) {
 
 Value mmap(Call& call, std::uint64_t address, std::uint64_t length, std::uint32_t protection,
            std::uint32_t flags, int descriptor, std::uint64_t offset) {
-    if (length == 0 || offset % page_size != 0) {
+    if (offset % page_size != 0) {
+        return fail(Errno::einval);
+    }
+    const bool is_anonymous = (flags & MAP_ANONYMOUS) != 0;
+    Ref<fs::OpenFile> file;
+    if (!is_anonymous) {
+        file = PV_TRY(get(call, descriptor));
+    }
+    if (length == 0) {
         return fail(Errno::einval);
     }
     memory::MapRequest request;
-    request.contents.rights = PV_TRY(rights_of(call, protection));
+    request.contents.rights = PV_TRY(rights_of(call, protection & protection_mask));
     const std::uint32_t type = flags & MAP_TYPE;
     if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE) {
         return fail(Errno::einval);
@@ -57,17 +66,19 @@ Value mmap(Call& call, std::uint64_t address, std::uint64_t length, std::uint32_
     request.hint = UserAddress(address);
     request.contents.shared = type != MAP_PRIVATE;
     request.contents.grows_down = (flags & MAP_GROWSDOWN) != 0;
-    if ((flags & MAP_ANONYMOUS) != 0) {
+    if (is_anonymous) {
         if (request.contents.shared) {
             request.contents.source = PV_TRY(SharedMemory::create(request.length));
         }
     } else {
-        const Ref<fs::OpenFile> file = PV_TRY(call.process().descriptors->get(descriptor));
         if (!fs::is_readable(file->flags())) {
             return fail(Errno::eacces);
         }
         if (offset + request.length < offset) {
             return fail(Errno::eoverflow);
+        }
+        if (request.contents.shared && request.contents.rights.write && !fs::is_writable(file->flags())) {
+            return fail(Errno::eacces);
         }
         request.contents.source = PV_TRY(FileSource::create(file));
         request.contents.offset = offset / page_size;
@@ -92,6 +103,9 @@ Value munmap(Call& call, UserAddress address, std::uint64_t length) {
 }
 
 Value mprotect(Call& call, UserAddress address, std::uint64_t length, std::uint32_t protection) {
+    if (length == 0 && address.is_aligned(page_size)) {
+        return 0;
+    }
     return done(call.process().space->protect(address, length, PV_TRY(rights_of(call, protection))));
 }
 
@@ -131,18 +145,21 @@ Value madvise(Call& call, UserAddress address, std::uint64_t length, int advice)
         case MADV_DODUMP:
         case MADV_COLD:
         case MADV_PAGEOUT:
-            return 0;
+            return length == 0 || call.process().space->is_covered(address, length)
+                       ? Value(0)
+                       : Value(fail(Errno::enomem));
         default:
             return fail(Errno::einval);
     }
 }
 
-Value msync(Call&, UserAddress address, std::uint64_t, int flags) {
+Value msync(Call& call, UserAddress address, std::uint64_t length, int flags) {
     if (!address.is_aligned(page_size) || (flags & ~(MS_ASYNC | MS_SYNC | MS_INVALIDATE)) != 0 ||
         (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC)) {
         return fail(Errno::einval);
     }
-    return 0;
+    return length == 0 || call.process().space->is_covered(address, length) ? Value(0)
+                                                                            : Value(fail(Errno::enomem));
 }
 
 Value mlock(Call&, UserAddress, std::uint64_t) {

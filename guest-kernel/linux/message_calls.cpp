@@ -56,9 +56,6 @@ Outcome<> add_files(Call& call, UserAddress at, std::uint64_t bytes, fs::Ancilla
     for (std::uint64_t i = 0; i < bytes / sizeof(int); ++i) {
         const int descriptor = PV_TRY(UserPointer<const int>(at.value() + i * sizeof(int)).read());
         auto file = PV_TRY(get(call, descriptor));
-        if ((file->flags() & fs::open_flag::path_only) != 0) {
-            return fail(Errno::ebadf);
-        }
         PV_TRY(as_outcome(ancillary.files.push_back(std::move(file))));
     }
     return {};
@@ -175,8 +172,8 @@ Outcome<> write_control(Call& call, fs::Socket& socket, HeaderValue& header, fs:
 }
 
 // SIGPIPE, unless the program does not want it.
-Value sent(Call& call, Value result, std::uint32_t flags) {
-    return (flags & fs::message_flag::no_signal) != 0 ? result : pipe_broken(call, result);
+Value sent(Call& call, const fs::Socket& socket, Value result, std::uint32_t flags) {
+    return (flags & fs::message_flag::no_signal) != 0 ? result : pipe_broken(call, socket, result);
 }
 
 Value send_to(Call& call, fs::Socket& socket, fs::Source& source, const fs::SocketAddress* to,
@@ -185,10 +182,11 @@ Value send_to(Call& call, fs::Socket& socket, fs::Source& source, const fs::Sock
         return fail(Errno::eopnotsupp);
     }
     if (to == nullptr || socket.socket_type() != fs::SocketType::datagram || socket.family() != AF_UNIX) {
-        return sent(call, socket.send(source, to, ancillary, flags), flags);
+        return sent(call, socket, socket.send(source, to, ancillary, flags), flags);
     }
     const auto target = PV_TRY(find_unix(call, *to, socket.socket_type()));
-    return sent(call, static_cast<fs::UnixSocket&>(socket).send_to(source, target, ancillary, flags), flags);
+    return sent(call, socket, static_cast<fs::UnixSocket&>(socket).send_to(source, target, ancillary, flags),
+                flags);
 }
 
 Value sendto(Call& call, int descriptor, UserAddress from, std::uint64_t length, std::uint32_t flags,

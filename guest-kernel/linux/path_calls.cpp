@@ -29,7 +29,7 @@ Outcome<Location> locate(Call& call, int directory, UserString path, int flags) 
     PathArgument where;
     PV_TRY(where.read(call, directory, path, (flags & AT_EMPTY_PATH) != 0));
     if (where.text().empty()) {
-        return directory == AT_FDCWD ? where.caller().start : PV_TRY(get(call, directory))->location();
+        return directory == AT_FDCWD ? where.caller().start : PV_TRY(get_any(call, directory))->location();
     }
     return fs::resolve(where.caller(), where.text(), {.follow_last = follows(flags)});
 }
@@ -52,7 +52,7 @@ Value creat(Call& call, UserString path, std::uint32_t mode) {
 }
 
 Value fstat(Call& call, int descriptor, UserPointer<struct stat> result) {
-    return done(result.write(stat_of(PV_TRY(get(call, descriptor))->attributes())));
+    return done(result.write(stat_of(PV_TRY(get_any(call, descriptor))->attributes())));
 }
 
 Value newfstatat(Call& call, int directory, UserString path, UserPointer<struct stat> result, int flags) {
@@ -91,7 +91,7 @@ Value statx(Call& call, int directory, UserString path, int flags, std::uint32_t
     PathArgument where;
     PV_TRY(where.read(call, directory, path, (flags & AT_EMPTY_PATH) != 0));
     if (where.text().empty() && directory != AT_FDCWD) {
-        return done(result.write(statx_of(PV_TRY(get(call, directory))->attributes())));
+        return done(result.write(statx_of(PV_TRY(get_any(call, directory))->attributes())));
     }
     const Location location =
         where.text().empty()
@@ -223,13 +223,18 @@ Value symlink(Call& call, UserString target, UserString path) {
     return symlinkat(call, target, AT_FDCWD, path);
 }
 
+bool is_empty(UserString path) {
+    const auto first = UserPointer<const char>(path.address.value()).read();
+    return first && *first == '\0';
+}
+
 Value readlinkat(Call& call, int directory, UserString path, UserAddress to, int size) {
     if (size <= 0) {
         return fail(Errno::einval);
     }
     const Location location = PV_TRY(locate(call, directory, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
     if (!location.node->is_symbolic_link()) {
-        return fail(Errno::einval);
+        return fail(is_empty(path) ? Errno::enoent : Errno::einval);
     }
     const std::unique_ptr<char[]> room(new (std::nothrow) char[fs::path_max]);
     if (room == nullptr) {
@@ -260,7 +265,7 @@ Value chdir(Call& call, UserString path) {
 }
 
 Value fchdir(Call& call, int descriptor) {
-    const Location location = PV_TRY(get(call, descriptor))->location();
+    const Location location = PV_TRY(get_any(call, descriptor))->location();
     PV_TRY(check_directory(call, location));
     call.process().context->set_current(location);
     return 0;

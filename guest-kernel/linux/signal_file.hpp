@@ -28,7 +28,7 @@ class SignalFile final : public fs::OpenFile {
 
   private:
     SignalFile(task::Process& maker, task::SignalSet wanted, std::uint32_t flags)
-        : OpenFile({}, fs::open_flag::read_write | (flags & fs::open_flag::nonblock), fs::Flow::stream),
+        : OpenFile({}, fs::open_flag::read_write | (flags & fs::open_flag::nonblock), fs::Flow::event),
           maker_(maker),
           wanted_(wanted) {}
 

@@ -42,7 +42,7 @@ Value statfs(Call& call, UserString path, UserPointer<StatfsValue> result) {
 }
 
 Value fstatfs(Call& call, int descriptor, UserPointer<StatfsValue> result) {
-    const auto file = PV_TRY(get(call, descriptor));
+    const auto file = PV_TRY(get_any(call, descriptor));
     if (file->node() == nullptr) {
         return fail(Errno::enosys);
     }

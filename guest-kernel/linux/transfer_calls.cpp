@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 
+#include "fs/pipe.hpp"
 #include "fs/poll.hpp"
 #include "linux/descriptors.hpp"
 #include "linux/table.hpp"
@@ -102,11 +103,20 @@ Value move_bytes(Place& from, Place& to, std::uint64_t length, bool is_once) {
     return moved;
 }
 
+// Whether bytes go between it and a pipe at all.
+bool can_be_moved(fs::OpenFile& file) {
+    const fs::NodeType type = file.attributes().type;
+    return type != fs::NodeType::none && type != fs::NodeType::directory;
+}
+
 Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
              UserPointer<std::int64_t> out_offset, std::uint64_t length, std::uint32_t flags) {
     constexpr std::uint32_t known = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
     if ((flags & ~known) != 0) {
         return fail(Errno::einval);
+    }
+    if (length == 0) {
+        return 0;
     }
     const auto from = PV_TRY(get(call, in));
     const auto to = PV_TRY(get(call, out));
@@ -121,17 +131,23 @@ Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
     if ((from_pipe && !in_offset.is_null()) || (to_pipe && !out_offset.is_null())) {
         return fail(Errno::espipe);
     }
-    if ((to->flags() & fs::open_flag::append) != 0) {
+    const bool cannot_take = to_pipe ? from_pipe && fs::pipe_of(*from) == fs::pipe_of(*to)
+                                     : (to->flags() & fs::open_flag::append) != 0 || !can_be_moved(*to);
+    if (cannot_take) {
         return fail(Errno::einval);
-    }
-    if (length == 0) {
-        return 0;
     }
     Place source = PV_TRY(place_of(*from, in_offset));
     Place target = PV_TRY(place_of(*to, out_offset));
     const bool must_not_wait = (flags & SPLICE_F_NONBLOCK) != 0;
+    // A pipe is looked at before what would be put into it.
+    if (!from_pipe && (to->poll(nullptr) & fs::poll_event::error) != 0) {
+        return pipe_broken(call, *to, fail(Errno::epipe));
+    }
     if ((must_not_wait || to->is_nonblocking()) && !is_ready(*to, fs::poll_event::writable)) {
         return fail(Errno::eagain);
+    }
+    if (!can_be_moved(*from)) {
+        return fail(Errno::einval);
     }
     if (must_not_wait && from_pipe && !is_ready(*from, fs::poll_event::readable)) {
         return fail(Errno::eagain);
@@ -141,7 +157,55 @@ Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
         PV_TRY(tell_offset(source, in_offset));
         PV_TRY(tell_offset(target, out_offset));
     }
-    return pipe_broken(call, moved);
+    return pipe_broken(call, *to, moved);
+}
+
+Value tee(Call& call, int in, int out, std::uint64_t length, std::uint32_t flags) {
+    constexpr std::uint32_t known = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
+    if ((flags & ~known) != 0) {
+        return fail(Errno::einval);
+    }
+    if (length == 0) {
+        return 0;
+    }
+    const auto from = PV_TRY(get(call, in));
+    const auto to = PV_TRY(get(call, out));
+    if (!fs::is_readable(from->flags()) || !fs::is_writable(to->flags())) {
+        return fail(Errno::ebadf);
+    }
+    fs::Pipe* const source = fs::pipe_of(*from);
+    const fs::Pipe* const target = fs::pipe_of(*to);
+    if (source == nullptr || target == nullptr || source == target) {
+        return fail(Errno::einval);
+    }
+    const bool must_not_wait =
+        (flags & SPLICE_F_NONBLOCK) != 0 || from->is_nonblocking() || to->is_nonblocking();
+    fs::PollEntry entry{.file = from.get(), .wanted = fs::poll_event::readable};
+    for (fs::OpenFile* file : {from.get(), to.get()}) {
+        const std::uint32_t wanted = file == to.get() ? fs::poll_event::writable : fs::poll_event::readable;
+        if (is_ready(*file, wanted)) {
+            continue;
+        }
+        if (must_not_wait) {
+            return fail(Errno::eagain);
+        }
+        entry = {.file = file, .wanted = wanted};
+        PV_TRY(fs::poll({&entry, 1}, Deadline::never("a program waits for readiness")));
+    }
+    if ((to->poll(nullptr) & fs::poll_event::error) != 0) {
+        return pipe_broken(call, *to, fail(Errno::epipe));
+    }
+    const std::unique_ptr<std::byte[]> room(new (std::nothrow) std::byte[piece_max]);
+    if (room == nullptr) {
+        return fail(Errno::enomem);
+    }
+    fs::SpanTarget copied(std::span(room.get(), std::min<std::uint64_t>(piece_max, length)));
+    const std::size_t count = PV_TRY(source->peek(copied));
+    if (count == 0) {
+        return 0;
+    }
+    fs::SpanSource given(std::span<const std::byte>(room.get(), count));
+    return pipe_broken(call, *to, to->write(given));
 }
 
 Value copy_file_range(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
@@ -151,21 +215,27 @@ Value copy_file_range(Call& call, int in, UserPointer<std::int64_t> in_offset, i
     }
     const auto from = PV_TRY(get(call, in));
     const auto to = PV_TRY(get(call, out));
-    for (fs::OpenFile* file : {from.get(), to.get()}) {
-        const fs::NodeType type = file->attributes().type;
-        if (type != fs::NodeType::regular) {
-            return fail(type == fs::NodeType::directory ? Errno::eisdir : Errno::einval);
-        }
+    const fs::Attributes one = from->attributes();
+    const fs::Attributes other = to->attributes();
+    if (one.type == fs::NodeType::directory || other.type == fs::NodeType::directory) {
+        return fail(Errno::eisdir);
+    }
+    if (one.type != fs::NodeType::regular || other.type != fs::NodeType::regular) {
+        return fail(Errno::einval);
     }
     if (!fs::is_readable(from->flags()) || !fs::is_writable(to->flags()) ||
         (to->flags() & fs::open_flag::append) != 0) {
         return fail(Errno::ebadf);
     }
+    if (one.device != other.device) {
+        return fail(Errno::exdev);
+    }
     Place source = PV_TRY(place_of(*from, in_offset));
     Place target = PV_TRY(place_of(*to, out_offset));
     length = std::min(length, length_max);
+    const std::uint64_t begin = source.has_offset ? source.offset : from->position();
+    length = begin >= one.size ? 0 : std::min(length, one.size - begin);
     if (from->node() == to->node()) {
-        const std::uint64_t begin = source.has_offset ? source.offset : from->position();
         const std::uint64_t end = target.has_offset ? target.offset : to->position();
         if (begin < end + length && end < begin + length) {
             return fail(Errno::einval);
@@ -184,11 +254,21 @@ Value fallocate(Call& call, int descriptor, std::uint32_t mode, std::int64_t off
     if (offset < 0 || length <= 0) {
         return fail(Errno::einval);
     }
+    if (mode != 0 && mode != FALLOC_FL_KEEP_SIZE && mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) {
+        return fail(Errno::eopnotsupp);
+    }
     if (!fs::is_writable(file->flags())) {
         return fail(Errno::ebadf);
     }
-    if (file->node() == nullptr || file->node()->type() != fs::NodeType::regular) {
-        return fail(file->attributes().type == fs::NodeType::fifo ? Errno::espipe : Errno::enodev);
+    switch (file->attributes().type) {
+        case fs::NodeType::regular:
+            break;
+        case fs::NodeType::fifo:
+            return fail(Errno::espipe);
+        case fs::NodeType::directory:
+            return fail(Errno::eisdir);
+        default:
+            return fail(Errno::enodev);
     }
     std::int64_t end = 0;
     if (__builtin_add_overflow(offset, length, &end)) {
@@ -201,6 +281,7 @@ Value fallocate(Call& call, int descriptor, std::uint32_t mode, std::int64_t off
 constexpr Entry entries[] = {
     {__NR_splice, "splice", handler_of<splice>, Support::partial,
      "at most 16 KiB a call; a file that must not wait is waited for once bytes have left a pipe"},
+    {__NR_tee, "tee", handler_of<tee>, Support::partial, "at most 16 KiB a call"},
     {__NR_copy_file_range, "copy_file_range", handler_of<copy_file_range>},
     {__NR_fallocate, "fallocate", handler_of<fallocate>},
 };

@@ -211,6 +211,15 @@ Outcome<> AddressSpace::discard(UserAddress begin, std::uint64_t length) {
     return {};
 }
 
+bool AddressSpace::is_covered(UserAddress begin, std::uint64_t length) {
+    if (length > limit.value() || !is_sound(begin, align_up(length, page_size))) {
+        return false;
+    }
+    const UserAddress end = begin + align_up(length, page_size);
+    const SpaceGuard guard(lock_);
+    return for_regions(begin, end, [](const Region&) { return true; }) >= end;
+}
+
 Outcome<UserAddress> AddressSpace::remap(UserAddress old, std::uint64_t old_length, std::uint64_t new_length,
                                          bool may_move, UserAddress target) {
     old_length = align_up(old_length, page_size);

@@ -71,6 +71,8 @@ class AddressSpace final : public RefCounted {
                                bool may_move, UserAddress target);
     /// Drops the pages: the next look finds zeros, or the file's.
     Outcome<> discard(UserAddress begin, std::uint64_t length);
+    /// Whether all pages from `begin`, the beginning of one, are mapped.
+    [[nodiscard]] bool is_covered(UserAddress begin, std::uint64_t length);
     /// Where the heap begins, once, when a program is loaded.
     void start_heap(UserAddress begin);
     /// Moves the heap's end, and tells where it is: unmoved when it cannot be.

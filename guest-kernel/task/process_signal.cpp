@@ -12,7 +12,7 @@ namespace {
 
 constexpr SignalSet faults = SignalSet{1} << (SIGSEGV - 1) | SignalSet{1} << (SIGBUS - 1) |
                              SignalSet{1} << (SIGILL - 1) | SignalSet{1} << (SIGTRAP - 1) |
-                             SignalSet{1} << (SIGFPE - 1);
+                             SignalSet{1} << (SIGFPE - 1) | SignalSet{1} << (SIGSYS - 1);
 constexpr SignalSet stops = SignalSet{1} << (SIGSTOP - 1) | SignalSet{1} << (SIGTSTP - 1) |
                             SignalSet{1} << (SIGTTIN - 1) | SignalSet{1} << (SIGTTOU - 1);
 constexpr std::uint64_t handler_default = 0;
