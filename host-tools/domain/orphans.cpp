@@ -9,9 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
 #include <thread>
 
 #include "base/file.hpp"
@@ -29,6 +34,21 @@ extern "C" void on_child(int) {
     errno = saved;
 }
 
+std::string name_of(const std::filesystem::path& task) {
+    std::string name;
+    std::ifstream file(task / "comm");
+    std::getline(file, name);
+    return name;
+}
+
+bool has_name_of_ours(pid_t child) {
+    const std::string name = name_of(std::filesystem::path("/proc") / std::to_string(child));
+    std::error_code failure;
+    const std::filesystem::directory_iterator tasks("/proc/self/task", failure);
+    return std::any_of(begin(tasks), end(tasks),
+                       [&](const auto& task) { return name_of(task.path()) == name; });
+}
+
 // How long to wait for the next look: a zombie that is somebody else's to reap can hide one of ours.
 int reap() {
     for (;;) {
@@ -37,7 +57,7 @@ int reap() {
             return -1;
         }
         const pid_t session = ::getsid(found.si_pid);
-        if (session == ::getsid(0) || session == found.si_pid) {
+        if (session == ::getsid(0) || (session == found.si_pid && has_name_of_ours(found.si_pid))) {
             return 10;
         }
         ::waitpid(found.si_pid, nullptr, WNOHANG);

@@ -17,6 +17,38 @@ namespace {
 
 using namespace std::chrono_literals;
 
+void wait_until_gone(pid_t process) {
+    const auto end = std::chrono::steady_clock::now() + 20s;
+    while (::kill(process, 0) == 0 && std::chrono::steady_clock::now() < end) {
+        std::this_thread::sleep_for(10ms);
+    }
+    EXPECT_NE(::kill(process, 0), 0) << "it is a zombie still";
+}
+
+// As QEMU's -daemonize leaves one behind: an orphan that leads its own session.
+TEST(OrphanReaper, TakesAnOrphanThatLeadsASession) {
+    const OrphanReaper reaper;
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe(ends.data()), 0);
+    const pid_t starter = ::fork();
+    if (starter == 0) {
+        const pid_t leader = ::fork();
+        if (leader == 0) {
+            ::setsid();
+            ::execl("/bin/sleep", "sleep", "0.05", nullptr);
+            ::_exit(1);
+        }
+        ::_exit(::write(ends[1], &leader, sizeof leader) == sizeof leader ? 0 : 1);
+    }
+    pid_t leader = 0;
+    ASSERT_EQ(::read(ends[0], &leader, sizeof leader), static_cast<ssize_t>(sizeof leader));
+    ::close(ends[0]);
+    ::close(ends[1]);
+    int status = -1;
+    EXPECT_EQ(::waitpid(starter, &status, 0), starter);
+    wait_until_gone(leader);
+}
+
 TEST(OrphanReaper, TakesTheDaemonAndLeavesWhoStartedIt) {
     const OrphanReaper reaper;
     std::array<int, 2> ends{};
@@ -43,11 +75,7 @@ TEST(OrphanReaper, TakesTheDaemonAndLeavesWhoStartedIt) {
     int status = -1;
     EXPECT_EQ(::waitpid(starter, &status, 0), starter) << "errno " << errno;
     EXPECT_EQ(WEXITSTATUS(status), 7);
-    const auto end = std::chrono::steady_clock::now() + 20s;
-    while (::kill(daemon, 0) == 0 && std::chrono::steady_clock::now() < end) {
-        std::this_thread::sleep_for(10ms);
-    }
-    EXPECT_NE(::kill(daemon, 0), 0) << "the daemon is a zombie still";
+    wait_until_gone(daemon);
 }
 
 }  // namespace
