@@ -415,8 +415,8 @@ Outcome<Ref<OpenFile>> open_pty_peer(OpenFile& file, std::uint32_t flags) {
     auto& master = static_cast<Master&>(file);
     std::array<char, 12> room;
     const std::string_view name = format::to(room, "{}", master.number);
-    const Location here{Ref<Mount>(*devpts), PV_TRY(devpts->root().lookup(name))};
-    return open_slave(master, here, flags);
+    Ref<Node> slave = PV_TRY(devpts->root().lookup(name));
+    return open_slave(master, Location{Ref<Mount>(*devpts), std::move(slave)}, flags);
 }
 
 Outcome<Ref<Node>> devpts_root() {

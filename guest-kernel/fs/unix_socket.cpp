@@ -279,20 +279,19 @@ Outcome<> UnixSocket::shutdown(int how) {
     return {};
 }
 
+Outcome<Ref<UnixSocket>> UnixSocket::create(SocketType type, std::uint32_t flags, const SocketOwner& owner) {
+    Ref<UnixCore> core = PV_TRY(make_core(type, owner));
+    auto socket = Ref<UnixSocket>::adopt(new (std::nothrow) UnixSocket(type, flags, std::move(core)));
+    return socket ? Outcome<Ref<UnixSocket>>(std::move(socket)) : fail(Errno::enomem);
+}
+
 Outcome<Ref<OpenFile>> create_unix_socket(SocketType type, std::uint32_t flags, const SocketOwner& owner) {
-    auto socket =
-        Ref<UnixSocket>::adopt(new (std::nothrow) UnixSocket(type, flags, PV_TRY(make_core(type, owner))));
-    return socket ? Outcome<Ref<OpenFile>>(std::move(socket)) : fail(Errno::enomem);
+    return Ref<OpenFile>(PV_TRY(UnixSocket::create(type, flags, owner)));
 }
 
 Outcome<SocketPair> create_unix_pair(SocketType type, std::uint32_t flags, const SocketOwner& owner) {
-    auto first =
-        Ref<UnixSocket>::adopt(new (std::nothrow) UnixSocket(type, flags, PV_TRY(make_core(type, owner))));
-    auto second =
-        Ref<UnixSocket>::adopt(new (std::nothrow) UnixSocket(type, flags, PV_TRY(make_core(type, owner))));
-    if (!first || !second) {
-        return fail(Errno::enomem);
-    }
+    auto first = PV_TRY(UnixSocket::create(type, flags, owner));
+    auto second = PV_TRY(UnixSocket::create(type, flags, owner));
     static_cast<void>(first->set_peer(second->core_));
     static_cast<void>(second->set_peer(first->core_));
     first->peer_owner_ = second->peer_owner_ = owner;

@@ -22,6 +22,10 @@ class UnixSocket final
     : public Socket,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
   public:
+    /// Unbound. Error: enomem.
+    [[nodiscard]] static Outcome<Ref<UnixSocket>> create(SocketType type, std::uint32_t flags,
+                                                         const SocketOwner& owner);
+
     /// Gives it a name: `node` is the socket node made for it, nullptr for a name of the abstract name space.
     /// Errors: einval (it has one), eaddrinuse.
     [[nodiscard]] Outcome<> bind(const SocketAddress& address, Ref<Node> node);

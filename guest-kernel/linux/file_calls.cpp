@@ -273,80 +273,6 @@ Value ftruncate(Call& call, int descriptor, std::int64_t size) {
     return done(file->truncate(static_cast<std::uint64_t>(size)));
 }
 
-// What sendfile says before anything is moved. A pipe is looked at before what would be put into it.
-Value may_send(Call& call, fs::OpenFile& from, fs::OpenFile& to, std::uint64_t count) {
-    const fs::NodeType type = from.attributes().type;
-    const bool gives_nothing = type == fs::NodeType::none || type == fs::NodeType::directory;
-    if (to.kind() != fs::FileKind::pipe) {
-        const bool flows = type != fs::NodeType::none && !from.is_seekable();
-        const bool cannot =
-            (to.flags() & fs::open_flag::append) != 0 || flows || (count != 0 && gives_nothing);
-        return cannot ? Value(fail(Errno::einval)) : Value(0);
-    }
-    const std::uint32_t ready = to.poll(nullptr);
-    if ((ready & fs::poll_event::error) != 0) {
-        return pipe_broken(call, to, fail(Errno::epipe));
-    }
-    if ((ready & fs::poll_event::writable) == 0 && to.is_nonblocking()) {
-        return fail(Errno::eagain);
-    }
-    const bool cannot = from.kind() == fs::FileKind::pipe || gives_nothing;
-    return count != 0 && cannot ? Value(fail(Errno::einval)) : Value(0);
-}
-
-Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, std::uint64_t count) {
-    const auto from = PV_TRY(get(call, in));
-    if (!fs::is_readable(from->flags())) {
-        return fail(Errno::ebadf);
-    }
-    std::uint64_t position = 0;
-    if (!offset.is_null()) {
-        position = PV_TRY(offset.read());
-        if (!from->is_seekable()) {
-            return fail(Errno::espipe);
-        }
-        if (static_cast<std::int64_t>(position) < 0) {
-            return fail(Errno::einval);
-        }
-    }
-    const auto to = PV_TRY(get(call, out));
-    if (!fs::is_writable(to->flags())) {
-        return fail(Errno::ebadf);
-    }
-    PV_TRY(may_send(call, *from, *to, count));
-    std::array<std::byte, 1024> room{};
-    const std::span<std::byte> piece(room);
-    std::uint64_t moved = 0;
-    count = std::min(count, count_max);
-    Outcome<> failure;
-    while (moved < count) {
-        fs::SpanTarget target(piece.first(std::min<std::uint64_t>(piece.size(), count - moved)));
-        const auto got = offset.is_null() ? from->read(target) : from->read_at(position, target);
-        if (!got || *got == 0) {
-            failure = got ? Outcome<>{} : fail(got.error());
-            break;
-        }
-        fs::SpanSource source(piece.first(*got));
-        const auto put = to->write(source);
-        if (!put) {
-            failure = fail(put.error());
-            break;
-        }
-        moved += *put;
-        position += *put;
-        if (*put < *got) {
-            break;
-        }
-    }
-    if (moved == 0 && !failure) {
-        return pipe_broken(call, *to, fail(failure.error()));
-    }
-    if (!offset.is_null()) {
-        PV_TRY(offset.write(position));
-    }
-    return moved;
-}
-
 constexpr Entry entries[] = {
     {__NR_read, "read", handler_of<read>},
     {__NR_write, "write", handler_of<write>},
@@ -371,7 +297,6 @@ constexpr Entry entries[] = {
     {__NR_fsync, "fsync", handler_of<fsync>},
     {__NR_fdatasync, "fdatasync", handler_of<fsync>},
     {__NR_ftruncate, "ftruncate", handler_of<ftruncate>},
-    {__NR_sendfile, "sendfile", handler_of<sendfile>},
 };
 
 }  // namespace

@@ -125,6 +125,12 @@ Value mremap(Call& call, UserAddress old, std::uint64_t old_length, std::uint64_
     return to.value();
 }
 
+// What calls without an effect here answer: enomem where something is not mapped.
+Value nothing_missing(Call& call, UserAddress address, std::uint64_t length) {
+    const bool is_there = length == 0 || call.process().space->is_covered(address, length);
+    return is_there ? Value(0) : Value(fail(Errno::enomem));
+}
+
 Value madvise(Call& call, UserAddress address, std::uint64_t length, int advice) {
     if (!address.is_aligned(page_size) || align_up(length, page_size) < length) {
         return fail(Errno::einval);
@@ -145,9 +151,7 @@ Value madvise(Call& call, UserAddress address, std::uint64_t length, int advice)
         case MADV_DODUMP:
         case MADV_COLD:
         case MADV_PAGEOUT:
-            return length == 0 || call.process().space->is_covered(address, length)
-                       ? Value(0)
-                       : Value(fail(Errno::enomem));
+            return nothing_missing(call, address, length);
         default:
             return fail(Errno::einval);
     }
@@ -158,8 +162,7 @@ Value msync(Call& call, UserAddress address, std::uint64_t length, int flags) {
         (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC)) {
         return fail(Errno::einval);
     }
-    return length == 0 || call.process().space->is_covered(address, length) ? Value(0)
-                                                                            : Value(fail(Errno::enomem));
+    return nothing_missing(call, address, length);
 }
 
 Value mlock(Call&, UserAddress, std::uint64_t) {

@@ -55,17 +55,18 @@ Value fstat(Call& call, int descriptor, UserPointer<struct stat> result) {
     return done(result.write(stat_of(PV_TRY(get_any(call, descriptor))->attributes())));
 }
 
+// Error: efault.
+Outcome<bool> is_empty(UserString path) {
+    return PV_TRY(UserPointer<const char>(path.address.value()).read()) == '\0';
+}
+
 Value newfstatat(Call& call, int directory, UserString path, UserPointer<struct stat> result, int flags) {
     if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT)) != 0) {
         return fail(Errno::einval);
     }
     // fstat by another name: what has no place has attributes all the same.
     if ((flags & AT_EMPTY_PATH) != 0 && directory != AT_FDCWD) {
-        char first = 0;
-        if (path.address.value() != 0) {
-            first = PV_TRY(UserPointer<const char>(path.address.value()).read());
-        }
-        if (first == 0) {
+        if (path.address.value() == 0 || PV_TRY(is_empty(path))) {
             return fstat(call, directory, result);
         }
     }
@@ -223,18 +224,13 @@ Value symlink(Call& call, UserString target, UserString path) {
     return symlinkat(call, target, AT_FDCWD, path);
 }
 
-bool is_empty(UserString path) {
-    const auto first = UserPointer<const char>(path.address.value()).read();
-    return first && *first == '\0';
-}
-
 Value readlinkat(Call& call, int directory, UserString path, UserAddress to, int size) {
     if (size <= 0) {
         return fail(Errno::einval);
     }
     const Location location = PV_TRY(locate(call, directory, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
     if (!location.node->is_symbolic_link()) {
-        return fail(is_empty(path) ? Errno::enoent : Errno::einval);
+        return fail(PV_TRY(is_empty(path)) ? Errno::enoent : Errno::einval);
     }
     const std::unique_ptr<char[]> room(new (std::nothrow) char[fs::path_max]);
     if (room == nullptr) {

@@ -97,7 +97,9 @@ Value timer_settime(Call& call, int id, int flags, UserPointer<const TimerValue>
         return fail(Errno::einval);
     }
     const TimerValue given = PV_TRY(fresh.read());
-    task::TimerSetting setting{PV_TRY(duration_of(given.left)), PV_TRY(duration_of(given.interval))};
+    task::TimerSetting setting;
+    setting.left = PV_TRY(duration_of(given.left));
+    setting.interval = PV_TRY(duration_of(given.interval));
     if ((flags & TIMER_ABSTIME) != 0 && setting.left != Duration()) {
         // What lies in the past is due at once.
         const clockid_t clock = PV_TRY(task::timer_clock(call.process(), id));

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "fs/pipe.hpp"
 #include "fs/poll.hpp"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr std::uint64_t length_max = 0x7fff'f000;
 constexpr std::size_t piece_max = 16384;
+constexpr std::uint32_t splice_flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
 
 /// Where bytes are taken from or put to: at an offset of the call's own, or where the file stands.
 struct Place {
@@ -57,6 +60,12 @@ Outcome<> tell_offset(const Place& place, UserPointer<std::int64_t> offset) {
     return place.has_offset ? offset.write(static_cast<std::int64_t>(place.offset)) : Outcome<>();
 }
 
+Outcome<> wait_until_ready(fs::OpenFile& file, std::uint32_t wanted) {
+    fs::PollEntry entry{.file = &file, .wanted = wanted};
+    PV_TRY(fs::poll({&entry, 1}, Deadline::never("a program waits for readiness")));
+    return {};
+}
+
 // All of it: what was taken from a pipe cannot be put back. A writer that must not wait does so even then.
 Outcome<> write_all(Place& to, std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
@@ -68,8 +77,7 @@ Outcome<> write_all(Place& to, std::span<const std::byte> bytes) {
         if (count.error() != Errno::eagain) {
             return fail(count.error());
         }
-        fs::PollEntry entry{.file = &to.file, .wanted = fs::poll_event::writable};
-        PV_TRY(fs::poll({&entry, 1}, Deadline::never("a program waits for readiness")));
+        PV_TRY(wait_until_ready(to.file, fs::poll_event::writable));
     }
     return {};
 }
@@ -109,20 +117,30 @@ bool can_be_moved(fs::OpenFile& file) {
     return type != fs::NodeType::none && type != fs::NodeType::directory;
 }
 
+struct Ends {
+    Ref<fs::OpenFile> from;
+    Ref<fs::OpenFile> to;
+};
+
+// Of splice and tee. Error: ebadf.
+Outcome<Ends> ends_of(Call& call, int in, int out) {
+    Ref<fs::OpenFile> from = PV_TRY(get(call, in));
+    Ref<fs::OpenFile> to = PV_TRY(get(call, out));
+    if (!fs::is_readable(from->flags()) || !fs::is_writable(to->flags())) {
+        return fail(Errno::ebadf);
+    }
+    return Ends{std::move(from), std::move(to)};
+}
+
 Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
              UserPointer<std::int64_t> out_offset, std::uint64_t length, std::uint32_t flags) {
-    constexpr std::uint32_t known = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
-    if ((flags & ~known) != 0) {
+    if ((flags & ~splice_flags) != 0) {
         return fail(Errno::einval);
     }
     if (length == 0) {
         return 0;
     }
-    const auto from = PV_TRY(get(call, in));
-    const auto to = PV_TRY(get(call, out));
-    if (!fs::is_readable(from->flags()) || !fs::is_writable(to->flags())) {
-        return fail(Errno::ebadf);
-    }
+    const auto [from, to] = PV_TRY(ends_of(call, in, out));
     const bool from_pipe = from->kind() == fs::FileKind::pipe;
     const bool to_pipe = to->kind() == fs::FileKind::pipe;
     if (!from_pipe && !to_pipe) {
@@ -161,18 +179,13 @@ Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
 }
 
 Value tee(Call& call, int in, int out, std::uint64_t length, std::uint32_t flags) {
-    constexpr std::uint32_t known = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
-    if ((flags & ~known) != 0) {
+    if ((flags & ~splice_flags) != 0) {
         return fail(Errno::einval);
     }
     if (length == 0) {
         return 0;
     }
-    const auto from = PV_TRY(get(call, in));
-    const auto to = PV_TRY(get(call, out));
-    if (!fs::is_readable(from->flags()) || !fs::is_writable(to->flags())) {
-        return fail(Errno::ebadf);
-    }
+    const auto [from, to] = PV_TRY(ends_of(call, in, out));
     fs::Pipe* const source = fs::pipe_of(*from);
     const fs::Pipe* const target = fs::pipe_of(*to);
     if (source == nullptr || target == nullptr || source == target) {
@@ -180,17 +193,16 @@ Value tee(Call& call, int in, int out, std::uint64_t length, std::uint32_t flags
     }
     const bool must_not_wait =
         (flags & SPLICE_F_NONBLOCK) != 0 || from->is_nonblocking() || to->is_nonblocking();
-    fs::PollEntry entry{.file = from.get(), .wanted = fs::poll_event::readable};
-    for (fs::OpenFile* file : {from.get(), to.get()}) {
-        const std::uint32_t wanted = file == to.get() ? fs::poll_event::writable : fs::poll_event::readable;
+    const std::pair<fs::OpenFile*, std::uint32_t> needed[] = {{from.get(), fs::poll_event::readable},
+                                                              {to.get(), fs::poll_event::writable}};
+    for (const auto& [file, wanted] : needed) {
         if (is_ready(*file, wanted)) {
             continue;
         }
         if (must_not_wait) {
             return fail(Errno::eagain);
         }
-        entry = {.file = file, .wanted = wanted};
-        PV_TRY(fs::poll({&entry, 1}, Deadline::never("a program waits for readiness")));
+        PV_TRY(wait_until_ready(*file, wanted));
     }
     if ((to->poll(nullptr) & fs::poll_event::error) != 0) {
         return pipe_broken(call, *to, fail(Errno::epipe));
@@ -206,6 +218,79 @@ Value tee(Call& call, int in, int out, std::uint64_t length, std::uint32_t flags
     }
     fs::SpanSource given(std::span<const std::byte>(room.get(), count));
     return pipe_broken(call, *to, to->write(given));
+}
+
+// What sendfile says before anything is moved. A pipe is looked at before what would be put into it.
+Value may_send(Call& call, fs::OpenFile& from, fs::OpenFile& to, std::uint64_t count) {
+    const bool gives_nothing = !can_be_moved(from);
+    if (to.kind() != fs::FileKind::pipe) {
+        const bool flows = from.attributes().type != fs::NodeType::none && !from.is_seekable();
+        const bool cannot =
+            (to.flags() & fs::open_flag::append) != 0 || flows || (count != 0 && gives_nothing);
+        return cannot ? Value(fail(Errno::einval)) : Value(0);
+    }
+    const std::uint32_t ready = to.poll(nullptr);
+    if ((ready & fs::poll_event::error) != 0) {
+        return pipe_broken(call, to, fail(Errno::epipe));
+    }
+    if ((ready & fs::poll_event::writable) == 0 && to.is_nonblocking()) {
+        return fail(Errno::eagain);
+    }
+    const bool cannot = from.kind() == fs::FileKind::pipe || gives_nothing;
+    return count != 0 && cannot ? Value(fail(Errno::einval)) : Value(0);
+}
+
+Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, std::uint64_t count) {
+    const auto from = PV_TRY(get(call, in));
+    if (!fs::is_readable(from->flags())) {
+        return fail(Errno::ebadf);
+    }
+    std::uint64_t position = 0;
+    if (!offset.is_null()) {
+        position = PV_TRY(offset.read());
+        if (!from->is_seekable()) {
+            return fail(Errno::espipe);
+        }
+        if (static_cast<std::int64_t>(position) < 0) {
+            return fail(Errno::einval);
+        }
+    }
+    const auto to = PV_TRY(get(call, out));
+    if (!fs::is_writable(to->flags())) {
+        return fail(Errno::ebadf);
+    }
+    PV_TRY(may_send(call, *from, *to, count));
+    std::array<std::byte, 1024> room{};
+    const std::span<std::byte> piece(room);
+    std::uint64_t moved = 0;
+    count = std::min(count, length_max);
+    Outcome<> failure;
+    while (moved < count) {
+        fs::SpanTarget target(piece.first(std::min<std::uint64_t>(piece.size(), count - moved)));
+        const auto got = offset.is_null() ? from->read(target) : from->read_at(position, target);
+        if (!got || *got == 0) {
+            failure = got ? Outcome<>{} : fail(got.error());
+            break;
+        }
+        fs::SpanSource source(piece.first(*got));
+        const auto put = to->write(source);
+        if (!put) {
+            failure = fail(put.error());
+            break;
+        }
+        moved += *put;
+        position += *put;
+        if (*put < *got) {
+            break;
+        }
+    }
+    if (moved == 0 && !failure) {
+        return pipe_broken(call, *to, fail(failure.error()));
+    }
+    if (!offset.is_null()) {
+        PV_TRY(offset.write(position));
+    }
+    return moved;
 }
 
 Value copy_file_range(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
@@ -281,6 +366,7 @@ Value fallocate(Call& call, int descriptor, std::uint32_t mode, std::int64_t off
 constexpr Entry entries[] = {
     {__NR_splice, "splice", handler_of<splice>, Support::partial,
      "at most 16 KiB a call; a file that must not wait is waited for once bytes have left a pipe"},
+    {__NR_sendfile, "sendfile", handler_of<sendfile>},
     {__NR_tee, "tee", handler_of<tee>, Support::partial, "at most 16 KiB a call"},
     {__NR_copy_file_range, "copy_file_range", handler_of<copy_file_range>},
     {__NR_fallocate, "fallocate", handler_of<fallocate>},

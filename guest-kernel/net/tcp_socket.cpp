@@ -25,7 +25,8 @@ Errno as_error(int number) {
 }  // namespace
 
 Outcome<Ref<OpenFile>> create_tcp_socket(std::uint16_t family, std::uint32_t flags) {
-    auto socket = Ref<TcpSocket>::adopt(new (std::nothrow) TcpSocket(flags, PV_TRY(TcpCore::create(family))));
+    auto core = PV_TRY(TcpCore::create(family));
+    auto socket = Ref<TcpSocket>::adopt(new (std::nothrow) TcpSocket(flags, std::move(core)));
     return socket ? Outcome<Ref<OpenFile>>(std::move(socket)) : fail(Errno::enomem);
 }
 

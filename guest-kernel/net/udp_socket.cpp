@@ -21,7 +21,8 @@ constexpr std::uint16_t unspecified = 0;  // AF_UNSPEC
 }  // namespace
 
 Outcome<Ref<OpenFile>> create_udp_socket(std::uint16_t family, std::uint32_t flags) {
-    auto socket = Ref<UdpSocket>::adopt(new (std::nothrow) UdpSocket(flags, PV_TRY(UdpCore::create(family))));
+    auto core = PV_TRY(UdpCore::create(family));
+    auto socket = Ref<UdpSocket>::adopt(new (std::nothrow) UdpSocket(flags, std::move(core)));
     return socket ? Outcome<Ref<OpenFile>>(std::move(socket)) : fail(Errno::enomem);
 }
 

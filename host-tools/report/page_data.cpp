@@ -101,9 +101,10 @@ Result<Json> suppressions_json(store::Trace& trace, const Summary& summary, cons
                            {"state", store::to_string(entry.state)},
                            {"findings", entry.findings}});
     }
+    Json findings = PV_TRY(findings_json(trace, summary, summary.known, timeline));
     return Json{{"file", escape_for_terminal(summary.suppressions.file)},
                 {"entries", std::move(entries)},
-                {"findings", PV_TRY(findings_json(trace, summary, summary.known, timeline))}};
+                {"findings", std::move(findings)}};
 }
 
 // docs/rules writes the sources as letters; a reader of the page has no legend at hand.
@@ -296,6 +297,8 @@ Result<std::string> page_data(store::Trace& trace, const std::string& trace_path
     PV_TRY(trace.for_each_event({}, [&](const trace::Event& event) { return timeline.add(event); }));
 
     Json lines = timeline.timeline();
+    Json findings = PV_TRY(findings_json(trace, summary, summary.findings, timeline));
+    Json suppressions = PV_TRY(suppressions_json(trace, summary, timeline));
     const std::int64_t exit_status = summary.verdict.exit_status;
     const Json data = {
         {"title", title_of(summary)},
@@ -310,8 +313,8 @@ Result<std::string> page_data(store::Trace& trace, const std::string& trace_path
         {"facts", facts_json(summary)},
         {"reproduce", escape_for_terminal(summary.value("reproduce"), {.keep_newlines = true})},
         {"rules", rules_json(summary)},
-        {"findings", PV_TRY(findings_json(trace, summary, summary.findings, timeline))},
-        {"suppressions", PV_TRY(suppressions_json(trace, summary, timeline))},
+        {"findings", std::move(findings)},
+        {"suppressions", std::move(suppressions)},
         {"findings_total", summary.findings_total},
         {"timeline", std::move(lines)},
         {"latency", latency_json(summary, latencies, timeline)},

@@ -253,8 +253,9 @@ Result<std::vector<RuleResult>> Trace::rule_results() {
         PV_TRY(prepare("SELECT rule, outcome, observed, unit, findings, evidence, note FROM "
                        "main.rule_result ORDER BY rule LIMIT 10000"));
     while (PV_TRY(rows.step())) {
+        const auto outcome = PV_TRY(word_column(rows, 1, parse_outcome));
         results.push_back({.rule = std::string(rows.text(0)),
-                           .outcome = PV_TRY(word_column(rows, 1, parse_outcome)),
+                           .outcome = outcome,
                            .observed = rows.unsigned_integer(2),
                            .unit = std::string(rows.text(3)),
                            .findings = rows.unsigned_integer(4),
@@ -336,8 +337,9 @@ Result<std::vector<TimelineEntry>> Trace::timeline(std::int64_t limit) {
         PV_TRY(prepare("SELECT seq, time, bdf, what, detail FROM main.timeline ORDER BY seq, id LIMIT ?"));
     rows.bind(1, limit);
     while (PV_TRY(rows.step())) {
-        entries.push_back({rows.integer(0), rows.integer(1), PV_TRY(bdf_column(rows, 2)),
-                           std::string(rows.text(3)), std::string(rows.text(4))});
+        const auto bdf = PV_TRY(bdf_column(rows, 2));
+        entries.push_back(
+            {rows.integer(0), rows.integer(1), bdf, std::string(rows.text(3)), std::string(rows.text(4))});
     }
     return entries;
 }
@@ -347,8 +349,9 @@ Result<std::optional<Verdict>> Trace::verdict() {
     if (!PV_TRY(rows.step())) {
         return std::nullopt;
     }
-    return Verdict{PV_TRY(word_column(rows, 0, parse_verdict)),
-                   PV_TRY(narrow<std::uint8_t>(rows, 1, "exit status")), std::string(rows.text(2))};
+    const auto verdict = PV_TRY(word_column(rows, 0, parse_verdict));
+    const auto status = PV_TRY(narrow<std::uint8_t>(rows, 1, "exit status"));
+    return Verdict{verdict, status, std::string(rows.text(2))};
 }
 
 }  // namespace pv::store

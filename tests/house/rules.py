@@ -212,12 +212,40 @@ def named_tests(files, tests):
         yield from complaints("docs/status.md", number, names, "")
 
 
+def early_returns(files):
+    """No PV_TRY behind another element of a braced list, for GCC leaves the elements before it alive when it returns; and none
+    in what `new` makes, whose memory is there by then."""
+    for path, text in files.items():
+        if not path.endswith((".cpp", ".hpp")):
+            continue
+        blank = lambda found: re.sub(r"[^\n]", " ", found[0])  # noqa: E731: what is no code goes, places stay
+        code = re.sub(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|^#(?:[^\n]*\\\n)*[^\n]*', blank, text, flags=re.S | re.M)
+        code = re.sub(r"<[\w:, *&]*>", blank, code)
+        opened = []  # of each bracket that is open: which, and whether a comma or the end of a statement was seen in it
+        for found in re.finditer(r"[][(){},;]|\bPV_TRY\b", code):
+            token = found[0]
+            if token in "([{":
+                fresh = re.search(r"\bnew\s*(\(std::nothrow\))?\s*[\w:]+\s*$", code[max(0, found.start() - 100):found.start()])
+                opened.append(["new" if fresh else token, False, False])
+            elif token in ")]}" and opened:
+                opened.pop()
+                if token == "}" and opened and opened[-1][0] == "{" and re.match(r"\s*[^\s,;)}.]", code[found.end():]):
+                    opened[-1][1:] = [False, True]  # the end of a block, not of a list
+            elif token == "," and opened:
+                opened[-1][1] = True
+            elif token == ";" and opened:
+                opened[-1][1:] = [False, True]
+            elif token == "PV_TRY" and any(kind == "new" or kind == "{" and comma and not ended for kind, comma, ended in opened):
+                yield f"{path}:{code.count(chr(10), 0, found.start()) + 1}: PV_TRY behind an element of a braced list or in what new makes; give it a name first"
+
+
 RULES = {
     "licences": licences,
     "lengths": lengths,
     "purposes": purposes,
     "places": places,
     "unfinished": markers_of_unfinished_work,
+    "early-returns": early_returns,
     "arrows": arrows,
     "links": links,
     "packages": packages,

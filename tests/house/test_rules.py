@@ -39,6 +39,14 @@ class Rules(unittest.TestCase):
     def test_unfinished(self):
         self.assert_finds(rules.markers_of_unfinished_work, {"a.cpp": "// TODO: later\n"}, {"a.cpp": "// todos\n"})
 
+    def test_early_returns(self):
+        good = ("Ends e{PV_TRY(a())};", "const auto [a, b] = PV_TRY(c());", "f(x, PV_TRY(a()));", "{ g(a, b); PV_TRY(c()); }",
+                "Value f(int a, int b) { PV_TRY(c()); }", "std::map<int, int> m{PV_TRY(a())};", "// {a, PV_TRY(b())}\n", "{ {f(a, b);} PV_TRY(a()); }")
+        bad = ("Ends e{a, PV_TRY(b())};", "g({.a = a,\n.b = PV_TRY(b())});", "return Ends{Ref<Node>(x), f(PV_TRY(a()))};",
+               "new (std::nothrow) Node{PV_TRY(a())};", "new Node(1, f(PV_TRY(a())));")
+        for text in bad:
+            self.assert_finds(rules.early_returns, {"a.cpp": text}, *({"a.cpp": g} for g in good))
+
     def test_arrows(self):
         tree = {"host-tools/store/a.hpp": "", "host-tools/checks/b.hpp": "", "guest-kernel/memory/m.hpp": "", "abi/p/m.h": ""}
         self.assert_finds(rules.arrows, {**tree, "host-tools/store/a.cpp": '#include "checks/b.hpp"\n'},

@@ -44,8 +44,8 @@ Result<std::unique_ptr<VtdUnit>> VtdUnit::create(PhysicalAddress registers, bool
     const VirtualAddress base = PV_TRY(memory::map_device(registers, register_bytes));
     const mmio::Window window{reinterpret_cast<volatile std::byte*>(base.value()), register_bytes, registers,
                               "VT-d"};
-    std::unique_ptr<VtdUnit> unit{new (std::nothrow)
-                                      VtdUnit{window, PV_TRY(TableFrames::allocate(page_size))}};
+    TableFrames root = PV_TRY(TableFrames::allocate(page_size));
+    std::unique_ptr<VtdUnit> unit{new (std::nothrow) VtdUnit{window, std::move(root)}};
     if (unit == nullptr) {
         return fail(Error::out_of_memory);
     }
