@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/log.hpp"
+#include "block/published.hpp"
 #include "boot/options.hpp"
 #include "device/pci/machine.hpp"
 #include "device/pci/slots.hpp"
@@ -145,6 +146,20 @@ std::unique_ptr<Prompt> start_prompt(Machine& machine) {
     return prompt ? std::move(*prompt) : nullptr;
 }
 
+// Programs find them in /dev from now on.
+void publish(Disks& disks) {
+    if (!block::start_publishing()) {
+        log::error("devices: programs see no disks");
+        return;
+    }
+    disks.for_each([](block::Device& disk) {
+        if (!block::publish(disk)) {
+            log::warning("{}: programs do not see it: there are {} already", disk.name(),
+                         block::Published::most);
+        }
+    });
+}
+
 Status run(Beside* beside) {
     std::unique_ptr<Machine> owner{new (std::nothrow) Machine};
     if (owner == nullptr) {
@@ -191,6 +206,7 @@ Status run(Beside* beside) {
     std::unique_ptr<Prompt> prompt;
     if (beside != nullptr) {
         show_commands_of(&disks);
+        publish(disks);
         beside->tell(beside->is_up);
     } else {
         prompt = start_prompt(*owner);
@@ -225,6 +241,11 @@ Status run(Beside* beside) {
     }
     prompt = nullptr;
     show_commands_of(nullptr);
+    if (!block::withdraw_all(Deadline::after(plan.shutdown))) {
+        log::error("devices: a program's request does not come to its end");
+        (void)owner.release();
+        return Status::hung;
+    }
     owner->slots.stop();
     network.let_go(plan.shutdown);
     peripherals.let_go(plan.shutdown);

@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "fs/devices.hpp"
+#include "fs/disk_view.hpp"
 #include "fs/operations.hpp"
 #include "fs/pty.hpp"
 #include "fs/wait.hpp"
@@ -215,8 +216,23 @@ constexpr std::array device_links{
     DeviceLink{"stderr", "/proc/self/fd/2"},
 };
 
+/// Where the nodes of disks are; empty before populate_dev. Held while they are made, so that none is
+/// forgotten that comes at the same time.
+constinit Location disk_directory;
+constinit task::Mutex disk_nodes{task::Rank::exercise};
+
 Outcome<> unless_there(Outcome<> made) {
     return !made && made.error() == Errno::eexist ? Outcome<>() : made;
+}
+
+Outcome<> make_disk_nodes(const Location& directory) {
+    const Caller caller{kernel_credentials, directory, directory};
+    DiskFacts disk;
+    for (std::size_t i = 0; tell_disk(i, disk); ++i) {
+        const auto made = make_node(caller, disk.name.text(), NodeType::block_device, 0600, disk.number);
+        PV_TRY(unless_there(made ? Outcome<>() : fail(made.error())));
+    }
+    return {};
 }
 
 }  // namespace
@@ -238,7 +254,15 @@ Outcome<> populate_dev(const Location& directory) {
         PV_TRY(unless_there(make_symbolic_link(caller, link.target, link.name)));
     }
     PV_TRY(unless_there(make_directory(caller, "pts", 0755)));
-    return unless_there(make_directory(caller, "shm", 01777));
+    PV_TRY(unless_there(make_directory(caller, "shm", 01777)));
+    const MutexGuard guard(disk_nodes);
+    disk_directory = directory;
+    return make_disk_nodes(directory);
+}
+
+Outcome<> add_disk_nodes() {
+    const MutexGuard guard(disk_nodes);
+    return disk_directory.node ? make_disk_nodes(disk_directory) : Outcome<>();
 }
 
 }  // namespace pv::fs

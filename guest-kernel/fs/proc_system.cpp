@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include "fs/disk_view.hpp"
 #include "fs/network_view.hpp"
 #include "fs/proc_tree.hpp"
 #include "fs/system_name.hpp"
@@ -118,6 +119,19 @@ Outcome<> write_devices(Text& text) {
     text.append(
         "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\n"
         "Block devices:\n");
+    text.add("{} virtblk\n{} blkext\n", virtio_disk_major, extended_disk_major);
+    return {};
+}
+
+Outcome<> write_partitions(Text& text) {
+    DiskFacts disk;
+    for (std::size_t i = 0; tell_disk(i, disk); ++i) {
+        if (i == 0) {
+            text.append("major minor  #blocks  name\n\n");
+        }
+        text.add("{:>4}  {:>7} {:>10} {}\n", disk.number.major, disk.number.minor, disk.bytes / 1024,
+                 disk.name.text());
+    }
     return {};
 }
 
@@ -267,6 +281,7 @@ constexpr StaticEntry entries[] = {
     {"filesystems", write_file_systems},
     {"version", write_version},
     {"devices", write_devices},
+    {"partitions", write_partitions},
     {"interrupts", write_interrupts},
     {"cmdline", write_kernel_command_line},
     {"swaps", write_swaps},

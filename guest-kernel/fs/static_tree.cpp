@@ -8,9 +8,9 @@ namespace pv::fs {
 namespace {
 
 NodeType type_of(const StaticEntry& entry) {
-    return !entry.children.empty() ? NodeType::directory
-           : !entry.link.empty()   ? NodeType::symbolic_link
-                                   : NodeType::regular;
+    return !entry.children.empty() || entry.make != nullptr ? NodeType::directory
+           : !entry.link.empty()                            ? NodeType::symbolic_link
+                                                            : NodeType::regular;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// sysfs: processors and the machine's name.
+// sysfs: processors and disks.
 // SPDX-License-Identifier: MIT
 #include "fs/sysfs.hpp"
 
@@ -6,6 +6,7 @@
 
 #include "arch/processor.hpp"
 #include "fs/static_tree.hpp"
+#include "fs/sysfs_disks.hpp"
 
 namespace pv::fs {
 namespace {
@@ -101,8 +102,19 @@ constexpr StaticEntry device_entries[] = {
     {"system", nullptr, system_entries, 0555},
 };
 
+constexpr StaticEntry class_entries[] = {
+    {.name = "block", .mode = 0555, .make = make_disk_links},
+};
+
+constexpr StaticEntry number_entries[] = {
+    {.name = "block", .mode = 0555, .make = make_disk_numbers},
+};
+
 constexpr StaticEntry entries[] = {
     {"devices", nullptr, device_entries, 0555},
+    {.name = "block", .mode = 0555, .make = make_disk_list},
+    {"class", nullptr, class_entries, 0555},
+    {"dev", nullptr, number_entries, 0555},
 };
 
 class Root final : public StaticDirectory {

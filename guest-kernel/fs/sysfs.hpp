@@ -1,4 +1,4 @@
-// sysfs: the little of it that programs count processors with.
+// sysfs: the little of it that programs count processors and find disks with.
 // SPDX-License-Identifier: MIT
 #pragma once
 

@@ -8,6 +8,7 @@ namespace pv::fs {
 namespace {
 
 constinit std::atomic<InterruptionCheck> interruption_check{nullptr};
+constinit std::atomic<InterruptionCheck> killed_check{nullptr};
 
 }  // namespace
 
@@ -17,6 +18,15 @@ void set_interruption_check(InterruptionCheck check) {
 
 bool is_interrupted() {
     const InterruptionCheck check = interruption_check.load(std::memory_order_acquire);
+    return check != nullptr && check();
+}
+
+void set_killed_check(InterruptionCheck check) {
+    killed_check.store(check, std::memory_order_release);
+}
+
+bool is_killed() {
+    const InterruptionCheck check = killed_check.load(std::memory_order_acquire);
     return check != nullptr && check();
 }
 

@@ -18,6 +18,11 @@ using InterruptionCheck = bool (*)();
 void set_interruption_check(InterruptionCheck check);
 [[nodiscard]] bool is_interrupted();
 
+/// The same for what only the end of its program cuts short: the running thread will never see user mode
+/// again.
+void set_killed_check(InterruptionCheck check);
+[[nodiscard]] bool is_killed();
+
 /// As WaitQueue::wait. Errors: eintr (a signal came first), etimedout (the deadline passed).
 [[nodiscard]] Outcome<> wait(task::WaitQueue& queue, Deadline deadline, FunctionRef<bool()> predicate);
 

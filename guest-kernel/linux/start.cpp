@@ -174,6 +174,7 @@ std::uint32_t run_first_program() {
     start_job_control();
     start_process_view();
     fs::set_interruption_check(task::is_interrupted);
+    fs::set_killed_check(task::is_killed);
     if (const Outcome<> started = start(); !started) {
         log::error("init: no first program: error {}", number(started.error()));
         return not_started;

@@ -3,6 +3,7 @@
 #include <asm/unistd.h>
 #include <fcntl.h>
 
+#include "fs/disk_view.hpp"
 #include "fs/path.hpp"
 #include "linux/descriptors.hpp"
 #include "linux/path_argument.hpp"
@@ -83,6 +84,7 @@ Value fadvise64(Call& call, int descriptor, std::int64_t, std::int64_t length, i
 }
 
 Value sync(Call&) {
+    fs::flush_disks();
     return 0;
 }
 
@@ -90,7 +92,7 @@ constexpr Entry entries[] = {
     {__NR_statfs, "statfs", handler_of<statfs>},
     {__NR_fstatfs, "fstatfs", handler_of<fstatfs>},
     {__NR_fadvise64, "fadvise64", handler_of<fadvise64>},
-    {__NR_sync, "sync", handler_of<sync>, Support::partial, "nothing to write back: files live in memory"},
+    {__NR_sync, "sync", handler_of<sync>},
     {__NR_getxattr, "getxattr", handler_of<xattr>, Support::partial,
      "files have no extended attributes (EOPNOTSUPP)"},
     {__NR_lgetxattr, "lgetxattr", handler_of<lxattr>, Support::partial,

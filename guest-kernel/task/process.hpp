@@ -280,6 +280,8 @@ void force_signal(UserThread& self, int signal, int code, std::uint64_t address)
 [[nodiscard]] SignalInfo make_info(int signal, int code, const Process* from);
 /// Whether the running thread must leave its wait: for fs::set_interruption_check.
 [[nodiscard]] bool is_interrupted();
+/// Whether it ends before it sees user mode again: for fs::set_killed_check.
+[[nodiscard]] bool is_killed();
 /// Sets the running thread's mask, and looks whether something is to be taken now.
 void set_blocked(UserThread& self, SignalSet blocked);
 /// With the tree's lock: looks whether `thread` has something to take, and wakes it.

@@ -293,6 +293,16 @@ bool is_interrupted() {
     return self != nullptr && self->has_work();
 }
 
+bool is_killed() {
+    const UserThread* self = UserThread::current_or_null();
+    if (self == nullptr || !self->has_work()) {
+        return false;
+    }
+    const SpinGuard guard(tree_lock());
+    const SignalSet pending = self->pending.set() | self->process().pending.set();
+    return self->process().ends || (pending & bit_of(SIGKILL)) != 0;
+}
+
 void recheck_signals(UserThread& thread) {
     const SignalSet pending = thread.pending.set() | thread.process().pending.set();
     if ((pending & ~thread.blocked.load(std::memory_order_relaxed)) != 0) {
