@@ -56,7 +56,8 @@ target_link_libraries(pv_kernel_core PRIVATE pv_kernel_flags)
 add_library(pv_kernel_lwip OBJECT ${PV_LWIP_SOURCES})
 target_link_libraries(pv_kernel_lwip PRIVATE pv_kernel_flags pv_lwip_headers)
 # It copies addresses of a few bytes with memcpy: in place, where the compiler may.
-target_compile_options(pv_kernel_lwip PRIVATE -w -Wno-error -fbuiltin)
+# What nobody calls of it does not get linked, nor does what that would need of the C library.
+target_compile_options(pv_kernel_lwip PRIVATE -w -Wno-error -fbuiltin -ffunction-sections -fdata-sections)
 add_library(pv_kernel_devices OBJECT ${PV_KERNEL_DEVICES} ${PV_KERNEL_SHOOTDOWN})
 target_link_libraries(pv_kernel_devices PRIVATE pv_kernel_flags pv_lwip_headers)
 target_compile_definitions(pv_kernel_devices PRIVATE PV_MISBEHAVE=0)
@@ -85,7 +86,7 @@ function(pv_kernel name)
     COMMENT "Embedding the symbols of ${name}" VERBATIM)
   foreach(target ${name}-first ${name})
     target_link_options(${target} PRIVATE -static -nostdlib -no-pie -Wl,-T,${PV_KERNEL_SCRIPT}
-      -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--fatal-warnings)
+      -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--fatal-warnings -Wl,--gc-sections)
     set_target_properties(${target} PROPERTIES LINK_DEPENDS ${PV_KERNEL_SCRIPT} SUFFIX .elf)
   endforeach()
   set_target_properties(${name}-first PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/first")

@@ -42,7 +42,7 @@ endforeach()
 # be absent.
 foreach(target pv_kernel_core pv_kernel_hosted pv_kernel_devices pv_kernel_devices_misbehaving)
   if(TARGET ${target})
-    foreach(source arch/x86_64/runtime arch/x86_64/back_trace fs/signal_values net/port/text)
+    foreach(source arch/x86_64/runtime arch/x86_64/back_trace fs/signal_values)
       set_source_files_properties(${PROJECT_SOURCE_DIR}/guest-kernel/${source}.cpp TARGET_DIRECTORY ${target}
         PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
     endforeach()

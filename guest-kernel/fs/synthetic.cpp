@@ -3,6 +3,7 @@
 #include "fs/synthetic.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <new>
 
 #include "fs/open_file.hpp"
@@ -157,12 +158,10 @@ int number_of_name(std::string_view name) {
     if (name.empty() || name.size() > digits_max || (name.front() == '0' && name.size() > 1)) {
         return -1;
     }
-    int number = 0;
-    for (const char c : name) {
-        if (c < '0' || c > '9') {
-            return -1;
-        }
-        number = number * 10 + (c - '0');
+    int number = -1;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error != std::errc{} || end != name.data() + name.size() || name.front() == '-') {
+        return -1;
     }
     return number;
 }

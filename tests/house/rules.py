@@ -166,6 +166,32 @@ def packages(files):
             yield f"docs/dependencies.md: no row for {name}"
 
 
+def _code(text):
+    """C++ with its comments and the contents of its strings blanked out."""
+    return re.sub(r'//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"', lambda found: re.sub(r"[^\n]", " ", found[0]), text, flags=re.S)
+
+
+TEXT_FUNCTIONS = (r"str(?:to[a-z]+|len|nlen|n?cmp|n?casecmp|n?cpy|n?cat|r?chr|str|dup|tok|c?spn|pbrk)|mem(?:cpy|move|set|r?chr|cmp|mem)|"
+                  r"v?[sdf]?n?(?:printf|scanf)|ato[ifl]+|itoa|[ql]sort|bsearch")
+
+
+def home_made(files):
+    """No home-made copy of a function of the C library but those that the compiler itself calls."""
+    define = re.compile(rf"^(?:[\w:<>,*&\[\] ]+[ *&])?(?:\w+::)*({TEXT_FUNCTIONS})\([^;{{}}]*\)[\w\s:<>>*&-]*\{{", re.M)
+    for path, text in files.items():
+        if path.split("/")[0] not in ("guest-kernel", "guest-programs", "host-tools", "qemu-plugins", "abi"):
+            continue
+        if not path.endswith((".c", ".cpp", ".h", ".hpp")):
+            continue
+        code = _code(text)
+        for found in define.finditer(re.sub(r"^[ \t]+", "", code, flags=re.M)):
+            if re.match(r"(return|else|if|while|for|switch|throw|case)\b", found[0]):
+                continue
+            if path == "guest-kernel/arch/x86_64/runtime.cpp" and found[1] in ("memcpy", "memmove", "memset", "memcmp", "memchr", "strlen"):
+                continue
+            yield f"{path}: defines {found[1]}: the standard library's would do"
+
+
 def _rows(text):
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("|"):
@@ -249,4 +275,5 @@ RULES = {
     "arrows": arrows,
     "links": links,
     "packages": packages,
+    "home-made": home_made,
 }

@@ -63,6 +63,15 @@ class Rules(unittest.TestCase):
         self.assert_finds(rules.packages, {"ci/packages": "gcc why\n", **row}, {"ci/packages": "cmake  why\n", **row})
         self.assert_finds(rules.packages, {"ci/packages": "cmake\n", **row}, {"ci/packages": "# x\n", **row})
 
+    def test_home_made(self):
+        for name in ("strtol", "qsort", "sprintf", "strncmp", "memcpy", "atoi"):
+            bad = f"namespace a {{\nlong {name}(const char* text, int n) {{\n    return 0;\n}}\n}}\n"
+            self.assert_finds(rules.home_made, {"guest-kernel/a.cpp": bad}, {"tests/a.cpp": bad})
+        for good in ("if (memcmp(a, b, 3) == 0) {\n}\n", "return strtol(a);\n", "use(std::strlen(text));\n"):
+            self.assertEqual(self.complaints(rules.home_made, {"guest-kernel/a.cpp": good}), [], good)
+        kept = {"guest-kernel/arch/x86_64/runtime.cpp": "int memcmp(const void* a, const void* b, std::size_t n) {\n"}
+        self.assertEqual(self.complaints(rules.home_made, kept), [])
+
     def test_named_tests(self):
         tests = {"A.b": {"unit", "ledger"}, "A.c": {"unit"}}
 
