@@ -7,9 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
+#include <utility>
+
+#include "base/size.hpp"
 
 namespace pv {
 
@@ -57,30 +60,28 @@ Result<Descriptor> open_regular(const std::filesystem::path& path, int flags, st
     return file;
 }
 
-Result<std::string> read_regular(const std::filesystem::path& path, std::string_view what, std::size_t most) {
+Result<std::string> read_open(int descriptor, std::string_view name, std::size_t most, std::string hint) {
+    std::string data;
+    std::array<char, 65536> room{};
+    while (data.size() <= most) {
+        const ssize_t got = ::read(descriptor, room.data(), room.size());
+        if (got == 0) {
+            return data;
+        }
+        if (got > 0) {
+            data.append(room.data(), static_cast<std::size_t>(got));
+        } else if (errno != EINTR) {
+            return fail(ExitStatus::usage, fmt::format("{} cannot be read: {}", name, std::strerror(errno)));
+        }
+    }
+    return fail(ExitStatus::usage, fmt::format("{} has more than {}", name, format_size(most)),
+                std::move(hint));
+}
+
+Result<std::string> read_regular(const std::filesystem::path& path, std::string_view what, std::size_t most,
+                                 std::string hint) {
     const Descriptor file = PV_TRY(open_regular(path, O_RDONLY, what));
-
-    struct stat facts{};
-
-    if (::fstat(file.get(), &facts) != 0 || facts.st_size < 0 ||
-        static_cast<std::uint64_t>(facts.st_size) > most) {
-        return fail(ExitStatus::usage,
-                    fmt::format("{} '{}' has more than {} bytes", what, path.string(), most));
-    }
-    std::string data(static_cast<std::size_t>(facts.st_size), '\0');
-    std::size_t have = 0;
-    while (have < data.size()) {
-        const ssize_t got = ::read(file.get(), data.data() + have, data.size() - have);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return fail(ExitStatus::usage, fmt::format("{} '{}' cannot be read: {}", what, path.string(),
-                                                       got < 0 ? std::strerror(errno) : "it became shorter"));
-        }
-        have += static_cast<std::size_t>(got);
-    }
-    return data;
+    return read_open(file.get(), fmt::format("{} '{}'", what, path.string()), most, std::move(hint));
 }
 
 }  // namespace pv

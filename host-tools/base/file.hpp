@@ -50,7 +50,12 @@ Result<Descriptor> open_file(const std::filesystem::path& path, int flags, std::
 /// As open_file; refuses what is not a regular file.
 Result<Descriptor> open_regular(const std::filesystem::path& path, int flags, std::string_view what);
 
-/// All of a regular file of at most `most` bytes. Errors: as open_regular; usage: longer, or not to be read.
-Result<std::string> read_regular(const std::filesystem::path& path, std::string_view what, std::size_t most);
+/// All that an open file, pipe or terminal gives up to its end, at most `most` bytes. `name` names it in the
+/// error: "kernel 'x'". Errors: usage: longer, or not to be read; `hint` goes with the first.
+Result<std::string> read_open(int descriptor, std::string_view name, std::size_t most, std::string hint = {});
+
+/// The same of a regular file. Errors: also those of open_regular.
+Result<std::string> read_regular(const std::filesystem::path& path, std::string_view what, std::size_t most,
+                                 std::string hint = {});
 
 }  // namespace pv

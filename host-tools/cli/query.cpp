@@ -6,12 +6,11 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/file.hpp"
 #include "base/terminal.hpp"
 #include "cli/query_output.hpp"
 #include "cli/subcommand.hpp"
@@ -20,6 +19,8 @@
 
 namespace pv::cli {
 namespace {
+
+constexpr std::size_t longest_query = std::size_t{1} << 20;
 
 struct Options {
     std::string trace;
@@ -66,7 +67,7 @@ Result<ExitStatus> query(const Options& options) {
     }
     std::string sql = options.sql;
     if (sql == "-") {
-        sql.assign(std::istreambuf_iterator<char>(std::cin), {});
+        sql = PV_TRY(read_open(STDIN_FILENO, "the query on standard input", longest_query));
     }
     store::Statement statement = PV_TRY(store::prepare_query(trace, sql));
     QueryOutput output;

@@ -15,10 +15,10 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 #include <thread>
+
+#include "base/file.hpp"
 
 namespace pv::domain {
 namespace {
@@ -27,6 +27,7 @@ using namespace std::chrono_literals;
 
 // sun_path has 108 bytes (unix(7)); libvirt appends up to 60 for its monitor socket.
 constexpr std::size_t longest_folder = 40;
+constexpr std::size_t most_arguments = std::size_t{2} << 20;
 constexpr char dismissed = 'q';
 
 // Kills until two looks, 20 ms apart, find nothing: a process caught between fork and exec does not yet have
@@ -101,9 +102,9 @@ std::vector<pid_t> processes_naming(const std::string& word) {
         if (error != std::errc() || *end != '\0' || process == ::getpid()) {
             continue;
         }
-        std::ifstream file(entry->path() / "cmdline", std::ios::binary);
-        const std::string arguments((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-        if (arguments.find(word) != std::string::npos) {
+        // A process that ends meanwhile names nothing.
+        const auto arguments = read_regular(entry->path() / "cmdline", "process", most_arguments);
+        if (arguments && arguments->find(word) != std::string::npos) {
             found.push_back(process);
         }
     }

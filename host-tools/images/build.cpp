@@ -5,13 +5,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -70,9 +67,9 @@ std::string inputs_of(const Recipe& recipe, const BuildOptions& options, std::in
     return text + "recipe\n" + recipe.source;
 }
 
+// Nothing where there is none.
 std::string contents(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
+    return read_regular(path, "file", most_bytes).value_or("");
 }
 
 std::string lists_stamp(const BuildOptions& options) {
@@ -82,16 +79,6 @@ std::string lists_stamp(const BuildOptions& options) {
 
 fs::path inputs_file(fs::path image) {
     return image.replace_extension(".inputs");
-}
-
-Result<std::string> read_init(const fs::path& path) {
-    const Descriptor file = PV_TRY(open_regular(path, O_RDONLY, "program"));
-    std::string data;
-    std::array<char, 65536> buffer{};
-    for (ssize_t got = 0; (got = ::read(file.get(), buffer.data(), buffer.size())) > 0;) {
-        data.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-    return data;
 }
 
 std::string package_lines(const std::vector<PackageFile>& packages, const std::vector<std::string>& used) {
@@ -117,7 +104,7 @@ void remove_unfinished(const fs::path& folder) {
 }
 
 Result<Assembled> gather(const Recipe& recipe, const BuildOptions& options, const Work& work) {
-    std::string init = PV_TRY(read_init(options.init));
+    std::string init = PV_TRY(read_regular(options.init, "program", most_bytes));
     std::vector<std::string> packages = recipe.packages;
     std::vector<std::string> named;
     for (const auto& [package, paths] : recipe.programs) {

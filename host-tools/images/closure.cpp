@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -23,21 +22,6 @@ namespace {
 // Where Debian's loader looks by itself (glibc's --library-path of a build for x86_64-linux-gnu), merged.
 constexpr std::array<const char*, 3> library_folders = {"/usr/lib/x86_64-linux-gnu", "/usr/lib64",
                                                         "/usr/lib"};
-
-Result<std::string> read_own(const std::filesystem::path& path) {
-    const Descriptor input = PV_TRY(open_regular(path, O_RDONLY, "file"));
-    std::string data;
-    std::array<char, 65536> buffer{};
-    for (ssize_t got = 0; (got = ::read(input.get(), buffer.data(), buffer.size())) > 0;) {
-        data.append(buffer.data(), static_cast<std::size_t>(got));
-        if (data.size() > most_bytes) {
-            return fail(ExitStatus::usage,
-                        fmt::format("file '{}' has more than {}", path.string(), format_size(most_bytes)),
-                        "an image holds at most 2 GiB");
-        }
-    }
-    return data;
-}
 
 std::string who(const std::string& path, const Node& node) {
     return node.owner.empty() ? fmt::format("'{}'", path)
@@ -144,7 +128,9 @@ Result<> Assembly::place_own(std::string init) {
     PV_TRY(place("/init", file(std::move(init), 0755)));
     PV_TRY(place(PV_IMAGE_RECIPE_START, file(start_records(recipe_start(recipe_)), 0644)));
     for (const auto& [path, own] : recipe_.files) {
-        std::string content = own.text ? *own.text : PV_TRY(read_own(own.from));
+        std::string content =
+            own.text ? *own.text
+                     : PV_TRY(read_regular(own.from, "file", most_bytes, "an image holds at most 2 GiB"));
         PV_TRY(place(path, file(std::move(content), own.mode)));
     }
     for (const auto& [path, target] : recipe_.links) {

@@ -8,10 +8,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <toml++/toml.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <utility>
 
@@ -303,16 +301,8 @@ Result<Recipe> parse_recipe(std::string source, const fs::path& path) {
 }
 
 Result<Recipe> read_recipe(const fs::path& path) {
-    const Descriptor file = PV_TRY(open_regular(path, O_RDONLY, "recipe"));
-    std::string source;
-    std::array<char, 16384> buffer{};
-    for (ssize_t got = 0; (got = ::read(file.get(), buffer.data(), buffer.size())) > 0;) {
-        source.append(buffer.data(), static_cast<std::size_t>(got));
-        if (source.size() > most_recipe) {
-            return fail(ExitStatus::usage, fmt::format("recipe '{}' has more than 1 MiB", path.string()),
-                        "a recipe is a short text; larger files go beside it, as `from`");
-        }
-    }
+    std::string source = PV_TRY(read_regular(
+        path, "recipe", most_recipe, "a recipe is a short text; larger files go beside it, as `from`"));
     return parse_recipe(std::move(source), path);
 }
 

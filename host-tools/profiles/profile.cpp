@@ -5,11 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <regex>
 #include <span>
 
+#include "base/file.hpp"
 #include "base/toml_table.hpp"
 
 namespace pv::profiles {
@@ -141,8 +140,8 @@ Result<Profile> read_one(const std::string& word, const fs::path& folder) {
     std::error_code problem;
     const bool is_path = word.find('/') != std::string::npos || word.ends_with(".toml");
     const fs::path path = is_path ? fs::path(word) : folder / (word + ".toml");
-    std::ifstream file(path);
-    if (!fs::is_regular_file(path, problem) || fs::file_size(path, problem) > most_bytes || !file) {
+    const auto text = read_regular(path, "profile", most_bytes);
+    if (!text) {
         std::string known;
         for (const auto& entry : fs::directory_iterator(folder, problem)) {
             known += (known.empty() ? "" : ", ") + entry.path().stem().string();
@@ -151,8 +150,7 @@ Result<Profile> read_one(const std::string& word, const fs::path& folder) {
                     known.empty() ? std::string("give the path of one: docs/profiles.md")
                                   : fmt::format("there are: {}; or give the path of one", known));
     }
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    return parse_profile(text, path.string());
+    return parse_profile(*text, path.string());
 }
 
 }  // namespace

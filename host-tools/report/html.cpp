@@ -11,15 +11,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <string_view>
 #include <utility>
 
+#include "base/file.hpp"
 #include "report/page_data.hpp"
 
 namespace pv::report {
 namespace {
 
+constexpr std::size_t most_page = std::size_t{64} << 20;
 constexpr std::string_view placeholder = "@DATA@";
 constexpr std::string_view signature = "<meta name=\"generator\" content=\"paravane report\">";
 
@@ -74,10 +75,9 @@ struct Page {
 };
 
 Result<Page> read_page(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    const std::string text = read_regular(path, "page", most_page).value_or("");
     const std::size_t at = text.find(placeholder);
-    if (!file || at == std::string::npos || text.find(placeholder, at + 1) != std::string::npos) {
+    if (at == std::string::npos || text.find(placeholder, at + 1) != std::string::npos) {
         return fail(ExitStatus::unavailable,
                     fmt::format("the report's page {} is missing or damaged", path.string()),
                     "build the target `pv_report_page`, or install paravane again");

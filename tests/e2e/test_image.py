@@ -5,6 +5,7 @@
 import hashlib
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import time
@@ -118,6 +119,8 @@ class Build(Images):
             cache = self.folder / "cache"
             process = self.place.start("image", "build", "minimal", environment=self.environment(
                 PARAVANE_CACHE=str(cache), http_proxy=f"http://127.0.0.1:{port}", https_proxy=f"http://127.0.0.1:{port}"))
+            while not select.select([mirror.stdout], [], [], 0.1)[0]:
+                self.assertIsNone(process.poll(), "it ended before it asked the mirror")
             self.assertEqual(mirror.stdout.readline().strip(), "in")
             process.send_signal(signal.SIGINT)
             _, stderr = process.communicate(timeout=30)

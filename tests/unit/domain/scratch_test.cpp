@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "domain/scratch.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,6 +12,8 @@
 
 #include <chrono>
 #include <thread>
+
+#include "base/file.hpp"
 
 namespace pv::domain {
 namespace {
@@ -62,6 +66,25 @@ TEST(Scratch, goes_when_its_owner_is_killed) {
     EXPECT_TRUE(processes_naming(path).empty());
     ::close(ends[0]);
     ::close(ends[1]);
+}
+
+// Linux answers ESRCH to who reads on behind the end of the process.
+TEST(ReadOpen, says_that_a_process_ended_meanwhile) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::pause();
+        ::_exit(0);
+    }
+    const Descriptor words(::open(fmt::format("/proc/{}/cmdline", child).c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(words);
+    ::kill(child, SIGKILL);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    const auto got = read_open(words.get(), "the process", 1000);
+    EXPECT_TRUE(!got || got->empty());
+    const Descriptor folder(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto none = read_open(folder.get(), "the folder", 1000);
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().message, "the folder cannot be read: Is a directory");
 }
 
 }  // namespace
