@@ -24,6 +24,8 @@ constexpr Duration standstill = 100_ms;
 constexpr Duration catch_up = 20_ms;
 /// Refused completions that are logged one by one; a device that sends more is only counted.
 constexpr std::uint64_t refused_log_limit = 8;
+/// Commands that one doorbell announces at most, but for the last: a device begins while others are written.
+constexpr std::size_t untold_limit = 7;
 
 Description said(const Command& command) {
     return {command.operation, command.first, command.blocks};
@@ -57,6 +59,7 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
             } else if (suspended_) {
                 error = Error::busy;
             } else if (id = table_.begin(std::move(command)); !id) {
+                ring_for_untold();
                 error = Error::busy;
             } else if (const Result<> prepared = prepare(*id, *table_.find(*id)); !prepared) {
                 table_.withdraw(*id);
@@ -78,7 +81,8 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
                 if (hasty || misbehave::take(misbehave::Rule::dma_after_unmap)) {
                     table_.find(*id)->data.end_early();
                 }
-                publish(*id);
+                untold_ = submission.more && untold_ < untold_limit ? untold_ + 1 : 0;
+                publish(*id, untold_ != 0);
                 if constexpr (misbehave::built_in) {
                     misbehave_with_buffer(table_.find(*id)->data);
                 }
@@ -102,11 +106,23 @@ Result<CommandId> CommandQueue::submit(Submission&& submission, Room room,
     }
 }
 
+void CommandQueue::ring_for_untold() {
+    if (std::exchange(untold_, 0) != 0 && !closed()) {
+        ring();
+    }
+}
+
+bool CommandQueue::has_ended(CommandId id) {
+    task::SpinGuard guard{lock_};
+    return closed() || table_.find(id) == nullptr || table_.finished(id);
+}
+
 Result<Outcome> CommandQueue::wait(CommandId id) {
     Deadline until = Deadline::at(now());
     Deadline limit = until;
     {
         task::SpinGuard guard{lock_};
+        ring_for_untold();
         if (const Command* command = table_.find(id); command != nullptr) {
             until = command->deadline;
             limit = command->limit;
@@ -330,6 +346,7 @@ void CommandQueue::suspend() {
     task::SpinGuard guard{lock_};
     if (!suspended_) {
         suspended_ = true;
+        ring_for_untold();
         marker::queue_suspend(identity_.device, identity_.number);
     }
 }
@@ -345,6 +362,7 @@ void CommandQueue::resume() {
 
 void CommandQueue::fail_all(Error error) {
     task::SpinGuard guard{lock_};
+    untold_ = 0;
     table_.fail_all(error, [&](CommandId id, const Command& command) {
         log::warning("{}: {} ends without an answer on queue {}", identity_.name, said(command).text(),
                      identity_.number);

@@ -32,6 +32,7 @@ struct Submission {
     unsigned attempt = 0;                         ///< how often the request was begun before
     dma::Mapping data{};                          ///< taken over: unmapped when the device is done with it
     std::uint32_t expected = 0;                   ///< bytes the device will say it wrote, where it says so
+    bool more = false;  ///< the caller hands over another at once, or waits: one doorbell does for both
 };
 
 /// Who a queue belongs to, for markers and messages.
@@ -62,8 +63,10 @@ class CommandQueue {
 
     /// Hands a command to the device. `prepare(id, command)` is called under the queue's lock and writes what
     /// the device will read; nothing is visible to it before `publish`. Threads only.
-    /// Errors: what prepare says; busy (no slot, Room::now); timed_out (no slot before the deadline, or that
-    /// had passed already); device_failed when the queue was closed. On an error the data is unmapped again.
+    /// With `more` set the device may hear of it with the next one, or when anybody waits for one of this
+    /// queue. Errors: what prepare says; busy (no slot, Room::now); timed_out (no slot before the deadline,
+    /// or that had passed already); device_failed when the queue was closed. On an error the data is unmapped
+    /// again.
     [[nodiscard]] Result<CommandId> submit(Submission&& submission, Room room,
                                            FunctionRef<Result<>(CommandId, const Command&)> prepare);
 
@@ -71,6 +74,9 @@ class CommandQueue {
     /// Errors: timed_out, device_failed, and what fail_all was given. A status the device gave is an Outcome,
     /// whatever it says.
     [[nodiscard]] Result<Outcome> wait(CommandId id);
+
+    /// Whether `wait` would return at once. Any context.
+    [[nodiscard]] bool has_ended(CommandId id);
 
     /// submit and wait.
     [[nodiscard]] Result<Outcome> execute(Submission&& submission,
@@ -129,8 +135,12 @@ class CommandQueue {
   protected:
     ~CommandQueue() = default;
 
-    /// Makes what `prepare` wrote visible to the device and rings. Under the lock, interrupts off.
-    virtual void publish(CommandId id) = 0;
+    /// Makes what `prepare` wrote visible to the device and, unless there is `more`, rings. Under the lock,
+    /// interrupts off.
+    virtual void publish(CommandId id, bool more) = 0;
+
+    /// Tells the device of all that was published. As `publish`.
+    virtual void ring() = 0;
 
     /// Takes every completion there is, calling `arrived` for each. Under the lock, interrupts off.
     virtual void drain() = 0;
@@ -177,6 +187,8 @@ class CommandQueue {
         return (static_cast<std::uint64_t>(identity.device) >> 3 & 31) * 97 % 256;
     }
 
+    /// Rings for what was published with `more`. Under the lock.
+    void ring_for_untold();
     /// The command's deadline passed. Its outcome, if it has one by now.
     [[nodiscard]] std::optional<Result<Outcome>> expire(CommandId id);
     [[nodiscard]] Result<Outcome> give_up(CommandId id);
@@ -195,7 +207,8 @@ class CommandQueue {
     std::uint64_t refused_said_ = 0;                           ///< guarded by lock_
     std::array<task::WaitQueue, maximum_in_flight> finished_;  ///< by slot
     task::WaitQueue changed_;                                  ///< a slot became free, or less is owed
-    bool suspended_ = false;                                   ///< guarded by lock_
+    std::size_t untold_ = 0;  ///< commands published without a doorbell; guarded by lock_
+    bool suspended_ = false;  ///< guarded by lock_
     std::atomic<bool> closed_{false};
 };
 

@@ -109,7 +109,8 @@ Result<> Device::transfer(marker::Operation operation, std::uint64_t first, Exte
             const Result<> begun = batch.begin({.operation = operation,
                                                 .first = piece->first,
                                                 .blocks = piece->blocks,
-                                                .deadline = deadline},
+                                                .deadline = deadline,
+                                                .more = !splitter.done()},
                                                part);
             if (begun) {
                 piece = splitter.next();
@@ -181,8 +182,8 @@ Result<> Device::flush(Deadline deadline) {
     return result;
 }
 
-Result<Ticket> Device::begin(marker::Operation operation, std::uint64_t first, Extent data,
-                             Deadline deadline) {
+Result<Ticket> Device::begin(marker::Operation operation, std::uint64_t first, Extent data, Deadline deadline,
+                             bool more) {
     PV_TRY(check(operation, first, data));
     const std::uint64_t blocks = data.length / geometry().block_size;
     if (blocks > geometry().command_blocks) {
@@ -193,7 +194,8 @@ Result<Ticket> Device::begin(marker::Operation operation, std::uint64_t first, E
                   .blocks = blocks,
                   .data = &data,
                   .deadline = deadline,
-                  .wait = false});
+                  .wait = false,
+                  .more = more});
 }
 
 }  // namespace pv::block

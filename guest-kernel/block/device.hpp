@@ -55,6 +55,7 @@ struct Work {
     std::uint64_t request = 0;  ///< as in durable_begin, or 0
     unsigned attempt = 0;       ///< how often it was begun before
     bool wait = true;           ///< may sleep for room
+    bool more = false;          ///< as Submission::more
 
     /// Until when room is waited for: a time that has passed for who may not sleep.
     [[nodiscard]] Deadline room_until() const { return wait ? deadline : Deadline::at(Instant{}); }
@@ -118,9 +119,13 @@ class Device {
     [[nodiscard]] Result<> flush(Deadline deadline);
 
     /// Begins a read or write of one command's length at most, for who keeps several under way; `end` waits
-    /// for it, once, and repeats nothing. Errors: as above, and busy when there is no room now.
+    /// for it, once, and repeats nothing. `more`: another one, or an `end`, follows at once: the device may
+    /// hear of this one then. Errors: as above, and busy when there is no room now.
     [[nodiscard]] Result<Ticket> begin(marker::Operation operation, std::uint64_t first, Extent data,
-                                       Deadline deadline);
+                                       Deadline deadline, bool more = false);
+
+    /// Whether `end` would return at once.
+    [[nodiscard]] virtual bool has_ended(Ticket ticket) = 0;
 
     [[nodiscard]] Result<> end(Ticket ticket) { return finish(ticket); }
 

@@ -37,6 +37,8 @@ class Splitter {
         return piece;
     }
 
+    [[nodiscard]] constexpr bool done() const { return left_ == 0; }
+
   private:
     std::uint64_t next_;
     std::uint64_t left_;

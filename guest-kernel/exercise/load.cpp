@@ -112,8 +112,9 @@ class Load {
         for (std::uint64_t begun = 0; ended < shape_.commands;) {
             if (result && begun < shape_.commands && begun - ended < shape_.depth) {
                 const std::size_t slot = begun % shape_.depth;
+                const bool last = begun + 1 == shape_.commands || begun + 1 - ended == shape_.depth;
                 const auto ticket = disk_.begin(operation, place(), {pages_[slot], 0, shape_.size},
-                                                Deadline::after(deadline));
+                                                Deadline::after(deadline), !last);
                 if (ticket) {
                     under_way_[slot] = *ticket;
                     ++begun;
@@ -126,8 +127,11 @@ class Load {
             if (begun == ended) {
                 return result;
             }
-            const Result<> one = disk_.end(under_way_[ended++ % shape_.depth]);
-            result = result ? one : result;
+            // All that ended are taken before others are begun, which then need one doorbell.
+            do {
+                const Result<> one = disk_.end(under_way_[ended++ % shape_.depth]);
+                result = result ? one : result;
+            } while (ended < begun && disk_.has_ended(under_way_[ended % shape_.depth]));
         }
         return result;
     }

@@ -24,15 +24,20 @@ inline void publish(le16& word, std::uint16_t value) {
     std::atomic_ref{*reinterpret_cast<std::uint16_t*>(&word)}.store(value, std::memory_order_release);
 }
 
-/// As `observe`, and not before what this processor has published can be seen by the device: of two that each
-/// write one word and then look at the other's, one at least sees what the other wrote.
-[[nodiscard]] inline std::uint16_t observe_after_publish(const le16& word) {
+/// What this processor has published can be seen by the device before anything is read that comes after this:
+/// of two that each write one word and then look at the other's, one at least sees what the other wrote.
+inline void publish_before_looking() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
 #if !PV_HOSTED
     // For this fence compilers take an instruction with a LOCK prefix. QEMU's translator orders nothing by it
     // when the machine has one processor, although its devices run beside it; MFENCE it does obey.
     asm volatile("mfence" ::: "memory");
 #endif
+}
+
+/// As `observe`, behind `publish_before_looking`.
+[[nodiscard]] inline std::uint16_t observe_after_publish(const le16& word) {
+    publish_before_looking();
     return observe(word);
 }
 

@@ -87,7 +87,8 @@ Result<block::Ticket> Namespace::start(const block::Work& work) {
                                  .blocks = work.blocks,
                                  .request = work.request,
                                  .deadline = work.deadline,
-                                 .attempt = work.attempt};
+                                 .attempt = work.attempt,
+                                 .more = work.more};
     IoOpcode opcode = IoOpcode::flush;
     DatasetRange range;
     Queue::Extra extra{.retired = &retired_};
@@ -119,6 +120,10 @@ Result<block::Ticket> Namespace::start(const block::Work& work) {
     }
     entry.opcode = static_cast<std::uint8_t>(opcode);
     return block::Ticket{PV_TRY(queue.start(entry, std::move(submission), room, extra)), index};
+}
+
+bool Namespace::has_ended(block::Ticket ticket) {
+    return service_.queue(ticket.queue).has_ended(ticket.id);
 }
 
 Result<> Namespace::finish(block::Ticket ticket) {

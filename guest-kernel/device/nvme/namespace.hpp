@@ -54,6 +54,7 @@ class Namespace final : public block::Device {
   private:
     [[nodiscard]] Result<block::Ticket> start(const block::Work& work) override;
     [[nodiscard]] Result<> finish(block::Ticket ticket) override;
+    [[nodiscard]] bool has_ended(block::Ticket ticket) override;
     [[nodiscard]] Result<> judge(const Result<block::Outcome>& outcome);
 
     Service& service_;

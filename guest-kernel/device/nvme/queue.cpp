@@ -98,7 +98,7 @@ Result<> Queue::stage(SubmissionEntry entry, block::CommandId id, const block::C
     return {};
 }
 
-void Queue::publish([[maybe_unused]] block::CommandId id) {
+void Queue::publish([[maybe_unused]] block::CommandId id, bool more) {
     Result<std::uint16_t> tail = pair_.push(staged_);
     if (misbehave::take(misbehave::Rule::cmd_duplicate)) {
         submit_twice(id);
@@ -109,11 +109,21 @@ void Queue::publish([[maybe_unused]] block::CommandId id) {
         if (identity().number == 0 && misbehave::happens(misbehave::DeviceFault::silent_admin)) {
             return;
         }
-        marker::doorbell(identity().device, marker::QueueKind::nvme_submission, identity().number, *tail);
-        if (shadow_tail_.ring(*tail)) {
-            registers_.write(tail_, std::uint32_t{*tail});
+        published_ = *tail;
+        if (!more) {
+            ring();
         }
         misbehave_with_entry(submission_.bytes(), (*tail + pair_.entries() - 1) % pair_.entries());
+    }
+}
+
+void Queue::ring() {
+    if (silent_) {
+        return;
+    }
+    marker::doorbell(identity().device, marker::QueueKind::nvme_submission, identity().number, published_);
+    if (shadow_tail_.ring(published_)) {
+        registers_.write(tail_, std::uint32_t{published_});
     }
 }
 

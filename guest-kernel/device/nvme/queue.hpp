@@ -88,7 +88,8 @@ class Queue final : public block::CommandQueue {
     void tell();
 
     [[nodiscard]] Result<> stage(SubmissionEntry entry, block::CommandId id, const block::Command& command);
-    void publish(block::CommandId id) override;
+    void publish(block::CommandId id, bool more) override;
+    void ring() override;
     void drain() override;
 
     void expired(block::CommandId) override { tell(); }
@@ -96,7 +97,8 @@ class Queue final : public block::CommandQueue {
     void slow() override { tell(); }
 
     QueuePair pair_;
-    SubmissionEntry staged_;  ///< between prepare and publish, under the lock
+    SubmissionEntry staged_;       ///< between prepare and publish, under the lock
+    std::uint16_t published_ = 0;  ///< tail, of which the controller may not have heard; under the lock
     dma::Buffer submission_;
     dma::Buffer completion_;
     dma::Buffer lists_;  ///< one PRP list a slot

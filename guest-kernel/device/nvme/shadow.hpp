@@ -6,6 +6,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "device/dma/shared.hpp"
+
 namespace pv::nvme {
 
 /// One doorbell of the Doorbell Buffer Config command (NVM Express Base 2.0, section 5.8): its shadow, which
@@ -35,7 +37,7 @@ class ShadowDoorbell {
         }
         std::atomic_ref{*value_}.store(value, std::memory_order_release);
         // The controller writes the index, then looks at the value once more; this is the other half of it.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
+        dma::publish_before_looking();
         const auto event =
             static_cast<std::uint16_t>(std::atomic_ref{*event_}.load(std::memory_order_relaxed));
         const auto since_event = static_cast<std::uint16_t>(value - event - 1);

@@ -53,7 +53,8 @@ Result<block::Ticket> Block::start(const block::Work& work) {
                                  .blocks = work.blocks,
                                  .request = work.request,
                                  .deadline = work.deadline,
-                                 .attempt = work.attempt};
+                                 .attempt = work.attempt,
+                                 .more = work.more};
     const auto room = work.wait ? BlockQueue::Room::wait : BlockQueue::Room::now;
     const std::uint64_t sectors = geometry_.block_size / sector_size;
     BlockRange range;

@@ -91,6 +91,10 @@ class Block final : public block::Controller, public block::Device, private Serv
     [[nodiscard]] Result<block::Ticket> start(const block::Work& work) override;
     [[nodiscard]] Result<> finish(block::Ticket ticket) override;
 
+    [[nodiscard]] bool has_ended(block::Ticket ticket) override {
+        return queue(ticket.queue).has_ended(ticket.id);
+    }
+
     void configuration_changed() override;
 
     static void raise_queue(void* queue);

@@ -100,7 +100,7 @@ Result<block::CommandId> BlockQueue::start(BlockRequest type, block::Submission&
     });
 }
 
-void BlockQueue::publish(block::CommandId id) {
+void BlockQueue::publish(block::CommandId id, bool more) {
     const std::size_t slot = block::CommandTable::Slots::slot_of(id);
     std::uint16_t index = ring_.make_available(slot);
     if (misbehave::take(misbehave::Rule::cmd_duplicate)) {
@@ -108,7 +108,10 @@ void BlockQueue::publish(block::CommandId id) {
         index = ring_.make_available(slot);
         surplus_ = 1;
     }
-    ring_doorbell(index, ring_.wants_doorbell());
+    mark_available(index);
+    if (!more) {
+        ring();
+    }
     misbehave_with_head(ring_.head(slot));
 }
 

@@ -61,7 +61,13 @@ class BlockQueue final : public ServiceQueue {
     [[nodiscard]] QueueAreas areas() const override;
     void restart() override;
     void end_memory(bool quiet) override;
-    void publish(block::CommandId id) override;
+    void publish(block::CommandId id, bool more) override;
+
+    void ring() override {
+        if (ring_.wants_doorbell()) {
+            ring_doorbell();
+        }
+    }
 
     void drain() override {
         drain_ring(ring_, surplus_, [&](const Used& used) { take(used); });

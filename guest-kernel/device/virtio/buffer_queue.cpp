@@ -51,10 +51,13 @@ Result<block::CommandId> BufferQueue::start(block::Submission&& submission, bool
     });
 }
 
-void BufferQueue::publish(block::CommandId id) {
+void BufferQueue::publish(block::CommandId id, bool more) {
     const auto slot = static_cast<std::uint16_t>(block::CommandTable::Slots::slot_of(id));
     const std::uint16_t index = ring_.make_available(slot);
-    ring_doorbell(index, ring_.wants_doorbell());
+    mark_available(index);
+    if (!more) {
+        ring();
+    }
 }
 
 void BufferQueue::take(const Used& used) {

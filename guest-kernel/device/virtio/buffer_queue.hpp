@@ -44,7 +44,13 @@ class BufferQueue final : public ServiceQueue {
 
     void end_memory(bool quiet) override { end({&driver_area_, &device_area_}, quiet); }
 
-    void publish(block::CommandId id) override;
+    void publish(block::CommandId id, bool more) override;
+
+    void ring() override {
+        if (ring_.wants_doorbell()) {
+            ring_doorbell();
+        }
+    }
 
     void drain() override {
         drain_ring(ring_, 0, [&](const Used& used) { take(used); });

@@ -33,11 +33,8 @@ std::uint64_t ServiceQueue::lies() {
     return lies;
 }
 
-void ServiceQueue::ring_doorbell(std::uint16_t index, bool wanted) {
+void ServiceQueue::mark_available(std::uint16_t index) {
     marker::doorbell(identity().device, kind(), identity().number, index);
-    if (wanted) {
-        doorbell_.ring(identity().number);
-    }
 }
 
 void ServiceQueue::tell() {

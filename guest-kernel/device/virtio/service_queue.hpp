@@ -63,9 +63,12 @@ class ServiceQueue : public block::CommandQueue {
     /// All memory the queue was given goes back, or to quarantine.
     virtual void end_memory(bool quiet) = 0;
 
-    /// `index` is what the ring's available index is now. Emits doorbell each time, so that a watcher that
-    /// reads the ring at each sees each chain; writes the register when the device does not look by itself.
-    void ring_doorbell(std::uint16_t index, bool wanted);
+    /// `index` is what the ring's available index is now. A watcher that reads the ring at each of these sees
+    /// each chain, for a device may find it before it is told.
+    void mark_available(std::uint16_t index);
+
+    /// Writes the register.
+    void ring_doorbell() { doorbell_.ring(identity().number); }
 
     /// Gives `take` each used element of `ring`, whose driver has `surplus` chains out that it does not
     /// remember. At most one pass of the ring a call, and a few looks: a device that keeps it full, or says

@@ -36,6 +36,12 @@ class FakeQueue final : public CommandQueue {
         }
     }
 
+    /// Commands that the device was told of.
+    std::size_t heard_of() {
+        std::lock_guard guard{mutex};
+        return told;
+    }
+
     std::vector<std::uint16_t> seen() {
         std::lock_guard guard{mutex};
         return published;
@@ -49,9 +55,15 @@ class FakeQueue final : public CommandQueue {
         std::uint16_t status;
     };
 
-    void publish(CommandId id) override {
+    void publish(CommandId id, bool more) override {
         std::lock_guard guard{mutex};
         published.push_back(id.wire);
+        told = more ? told : published.size();
+    }
+
+    void ring() override {
+        std::lock_guard guard{mutex};
+        told = published.size();
     }
 
     void drain() override {
@@ -70,6 +82,7 @@ class FakeQueue final : public CommandQueue {
     std::mutex mutex;
     std::deque<Answer> answers;
     std::vector<std::uint16_t> published;
+    std::size_t told = 0;  ///< of `published`
 };
 
 Submission submission(Duration deadline, dma::Mapping data = {}) {
@@ -283,6 +296,71 @@ TEST_F(CommandQueueTest, ClosingWakesWhoWaits) {
               Error::device_failed);
     queue_->fail_all(Error::cancelled);
     EXPECT_EQ(queue_->owed(), 0U);
+}
+
+TEST_F(CommandQueueTest, MoreIsToldWithTheNext) {
+    Submission first = submission(5_s);
+    first.more = true;
+    const auto one = queue_->submit(std::move(first), CommandQueue::Room::now, nothing);
+    EXPECT_EQ(queue_->seen().size(), 1U);
+    EXPECT_EQ(queue_->heard_of(), 0U);
+    const auto two = queue_->submit(submission(5_s), CommandQueue::Room::now, nothing);
+    EXPECT_EQ(queue_->heard_of(), 2U);
+    ASSERT_TRUE(one && two);
+    EXPECT_FALSE(queue_->has_ended(*one));
+    queue_->answer(one->wire, 0);
+    EXPECT_TRUE(queue_->has_ended(*one));
+    EXPECT_FALSE(queue_->has_ended(*two));
+    queue_->answer(two->wire, 0);
+    EXPECT_TRUE(queue_->wait(*one));
+    EXPECT_TRUE(queue_->wait(*two));
+}
+
+TEST_F(CommandQueueTest, WhatIsUntoldIsToldToWhoeverWaits) {
+    Submission alone = submission(5_s);
+    alone.more = true;
+    std::thread answerer{[&] {
+        while (queue_->heard_of() == 0) {
+            std::this_thread::yield();
+        }
+        queue_->answer(queue_->seen().front(), 0);
+    }};
+    EXPECT_TRUE(queue_->execute(std::move(alone), nothing));
+    answerer.join();
+}
+
+TEST_F(CommandQueueTest, WhatIsUntoldIsToldWhenThereIsNoRoom) {
+    for (std::size_t i = 0; i < 4; ++i) {
+        Submission one = submission(5_s);
+        one.more = true;
+        ASSERT_TRUE(queue_->submit(std::move(one), CommandQueue::Room::now, nothing));
+    }
+    EXPECT_EQ(queue_->heard_of(), 0U);
+    const auto refused = queue_->submit(submission(5_s), CommandQueue::Room::now, nothing);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error(), Error::busy);
+    EXPECT_EQ(queue_->heard_of(), 4U);
+    queue_->end_all();
+}
+
+TEST_F(CommandQueueTest, WhatIsUntoldIsToldBeforeARecovery) {
+    Submission one = submission(5_s);
+    one.more = true;
+    ASSERT_TRUE(queue_->submit(std::move(one), CommandQueue::Room::now, nothing));
+    queue_->suspend();
+    EXPECT_EQ(queue_->heard_of(), 1U);
+    queue_->end_all();
+}
+
+TEST_F(CommandQueueTest, OneDoorbellIsForEightAtMost) {
+    FakeQueue wide{16};
+    for (std::size_t i = 0; i < 9; ++i) {
+        Submission one = submission(5_s);
+        one.more = true;
+        ASSERT_TRUE(wide.submit(std::move(one), CommandQueue::Room::now, nothing));
+        EXPECT_EQ(wide.heard_of(), i < 7 ? 0U : 8U);
+    }
+    wide.end_all();
 }
 
 TEST_F(CommandQueueTest, ManyThreadsShareFewSlots) {

@@ -34,6 +34,8 @@ class FakeDevice final : public Device {
 
     marker::DeviceKind kind() const override { return marker::DeviceKind::other; }
 
+    bool has_ended(Ticket) override { return true; }
+
     Geometry shape{
         .blocks = 1000, .block_size = 512, .alignment = 4, .command_blocks = 8, .write_cache = true};
     std::vector<Piece> pieces;
