@@ -50,6 +50,23 @@ class Walls(Guest):
             self.assertEqual(len(set(column)), 8, f"{what}: {column}")
 
 
+class Roots(Guest):
+    """LEDGER O5: a directory kept from outside, or moved there, leads nowhere from within a root; on Linux both lead out."""
+
+    def test_what_was_kept_leads_nowhere(self):
+        console = self.boot(["kept"], 4)
+        words = [line for line in console if not run.KERNEL_LINE.match(line)]
+        shut_in = ["shut in: 0", "into it: 0"]
+        self.assertEqual(words, [
+            "== kept", *shut_in, "the parent's root: ENOENT", "the parent's directory: ENOENT",
+            "..: ENOENT", "../..: ENOENT", "../outside/secret: ENOENT", "into what was kept: 0", "..: ENOENT", "up: ENOENT",
+            "a root there: ENOENT", "the root: the root", "back: 0", "a root below: 0", "what was the root: 0", "..: ENOENT",
+            "../../../../../..: ENOENT", "a root above: ENOENT", "/..: the root's a",
+            *shut_in, "..: the root's a/b", "moved away: 0", ".: the root's a/b/c", "..: ENOENT", "../../../../../..: ENOENT",
+            "/a/b/c: ENOENT", "moved back: 0", *shut_in, "while it moves: the root: yes, elsewhere: 0", "== status 0", "== end"],
+            "\n".join(console))
+
+
 class TimeOfDay(Guest):
     """What is set is what everybody reads from then on, by a call or without one."""
 
