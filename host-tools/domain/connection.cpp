@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <mutex>
 #include <pugixml.hpp>
 #include <thread>
@@ -236,11 +237,20 @@ std::string Connection::hypervisor_version() const {
                                                                               : std::string();
 }
 
+namespace {
+
+struct FreeText {
+    void operator()(char* text) const {
+        std::free(text);  // NOLINT(cppcoreguidelines-no-malloc): libvirt's, by its documentation
+    }
+};
+
+}  // namespace
+
 Result<std::vector<std::string>> Connection::security_models() const {
-    char* text = ::virConnectGetCapabilities(connection_);
+    const std::unique_ptr<char, FreeText> text(::virConnectGetCapabilities(connection_));
     pugi::xml_document capabilities;
-    const bool read = text != nullptr && capabilities.load_string(text);
-    std::free(text);  // NOLINT(cppcoreguidelines-no-malloc): libvirt's, by its documentation
+    const bool read = text != nullptr && capabilities.load_string(text.get());
     if (!read) {
         return fail(ExitStatus::unavailable,
                     fmt::format("libvirt does not say how it confines guests: {}", last_libvirt_error()),

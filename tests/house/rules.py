@@ -171,6 +171,75 @@ def _code(text):
     return re.sub(r'//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"', lambda found: re.sub(r"[^\n]", " ", found[0]), text, flags=re.S)
 
 
+# Files in which something is made or ended by hand, each for its reason. Everywhere else one owner's destructor ends it.
+OWNERS = {
+    "guest-kernel/base/ref.hpp": "the last Ref ends the object",
+    "guest-kernel/base/vector.hpp": "it is the vector, the one owner of its elements' memory",
+    "guest-kernel/fs/open_file.cpp": "the last Ref ends the file",
+    "guest-kernel/arch/x86_64/heap.cpp": "it is operator new and delete",
+    "guest-kernel/hosted/runtime.cpp": "page frames are malloc's; what outlives every destructor is never ended",
+    "guest-kernel/arch/x86_64/scheduler.cpp": "a CPU's scheduler and idle thread live as long as the machine",
+    "guest-kernel/arch/x86_64/thread.cpp": "a thread's block has two owners, itself and its handle, counted in it",
+    "guest-kernel/hosted/thread.cpp": "a thread's block has two owners, itself and its handle, counted in it",
+    "guest-kernel/arch/x86_64/cpu_start.cpp": "what the starting CPU reads is kept when it may still come",
+    "guest-kernel/arch/x86_64/user_mode.cpp": "an area of its own alignment, ended by its class",
+    "guest-kernel/boot/start.cpp": "the machine's tables live as long as the machine",
+    "guest-kernel/interrupt/vector.cpp": "a CPU's table of vectors lives as long as the machine",
+    "guest-kernel/device/pci/machine.cpp": "the configuration spaces live as long as the machine",
+    "guest-kernel/device/iommu/machine.cpp": "the units live as long as the machine",
+    "guest-kernel/device/dma/bounce.cpp": "the pool lives as long as the machine",
+    "guest-kernel/device/dma/pages.cpp": "memory a device may still write is leaked on purpose, and counted",
+    "guest-kernel/fs/epoll.cpp": "an item is in three intrusive lists; the one that takes it out of the last ends it",
+    "guest-kernel/fs/notify.cpp": "a watch is in intrusive lists; dropped ones are ended outside the lock",
+    "guest-kernel/fs/tmpfs.cpp": "nodes are taken apart in a loop, however deep the tree",
+    "guest-kernel/fs/unix_core.cpp": "waiting connections are a list of their listener's",
+    "guest-kernel/fs/unix_data.cpp": "messages are an intrusive list of their socket's",
+    "guest-kernel/fs/unix_transfer.cpp": "messages with descriptors are ended outside the lock",
+    "guest-kernel/linux/file_source.cpp": "leaves of a tree of its own, ended with it",
+    "guest-kernel/memory/regions.cpp": "an intrusive set of its own, ended with it",
+    "guest-kernel/net/port/memory.cpp": "lwIP's allocator: lwIP is C",
+    "guest-kernel/task/process.cpp": "what a thread starts from is the thread's, once it runs",
+    "guest-kernel/task/process_end.cpp": "notices are an intrusive list of the tracer's; what a signal takes, see process_signal.cpp",
+    "guest-kernel/task/process_signal.cpp": "memory for a signal is there before the lock is taken, and goes after it if it was not needed",
+    "guest-kernel/task/process_timer.cpp": "what a signal takes, see process_signal.cpp",
+    "guest-kernel/task/process_trace.cpp": "what a signal takes, see process_signal.cpp",
+    "host-tools/domain/machine.cpp": "libvirt keeps a pointer, and gives it back to be ended",
+    "host-tools/faults/nbdkit/plugin.cpp": "nbdkit says when its plugin begins and ends",
+    "qemu-plugins/plugin/main.cpp": "QEMU's callbacks may come until its process ends",
+}
+
+
+def ownership(files):
+    """One owner frees: what `new` makes goes into an owner at once, and nobody says delete or free but the named ones."""
+    ends = re.compile(r"(?<!operator )\bdelete\b(?:\[\])?\s*[\w*&(:]|(?<![\w.>:])(?:std::|::)?(?:malloc|calloc|realloc|free|strdup)\(|"
+                      r"::operator delete\(")
+    disposer = re.compile(r"\[\]\([\w:]+\* \w+\) \{ delete \w+; \}")
+    makes = re.compile(r"(?<!operator )\bnew\b\s*(\((?:std::nothrow|std::align_val_t[^)]*\}, std::nothrow)\))?(?!\s*[(>,;)])")
+    owner = re.compile(r"(adopt|reset|(unique|shared)_ptr<[^;]*>( \w+)?)[({][^;{]*$|\b\w+_\($")
+    for path, text in files.items():
+        if path.split("/")[0] not in ("guest-kernel", "host-tools", "qemu-plugins") or not path.endswith((".cpp", ".hpp")):
+            continue
+        if path in OWNERS:
+            continue
+        code = _code(text)
+        lines = code.splitlines()
+        for number, line in enumerate(lines, 1):
+            is_deleter = re.search(r"\boperator\(\)\(", "\n".join(lines[max(0, number - 2):number]))
+            is_declared = re.search(r"\b(void|bool) free\(", line)
+            if ends.search(disposer.sub("", line)) and not (is_deleter or is_declared or "= delete" in line):
+                yield f"{path}:{number}: ended by hand: let an owner's destructor do it, or name the owner in tests/house/rules.py"
+        for found in makes.finditer(code):
+            number = code.count("\n", 0, found.start()) + 1
+            before = re.sub(r"\s+", " ", code[:found.start()][-300:].rsplit(";", 1)[-1])
+            name = re.search(r"(\w+) = $", before)
+            after = "\n".join(lines[number - 1:number + 10])
+            is_taken = name and re.search(rf"(adopt\(|_ptr<[^;]*>( \w+)?[({{])(\*?){name[1]}[)}}]|Ref<[^;]*>\({name[1]}\)", after)
+            if not owner.search(before) and not is_taken:
+                yield f"{path}:{number}: made without an owner: adopt it, or give it to a std::unique_ptr, in the same place"
+    yield from (f"tests/house/rules.py: {path} is named as an owner, and is not there" for path in OWNERS
+                if path not in files and "guest-kernel/base/ref.hpp" in files)
+
+
 TEXT_FUNCTIONS = (r"str(?:to[a-z]+|len|nlen|n?cmp|n?casecmp|n?cpy|n?cat|r?chr|str|dup|tok|c?spn|pbrk)|mem(?:cpy|move|set|r?chr|cmp|mem)|"
                   r"v?[sdf]?n?(?:printf|scanf)|ato[ifl]+|itoa|[ql]sort|bsearch")
 
@@ -275,5 +344,6 @@ RULES = {
     "arrows": arrows,
     "links": links,
     "packages": packages,
+    "ownership": ownership,
     "home-made": home_made,
 }

@@ -63,6 +63,17 @@ class Rules(unittest.TestCase):
         self.assert_finds(rules.packages, {"ci/packages": "gcc why\n", **row}, {"ci/packages": "cmake  why\n", **row})
         self.assert_finds(rules.packages, {"ci/packages": "cmake\n", **row}, {"ci/packages": "# x\n", **row})
 
+    def test_ownership(self):
+        for bad in ("delete x;", "delete[] x;", "::operator delete(x);", "std::free(x);", "void* x = malloc(1);", "auto* x = new (std::nothrow) X;",
+                    "X* x = new X{};\nuse(x);", "take(new X);"):
+            self.assert_finds(rules.ownership, {"guest-kernel/a.cpp": bad + "\n"}, {"tests/a.cpp": bad},
+                              {"guest-kernel/memory/regions.cpp": bad})
+        for good in ("X(const X&) = delete;", "// delete x;", 'say("delete x");', "auto x = Ref<X>::adopt(new (std::nothrow) X);",
+                     "std::unique_ptr<X> x(new (std::nothrow) X);", "auto* x = new (std::nothrow) X;\nreturn Ref<X>::adopt(x);",
+                     "::new (room.data()) X;", "list.clear_and_dispose([](X* x) { delete x; });", "void free(int n);",
+                     "x.reset(new (std::nothrow) char[n]);", "heap.free(x);", "struct D { void operator()(X* x) const { delete x; } };"):
+            self.assertEqual(self.complaints(rules.ownership, {"guest-kernel/a.cpp": good + "\n"}), [], good)
+
     def test_home_made(self):
         for name in ("strtol", "qsort", "sprintf", "strncmp", "memcpy", "atoi"):
             bad = f"namespace a {{\nlong {name}(const char* text, int n) {{\n    return 0;\n}}\n}}\n"
