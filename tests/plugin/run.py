@@ -13,14 +13,14 @@ ARGUMENTS = None
 DEADLINE = 30  # seconds; a run takes a fifth of one
 
 
-def start(scenario, *, probe="", memory="64M", cpus=1, memfd=True, log="plugin", machine="q35"):
+def start(scenario, *, probe="", memory="64M", cpus=1, memfd=True, log="plugin", machine="q35", more=()):
     """Runs one scenario; returns exit status, standard error, and the lines of the log."""
     with tempfile.TemporaryDirectory() as folder:
         log_path = pathlib.Path(folder) / "log"
         command = ["qemu-system-x86_64", "-m", memory, "-smp", str(cpus), "-nodefaults", "-display", "none",
                    "-no-reboot", "-accel", "tcg", "-cpu", "max", "-kernel", ARGUMENTS.guest, "-append", scenario,
                    "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-                   "-plugin", ARGUMENTS.plugin + probe, "-d", log, "-D", str(log_path), "-msg", "timestamp=on"]
+                   "-plugin", ARGUMENTS.plugin + probe, "-d", log, "-D", str(log_path), "-msg", "timestamp=on", *more]
         if memfd:
             machine += ",memory-backend=ram"
             command += ["-object", f"memory-backend-memfd,id=ram,size={memory},share=on"]
