@@ -35,6 +35,7 @@ constexpr std::array shapes = {
     Shape{"release", Deed::release, {"page"}, {"order"}},
     Shape{"release-folios", Deed::release_folios, {"batch"}, {}},
     Shape{"shootdown", Deed::shootdown, {"space", "first", "last", "shift"}, {}},
+    Shape{"shootdown-kernel", Deed::shootdown_kernel, {}, {"first", "last"}},
 };
 
 bool is_place(std::string_view text) {

@@ -24,11 +24,13 @@ enum class Deed : std::uint8_t {
     release,         ///< pages are given back; when it is called
     release_folios,  ///< those of a struct folio_batch; when it is called
     shootdown,  ///< processors forget a range of a struct mm_struct; begun when called, over when it returns
+    shootdown_kernel,  ///< they forget a range of the kernel's, or everything; the same
 };
 
 /// Whether it is of no concern to devices: for the probe `tlb`.
 [[nodiscard]] constexpr bool is_about_translation(Deed deed) {
-    return deed == Deed::release || deed == Deed::release_folios || deed == Deed::shootdown;
+    return deed == Deed::release || deed == Deed::release_folios || deed == Deed::shootdown ||
+           deed == Deed::shootdown_kernel;
 }
 
 /// Where an operand is: "0" to "5", an argument in the order of the calling convention (System V, x86-64);

@@ -123,7 +123,7 @@ void Calls::begin(const Call& call, const Registers6& registers, const ReadMemor
         lose();
         return;
     }
-    const std::uint64_t begun = call.deed == Deed::shootdown ? sink.shootdown_begin() : 0;
+    const std::uint64_t begun = call.shoots_down() ? sink.shootdown_begin() : 0;
     const std::scoped_lock hold(lock_);
     if (sites_.size() < most_sites || sites_.contains(*site)) {
         sites_.insert(*site);
@@ -157,7 +157,7 @@ void Calls::end(std::uint64_t pc, const Registers6& registers, const ReadMemory&
         ended = *found;
         *found = {};
     }
-    if (ended.call->deed == Deed::shootdown) {
+    if (ended.call->shoots_down()) {
         end_shootdown(ended, read, sink);
         return;
     }
@@ -287,6 +287,14 @@ bool Calls::release_folios(std::uint64_t batch, const ReadMemory& read, CallSink
 
 void Calls::end_shootdown(const UnderWay& ended, const ReadMemory& read, CallSink& sink) {
     const Registers6 registers{ended.arguments, ended.stack, 0};
+    if (ended.call->deed == Deed::shootdown_kernel) {
+        const std::uint64_t begin = value(ended.call->first, registers, read).value_or(0);
+        const std::uint64_t end = value(ended.call->last, registers, read).value_or(~std::uint64_t{0});
+        if (begin < end) {
+            sink.kernel_shootdown_end(ended.begun, begin, end - begin);
+        }
+        return;
+    }
     const auto space = value(ended.call->space, registers, read);
     const auto first = value(ended.call->first, registers, read);
     const auto last = value(ended.call->last, registers, read);
@@ -361,6 +369,7 @@ void Calls::carry_out(const Call& call, const Registers6& registers, const ReadM
         case Deed::release:
         case Deed::release_folios:
         case Deed::shootdown:
+        case Deed::shootdown_kernel:
             return;  // are no device's
     }
     if (!whole) {

@@ -37,6 +37,8 @@ class CallSink {
     /// `root`: physical address of the tables.
     virtual void shootdown_end(std::uint64_t begun, std::uint64_t root, std::uint64_t address,
                                std::uint64_t length) = 0;
+    /// The same of the kernel's, in all tables.
+    virtual void kernel_shootdown_end(std::uint64_t begun, std::uint64_t address, std::uint64_t length) = 0;
 };
 
 /// What a vCPU has when it executes the first instruction of a call, or the one after it.

@@ -54,14 +54,15 @@ struct DeedName {
     Deed deed;
 };
 
-constexpr std::array<DeedName, 8> deeds{{{"map", Deed::map},
+constexpr std::array<DeedName, 9> deeds{{{"map", Deed::map},
                                          {"unmap", Deed::unmap},
                                          {"map-list", Deed::map_list},
                                          {"map-table", Deed::map_table},
                                          {"unmap-list", Deed::unmap_list},
                                          {"release", Deed::release},
                                          {"release-folios", Deed::release_folios},
-                                         {"shootdown", Deed::shootdown}}};
+                                         {"shootdown", Deed::shootdown},
+                                         {"shootdown-kernel", Deed::shootdown_kernel}}};
 
 std::string_view word(std::string_view& line) {
     const std::size_t end = line.find(' ');
@@ -121,6 +122,8 @@ bool is_whole(const Call& call) {
             return call.batch.where == Operand::Where::argument;
         case Deed::shootdown:
             return call.space.given() && call.first.given() && call.last.given() && call.shift.given();
+        case Deed::shootdown_kernel:
+            return call.first.given() == call.last.given();
     }
     return false;
 }

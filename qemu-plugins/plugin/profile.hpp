@@ -29,9 +29,10 @@ enum class Deed : std::uint8_t {
     map_list,
     map_table,
     unmap_list,
-    release,         ///< pages are given back: 2 to the power of `order`, from `page` on
-    release_folios,  ///< those of a struct folio_batch
-    shootdown,       ///< processors forget [first, last) of the tables of `space`, a struct mm_struct
+    release,           ///< pages are given back: 2 to the power of `order`, from `page` on
+    release_folios,    ///< those of a struct folio_batch
+    shootdown,         ///< processors forget [first, last) of the tables of `space`, a struct mm_struct
+    shootdown_kernel,  ///< all that run forget [first, last), in all tables; without the two everything
 };
 
 /// A function that gives memory to a device, or takes it back; or that manages memory.
@@ -50,7 +51,11 @@ struct Call {
     [[nodiscard]] bool releases() const { return deed == Deed::release || deed == Deed::release_folios; }
 
     /// Of no concern to devices: for the probe `tlb`.
-    [[nodiscard]] bool is_about_translation() const { return releases() || deed == Deed::shootdown; }
+    [[nodiscard]] bool is_about_translation() const { return releases() || shoots_down(); }
+
+    [[nodiscard]] bool shoots_down() const {
+        return deed == Deed::shootdown || deed == Deed::shootdown_kernel;
+    }
 };
 
 /// Offsets and sizes in the kernel's structures, bytes.

@@ -63,6 +63,10 @@ class Markers final : public CallSink {
         translation_->shootdown_over(cpu_, pc_, begun, root, address, length);
     }
 
+    void kernel_shootdown_end(std::uint64_t begun, std::uint64_t address, std::uint64_t length) override {
+        translation_->kernel_shootdown_over(cpu_, pc_, begun, address, length);
+    }
+
   private:
     unsigned cpu_;
     std::uint64_t pc_;
@@ -90,6 +94,8 @@ class Releases final : public CallSink {
     std::uint64_t shootdown_begin() override { return 0; }
 
     void shootdown_end(std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t) override {}
+
+    void kernel_shootdown_end(std::uint64_t, std::uint64_t, std::uint64_t) override {}
 
   private:
     unsigned cpu_;

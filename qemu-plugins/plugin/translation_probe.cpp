@@ -238,6 +238,14 @@ void TranslationProbe::shootdown_over(unsigned cpu, std::uint64_t pc, std::uint6
     }
 }
 
+void TranslationProbe::kernel_shootdown_over(unsigned cpu, std::uint64_t pc, std::uint64_t changes,
+                                             std::uint64_t address, std::uint64_t length) {
+    const std::scoped_lock guard(lock_);
+    if (owner_ != nullptr) {
+        owner_->promise_kernel_shootdown(actor(cpu, pc), changes, address, length);
+    }
+}
+
 void TranslationProbe::run_program(unsigned cpu, std::uint64_t pc) {
     qemu_plugin_u64_set(flag_, cpu, 0);
     const std::scoped_lock guard(lock_);

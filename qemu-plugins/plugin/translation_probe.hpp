@@ -70,6 +70,8 @@ class TranslationProbe {
     [[nodiscard]] std::uint64_t changes();
     void shootdown_over(unsigned cpu, std::uint64_t pc, std::uint64_t changes, std::uint64_t root,
                         std::uint64_t address, std::uint64_t length);
+    void kernel_shootdown_over(unsigned cpu, std::uint64_t pc, std::uint64_t changes, std::uint64_t address,
+                               std::uint64_t length);
     /// A vCPU begins a block of a program's code, and its flag was set.
     void run_program(unsigned cpu, std::uint64_t pc);
 

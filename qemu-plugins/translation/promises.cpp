@@ -3,10 +3,12 @@
 #include "translation/promises.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace pv::translation {
 
 bool Promises::release(std::uint64_t physical, const Promise& promise) {
+    ++releases_;
     if (frames_.size() >= most_frames && !frames_.contains(physical)) {
         return false;
     }
@@ -14,27 +16,50 @@ bool Promises::release(std::uint64_t physical, const Promise& promise) {
     return true;
 }
 
-void Promises::shootdown(const Promise& promise, std::uint64_t root, std::uint64_t address,
-                         std::uint64_t length) {
+void Promises::shootdown(const Promise& promise, const Range& range) {
     if (shootdowns_.size() >= most_shootdowns) {
         shootdowns_.pop_front();
     }
-    shootdowns_.push_back({promise, root, address, length});
+    shootdowns_.push_back({promise, range});
 }
 
-void Promises::forget_frames_before(std::uint64_t number) {
-    std::erase_if(frames_, [number](const auto& one) { return one.second.changes < number; });
+void Promises::forget_frames_but(std::vector<std::pair<std::uint64_t, std::uint64_t>> reached) {
+    releases_ = 0;
+    std::ranges::sort(reached);
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> apart;  // none overlaps another
+    for (const auto& [first, last] : reached) {
+        if (apart.empty() || first > apart.back().second) {
+            apart.emplace_back(first, last);
+        } else {
+            apart.back().second = std::max(apart.back().second, last);
+        }
+    }
+    std::erase_if(frames_, [&](const auto& one) {
+        const auto after =
+            std::ranges::upper_bound(apart, one.first, {}, &decltype(apart)::value_type::first);
+        return after == apart.begin() || std::prev(after)->second < one.first;
+    });
 }
 
-const Promise* Promises::find(const Obligation& obligation, std::uint64_t linear) const {
+bool Promises::Shootdown::concerns(const Obligation& obligation, std::uint64_t linear,
+                                   std::uint64_t since) const {
+    if (obligation.change.number > promise.changes) {
+        return false;
+    }
+    if (range.root == 0) {
+        return since < promise.changes && !obligation.structure && linear - range.address < range.length;
+    }
+    return range.root == obligation.root &&
+           (obligation.structure ? obligation.overlaps(range.address, range.length)
+                                 : linear - range.address < range.length);
+}
+
+const Promise* Promises::find(const Obligation& obligation, std::uint64_t linear, std::uint64_t since) const {
     if (obligation.coarse) {
         return nullptr;  // stands for pages that are not known one by one
     }
-    const auto over = std::ranges::find_if(shootdowns_, [&](const Shootdown& one) {
-        return obligation.change.number <= one.promise.changes && one.root == obligation.root &&
-               (obligation.structure ? obligation.overlaps(one.address, one.length)
-                                     : linear - one.address < one.length);
-    });
+    const auto over = std::ranges::find_if(
+        shootdowns_, [&](const Shootdown& one) { return one.concerns(obligation, linear, since); });
     if (over != shootdowns_.end()) {
         return &over->promise;
     }
@@ -44,13 +69,14 @@ const Promise* Promises::find(const Obligation& obligation, std::uint64_t linear
     return is_released ? &frame->second : nullptr;
 }
 
-const Promise* Promises::find_any(const Obligation& obligation, std::uint64_t& linear) const {
+const Promise* Promises::find_any(const Obligation& obligation, std::uint64_t& linear,
+                                  std::uint64_t since) const {
     if (obligation.structure || obligation.old.level > 2) {
         linear = obligation.first;
-        return obligation.structure ? find(obligation, linear) : nullptr;
+        return obligation.structure ? find(obligation, linear, since) : nullptr;
     }
     for (linear = obligation.first; obligation.covers(linear); linear += page_size) {
-        if (const Promise* promise = find(obligation, linear)) {
+        if (const Promise* promise = find(obligation, linear, since)) {
             return promise;
         }
     }

@@ -155,6 +155,9 @@ class Tracker {
     /// A shootdown is over that began after `changes`.
     void promise_shootdown(const Actor& actor, std::uint64_t changes, std::uint64_t root,
                            std::uint64_t address, std::uint64_t length);
+    /// The same in all tables, on every processor that runs: that ran a program, before it began.
+    void promise_kernel_shootdown(const Actor& actor, std::uint64_t changes, std::uint64_t address,
+                                  std::uint64_t length);
     /// The processor begins to execute code of a program, at `actor.pc`.
     void run_program(const Actor& actor);
 
@@ -182,6 +185,7 @@ class Tracker {
         std::vector<Context> contexts;
         Obligations owed;
         Flushes flushes;
+        std::uint64_t since = ~std::uint64_t{0};  ///< changes there were when it first ran a program
     };
 
     struct Shootdown {
@@ -227,7 +231,7 @@ class Tracker {
     bool tell(const Change& change, std::int64_t time);
     void break_promise(const Promise& promise, const Obligation& obligation, std::uint64_t linear,
                        const Actor& holder);
-    [[nodiscard]] std::uint64_t oldest_change();
+    void make_room_for_frames();
     /// Judges what every processor owes: `concerned` gives the page that an obligation breaks the rule at, or
     /// nothing; `say` writes the line, one at most for each processor.
     template <class Concerned, class Say>

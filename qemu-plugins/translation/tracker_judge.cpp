@@ -86,7 +86,7 @@ void Tracker::access(const Actor& actor, std::uint64_t linear, bool write, std::
             (!obligation.global && obligation.pcid != cpu.control.pcid())) {
             return;
         }
-        const Promise* promise = promises_.find(obligation, linear);
+        const Promise* promise = promises_.find(obligation, linear, cpu.since);
         if (promise == nullptr && !is_due(obligation, actor)) {
             return;
         }

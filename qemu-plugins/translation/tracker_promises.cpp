@@ -2,18 +2,26 @@
 // runs a program, or uses an address, with a translation that it promised to forget.
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "translation/tracker.hpp"
 
 namespace pv::translation {
 
-std::uint64_t Tracker::oldest_change() {
-    std::uint64_t oldest = last_change_ + 1;
+// What nobody can reach by an old translation may serve anything: what was promised of it is kept for
+// nothing.
+void Tracker::make_room_for_frames() {
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> reached;
     for (Cpu& cpu : cpus_) {
-        cpu.owed.for_each(
-            [&](const Obligation& obligation) { oldest = std::min(oldest, obligation.change.number); });
+        cpu.owed.for_each([&](const Obligation& obligation) {
+            if (!obligation.coarse) {
+                const std::uint64_t size = obligation.structure ? page_size : size_of(obligation.old.level);
+                reached.emplace_back(obligation.old.physical, obligation.old.physical + (size - 1));
+            }
+        });
     }
-    return oldest;
+    promises_.forget_frames_but(std::move(reached));
 }
 
 void Tracker::promise_release(const Actor& actor, std::uint64_t physical, std::uint64_t length) {
@@ -28,7 +36,9 @@ void Tracker::promise_release(const Actor& actor, std::uint64_t physical, std::u
             continue;
         }
         if (!promises_.release(frame, promise)) {
-            promises_.forget_frames_before(oldest_change());
+            if (promises_.may_make_room()) {
+                make_room_for_frames();
+            }
             totals_.skipped += promises_.release(frame, promise) ? 0U : 1U;
         }
     }
@@ -37,11 +47,18 @@ void Tracker::promise_release(const Actor& actor, std::uint64_t physical, std::u
 void Tracker::promise_shootdown(const Actor& actor, std::uint64_t changes, std::uint64_t root,
                                 std::uint64_t address, std::uint64_t length) {
     ++totals_.promised;
-    promises_.shootdown({Promise::Kind::forgotten, actor.cpu, actor.pc, changes}, root, address, length);
+    promises_.shootdown({Promise::Kind::forgotten, actor.cpu, actor.pc, changes}, {root, address, length});
+}
+
+void Tracker::promise_kernel_shootdown(const Actor& actor, std::uint64_t changes, std::uint64_t address,
+                                       std::uint64_t length) {
+    ++totals_.promised;
+    promises_.shootdown({Promise::Kind::forgotten, actor.cpu, actor.pc, changes}, {0, address, length});
 }
 
 void Tracker::run_program(const Actor& actor) {
     Cpu& cpu = cpus_[actor.cpu];
+    cpu.since = std::min(cpu.since, last_change_);
     bool said = false;
     cpu.owed.for_each([&](Obligation& obligation) {
         if (obligation.reported || !obligation.old.rights.user ||
@@ -50,7 +67,7 @@ void Tracker::run_program(const Actor& actor) {
         }
         ++totals_.held;
         std::uint64_t linear = 0;
-        const Promise* promise = promises_.find_any(obligation, linear);
+        const Promise* promise = promises_.find_any(obligation, linear, cpu.since);
         if (promise == nullptr || !is_stale(cpu, obligation, linear)) {
             return;
         }

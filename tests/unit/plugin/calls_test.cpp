@@ -27,6 +27,7 @@ constexpr std::uint64_t memory_variable = 0xffff'ffff'8239'8480;
 constexpr std::uint64_t give_back = 0xffff'ffff'812e'2ff0;
 constexpr std::uint64_t give_folios_back = 0xffff'ffff'812e'3320;
 constexpr std::uint64_t flush_range = 0xffff'ffff'8107'f4d0;
+constexpr std::uint64_t flush_kernel_range = 0xffff'ffff'8107'fa10, flush_all = 0xffff'ffff'8107'f9c0;
 
 const std::string text =
     "paravane-profile 1\nname test\n"
@@ -48,7 +49,9 @@ const std::string text =
     "offset head-bit 6\noffset space-root 72\nvariable memory 0xffffffff82398480\n"
     "call 0xffffffff812e2ff0 release page=0 order=1\n"
     "call 0xffffffff812e3320 release-folios batch=0\n"
-    "call 0xffffffff8107f4d0 shootdown space=0 first=1 last=2 shift=3\n";
+    "call 0xffffffff8107f4d0 shootdown space=0 first=1 last=2 shift=3\n"
+    "call 0xffffffff8107fa10 shootdown-kernel first=0 last=1\n"
+    "call 0xffffffff8107f9c0 shootdown-kernel\n";
 
 class CallsTest : public ::testing::Test, public CallSink {
   protected:
@@ -87,6 +90,10 @@ class CallsTest : public ::testing::Test, public CallSink {
     void shootdown_end(std::uint64_t begun, std::uint64_t root, std::uint64_t address,
                        std::uint64_t length) override {
         told.push_back({'s', begun, address, length, root});
+    }
+
+    void kernel_shootdown_end(std::uint64_t begun, std::uint64_t address, std::uint64_t length) override {
+        told.push_back({'k', begun, address, length});
     }
 
     void put(std::uint64_t address, std::uint64_t value, std::size_t size) {
@@ -357,9 +364,23 @@ TEST_F(CallsTest, AShootdownIsOverWhenItsCallReturns) {
     EXPECT_EQ(calls.lost(), 1U);
 }
 
+TEST_F(CallsTest, TheKernelsOwnShootdownsConcernARangeOrEverything) {
+    boot();
+    begin(flush_kernel_range, {0xffff'c900'0000'1000, 0xffff'c900'0000'4000});
+    EXPECT_TRUE(told.empty());
+    end(0);
+    begin(flush_all, {});
+    end(0);
+    begin(flush_kernel_range, {0xffff'c900'0000'1000, 0xffff'c900'0000'1000});
+    end(0);
+    EXPECT_EQ(told,
+              (std::vector<Told>{{'k', 1, 0xffff'c900'0000'1000, 0x3000}, {'k', 2, 0, ~std::uint64_t{0}}}));
+    EXPECT_EQ(calls.lost(), 0U);
+}
+
 TEST(ProfileText, MistakesAreNamedByTheirLine) {
     ASSERT_TRUE(parse_profile(text));
-    EXPECT_EQ(parse_profile(text)->calls.size(), 9U);
+    EXPECT_EQ(parse_profile(text)->calls.size(), 11U);
     const std::vector<std::pair<std::string, std::string>> changes = {
         {"paravane-profile 1", "paravane-profile 2"},
         {"anchor 0xffffffff8104ee41 e8", "anchor 0xffffffff8104ee41 zz"},
@@ -378,6 +399,7 @@ TEST(ProfileText, MistakesAreNamedByTheirLine) {
         {"order=1", "order=*1"},
         {"release-folios batch=0", "release-folios"},
         {" shift=3", ""},
+        {"kernel first=0 last=1", "kernel first=0"},
     };
     for (const auto& [from, to] : changes) {
         std::string wrong = text;

@@ -435,6 +435,47 @@ TEST_F(PromiseTest, AShootdownIsHeldAgainstWhoRunsAProgramAfterIt) {
     EXPECT_EQ(tracker_.totals().promised, 3U);
 }
 
+TEST_F(PromiseTest, TheKernelsShootdownsConcernAllTablesAndWhoRunsAlready) {
+    tracker_.run_program(soon(1));
+    store(0, table, 1, new_frame | flags);
+    const std::uint64_t begun = tracker_.changes();
+    tracker_.promise_kernel_shootdown(soon(0), begun, page + page_size, page_size);
+    tracker_.access(soon(1), page, false, old_frame);
+    EXPECT_THAT(findings_.lines, IsEmpty()) << "another page";
+    tracker_.promise_kernel_shootdown(soon(0), begun, page, page_size);
+    tracker_.access(soon(0), page, false, old_frame);
+    EXPECT_THAT(findings_.lines, IsEmpty()) << "a processor that has run no program may just come up";
+    tracker_.access(soon(1), page, false, new_frame);
+    EXPECT_THAT(findings_.lines, IsEmpty()) << "QEMU looked anew";
+    tracker_.access(soon(1, 0x600), page, false, old_frame);
+    EXPECT_THAT(findings_.lines, ElementsAre("missed 0x1000 change 2 holder 1 shootdown 0 at 0x600"));
+}
+
+TEST(PromisesTest, FramesThatSomebodyReachesStayWhenThereIsNoRoom) {
+    constexpr Promise promise{Promise::Kind::released, 0, 0x500, 5};
+    Promises promises;
+    for (std::uint64_t i = 0; i < Promises::most_frames; ++i) {
+        EXPECT_TRUE(promises.release(i << 12, promise));
+    }
+    EXPECT_FALSE(promises.release(Promises::most_frames << 12, promise));
+    EXPECT_TRUE(promises.release(0, promise)) << "one that is there already";
+    ASSERT_TRUE(promises.may_make_room());
+    promises.forget_frames_but({{0x3000, 0x4fff}, {0x8000, 0x8fff}, {0x2000, 0x3fff}});
+    EXPECT_FALSE(promises.may_make_room()) << "not for every frame";
+    std::vector<std::uint64_t> kept;
+    for (std::uint64_t frame = 0; frame <= Promises::most_frames << 12; frame += page_size) {
+        Obligation obligation;
+        obligation.last = page_size - 1;
+        obligation.old.physical = frame;
+        obligation.change.number = 5;
+        if (promises.find(obligation, 0, 0) != nullptr) {
+            kept.push_back(frame);
+        }
+    }
+    EXPECT_THAT(kept, ElementsAre(0x2000, 0x3000, 0x4000, 0x8000));
+    EXPECT_TRUE(promises.release(Promises::most_frames << 12, promise));
+}
+
 TEST_F(PromiseTest, OfAShootdownAndTheReleaseAfterItTheFirstIsNamed) {
     tracker_.promise_shootdown(soon(0), tracker_.changes(), root << 12, own, page_size);
     release(old_frame);
@@ -448,27 +489,17 @@ TEST_F(PromiseTest, AllOfASpaceMayBeMeant) {
     EXPECT_EQ(findings_.lines.size(), 1U);
 }
 
-TEST(Promises, TakeNoMemoryWithoutEnd) {
+TEST(PromisesTest, TheOldestShootdownGoes) {
+    constexpr Promise old{.changes = 5};
     Promises promises;
-    const Promise old{.changes = 5};
-    for (std::uint64_t i = 0; i < Promises::most_frames; ++i) {
-        ASSERT_TRUE(promises.release(i << 12, i == 7 ? Promise{.changes = 9} : old));
-    }
-    EXPECT_FALSE(promises.release(Promises::most_frames << 12, old));
-    EXPECT_TRUE(promises.release(0, old)) << "one that is there already";
-    promises.forget_frames_before(6);
-    Obligation owed{.first = own, .last = own + page_size - 1};
+    Obligation owed{.first = own, .last = own + page_size - 1, .root = root << 12};
     owed.change.number = 5;
-    owed.old.physical = 7 << 12;
-    EXPECT_NE(promises.find(owed, own), nullptr);
-    owed.old.physical = 8 << 12;
-    EXPECT_EQ(promises.find(owed, own), nullptr);
-    promises.shootdown(old, 0, own, page_size);
-    EXPECT_NE(promises.find(owed, own), nullptr);
+    promises.shootdown(old, {root << 12, own, page_size});
+    EXPECT_NE(promises.find(owed, own, 0), nullptr);
     for (std::size_t i = 0; i < Promises::most_shootdowns; ++i) {
-        promises.shootdown(old, 0, 0, page_size);
+        promises.shootdown(old, {root << 12, 0, page_size});
     }
-    EXPECT_EQ(promises.find(owed, own), nullptr) << "the oldest goes";
+    EXPECT_EQ(promises.find(owed, own, 0), nullptr);
 }
 
 }  // namespace
