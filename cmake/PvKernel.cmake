@@ -19,9 +19,10 @@ set(PV_KERNEL_DIR "${PROJECT_SOURCE_DIR}/guest-kernel")
 set(PV_KERNEL_SCRIPT "${PV_KERNEL_DIR}/arch/x86_64/kernel.ld")
 file(GLOB PV_KERNEL_MACHINE CONFIGURE_DEPENDS ${PV_KERNEL_DIR}/arch/x86_64/*.cpp ${PV_KERNEL_DIR}/arch/x86_64/*.S
   ${PV_KERNEL_DIR}/boot/*.cpp ${PV_KERNEL_DIR}/device/serial/*.cpp)
-# The shootdown can be made to misbehave: it is compiled with the devices.
-set(PV_KERNEL_SHOOTDOWN ${PV_KERNEL_DIR}/arch/x86_64/tlb.cpp)
-list(REMOVE_ITEM PV_KERNEL_MACHINE ${PV_KERNEL_DIR}/boot/options.cpp ${PV_KERNEL_SHOOTDOWN})
+# Page tables and the shootdown can be made to misbehave: they are compiled with the devices.
+set(PV_KERNEL_TABLES tlb.cpp page_table.cpp user_tables.cpp misbehave_tables.cpp)
+list(TRANSFORM PV_KERNEL_TABLES PREPEND ${PV_KERNEL_DIR}/arch/x86_64/)
+list(REMOVE_ITEM PV_KERNEL_MACHINE ${PV_KERNEL_DIR}/boot/options.cpp ${PV_KERNEL_TABLES})
 
 # The vdso: a shared object of its own that runs in user mode, put into the kernel image stripped. Debuggers find the
 # sections' table at its end. No debug information: its build id does not depend on the folder.
@@ -58,10 +59,10 @@ target_link_libraries(pv_kernel_lwip PRIVATE pv_kernel_flags pv_lwip_headers)
 # It copies addresses of a few bytes with memcpy: in place, where the compiler may.
 # What nobody calls of it does not get linked, nor does what that would need of the C library.
 target_compile_options(pv_kernel_lwip PRIVATE -w -Wno-error -fbuiltin -ffunction-sections -fdata-sections)
-add_library(pv_kernel_devices OBJECT ${PV_KERNEL_DEVICES} ${PV_KERNEL_SHOOTDOWN})
+add_library(pv_kernel_devices OBJECT ${PV_KERNEL_DEVICES} ${PV_KERNEL_TABLES})
 target_link_libraries(pv_kernel_devices PRIVATE pv_kernel_flags pv_lwip_headers)
 target_compile_definitions(pv_kernel_devices PRIVATE PV_MISBEHAVE=0)
-add_library(pv_kernel_devices_misbehaving OBJECT ${PV_KERNEL_DEVICES} ${PV_KERNEL_SHOOTDOWN})
+add_library(pv_kernel_devices_misbehaving OBJECT ${PV_KERNEL_DEVICES} ${PV_KERNEL_TABLES})
 target_link_libraries(pv_kernel_devices_misbehaving PRIVATE pv_kernel_flags pv_lwip_headers)
 target_compile_definitions(pv_kernel_devices_misbehaving PRIVATE PV_MISBEHAVE=1)
 file(GLOB PV_KERNEL_TESTS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/*.cpp)

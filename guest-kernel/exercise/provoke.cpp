@@ -9,6 +9,7 @@
 #include "memory/device_map.hpp"
 #include "misbehave/device_fault.hpp"
 #include "misbehave/misbehave.hpp"
+#include "misbehave/tables.hpp"
 
 namespace pv::exercise {
 namespace {
@@ -49,6 +50,7 @@ void occasion(block::Device& disk, Rule rule, const dma::Pages& pages) {
             result = disk.flush(Deadline::after(deadline));
             break;
         case Rule::tlb_missed_shootdown:
+        case Rule::tlb_missed_shootdown_early:
         case Rule::tlb_global_kept:
             result = unmap_a_page(rule);
             break;
@@ -60,6 +62,12 @@ void occasion(block::Device& disk, Rule rule, const dma::Pages& pages) {
                 disk.read(disk.geometry().blocks - length / block, extent, Deadline::after(deadline * 10));
             break;
         default:
+            if constexpr (misbehave::built_in) {
+                if (misbehave::concerns_tables(rule)) {
+                    result = misbehave::break_tables(rule);
+                    break;
+                }
+            }
             misbehave::arm(rule);
             result = disk.read(0, extent, Deadline::after(deadline));
             break;

@@ -38,7 +38,15 @@ constexpr std::array names = {
     Name{"cmd-recovery", Rule::cmd_recovery},
     Name{"flush-order", Rule::flush_order},
     Name{"tlb-missed-shootdown", Rule::tlb_missed_shootdown},
+    Name{"tlb-missed-shootdown-early", Rule::tlb_missed_shootdown_early},
     Name{"tlb-global-kept", Rule::tlb_global_kept},
+    Name{"tlb-stale-use", Rule::tlb_stale_use},
+    Name{"tlb-stale-use-early", Rule::tlb_stale_use_early},
+    Name{"tlb-stale-use-write", Rule::tlb_stale_use_write},
+    Name{"tlb-freed-while-cached", Rule::tlb_freed_while_cached},
+    Name{"pt-write-exec", Rule::pt_write_exec},
+    Name{"pt-write-exec-alias", Rule::pt_write_exec_alias},
+    Name{"pt-user-reaches-kernel", Rule::pt_user_reaches_kernel},
     Name{"wait-unbounded", Rule::wait_unbounded},
 };
 

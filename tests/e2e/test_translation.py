@@ -9,11 +9,13 @@ PROBED = {"tlb-stale-use", "tlb-missed-shootdown", "tlb-freed-while-cached", "tl
           "pt-write-exec", "pt-user-reaches-kernel", "pt-reserved-bits"}
 
 
-class Translation(EndToEnd):
+class Probed(EndToEnd):
     def check(self, kernel, append, cpus, *more):
         return self.paravane("check", "--json", "--output", "t.db", "--probe", "tlb", "--smp", str(cpus), "--kernel", LIBRARY / kernel,
                              "--append", append, *TWO_DISKS, *more)
 
+
+class Translation(Probed):
     def clean(self, cpus):
         result = self.check("paravane-kernel.elf", "exercise=threads:4,blocks:128", cpus)
         self.assert_status(result, PASS)
@@ -42,6 +44,47 @@ class Translation(EndToEnd):
         # LEDGER C17: the kernel of the audit's mistake, found at the write to CR3.
         finding = self.broken("tlb-global-kept")
         self.assertEqual(finding["symbol"], "pv::arch::tlb::serve", finding)
+
+
+class Tables(Probed):
+    def tables(self, mistake, where, cpus=1):
+        """A mistake with tables that the kernel makes after it did the same right: one finding, at the instruction that made it."""
+        # Its interrupts are off for longer than some thread's deadline: that is another rule's.
+        result = self.check("paravane-kernel-misbehave.elf", f"exercise=threads:2,blocks:32 misbehave={mistake}:nvme", cpus,
+                            "--rules", ",".join(sorted(PROBED)))
+        self.assert_status(result, FAIL)
+        rule = next(rule for rule in sorted(PROBED) if mistake.startswith(rule))
+        self.assertEqual(result.rules("broken"), {rule}, str(result))
+        self.assertEqual(len(result.json["findings"]), 1, str(result))
+        finding = result.json["findings"][0]
+        self.assertIn(where, finding["symbol"], finding)
+        return finding
+
+    def test_not_forgotten(self):
+        finding = self.tables("tlb-stale-use", "misbehave")
+        self.assertIn("read", finding["title"])
+
+    def test_forgotten_before_the_store(self):
+        self.tables("tlb-stale-use-early", "misbehave")
+
+    def test_read_only_and_written(self):
+        finding = self.tables("tlb-stale-use-write", "pv_copy_user")
+        self.assertIn("wrote", finding["title"])
+
+    def test_answered_before_it_was_done(self):
+        self.tables("tlb-missed-shootdown-early", "pv::arch::tlb::flush", cpus=2)
+
+    def test_given_back_before_it_was_forgotten(self):
+        self.tables("tlb-freed-while-cached", "pv::arch::UserTables::sweep")
+
+    def test_data_that_is_code(self):
+        self.tables("pt-write-exec", "pv::arch::PageTable::map")
+
+    def test_code_through_a_writable_alias(self):
+        self.tables("pt-write-exec-alias", "pv::arch::PageTable::map")
+
+    def test_a_table_that_a_program_reaches(self):
+        self.tables("pt-user-reaches-kernel", "pv::arch::UserTables::set")
 
 
 class Debian(EndToEnd):

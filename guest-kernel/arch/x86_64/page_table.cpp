@@ -9,6 +9,7 @@
 #include "arch/x86_64/registers.hpp"
 #include "base/marker.hpp"
 #include "memory/direct_map.hpp"
+#include "misbehave/misbehave.hpp"
 
 namespace pv::arch {
 namespace {
@@ -144,6 +145,9 @@ Result<> PageTable::map(VirtualAddress address, PhysicalAddress physical, std::u
                     return undo(Error::invalid_argument);
                 }
                 entry = from.value() | flags | (level > 0 ? large : 0);
+                if (misbehave::take(misbehave::Rule::pt_write_exec)) {
+                    entry &= ~no_execute;
+                }
                 done += size;
                 break;
             }
@@ -177,8 +181,17 @@ void PageTable::unmap(VirtualAddress address, std::uint64_t length) {
                 break;
             }
             if (is_leaf(entry, level)) {
-                entry = 0;
-                invalidate_page(at.value());
+                if (misbehave::take(misbehave::Rule::tlb_stale_use_early)) {
+                    invalidate_page(at.value());
+                    // What a processor does that runs ahead: it fills the entry again.
+                    static_cast<void>(*reinterpret_cast<const volatile std::uint8_t*>(at.value()));
+                    entry = 0;
+                } else {
+                    entry = 0;
+                    if (!misbehave::take(misbehave::Rule::tlb_stale_use)) {
+                        invalidate_page(at.value());
+                    }
+                }
                 done += size_of(level);
                 break;
             }

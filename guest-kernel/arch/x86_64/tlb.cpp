@@ -30,6 +30,7 @@ constinit std::atomic<std::uint64_t> patience_ns{5'000'000'000};
 constinit std::atomic<std::uint64_t> requests{0};
 constinit std::atomic<std::uint64_t> late_answers{0};
 constinit std::atomic<std::uint64_t> shootdowns{0};  // numbers them for the markers
+constinit std::atomic<std::uint64_t> ended{0};       // of those that asked others (misbehaviour)
 
 // Clearing CR4.PGE and setting it again forgets all entries, global ones included; a write to CR3 would keep
 // those. INVLPG reaches global entries too, for its page (Intel SDM vol. 3, 4.10.4.1).
@@ -107,6 +108,17 @@ Result<> ask_others(std::uint64_t begin, std::uint64_t size, const CpuSet& cpus)
     return {};
 }
 
+// Lets the sender go on, and this CPU's own work wait for it.
+void answer_early(Mailbox& mailbox, std::uint64_t number) {
+    const std::uint64_t before = ended.load(std::memory_order_acquire);
+    mailbox.acknowledged.store(number, std::memory_order_release);
+    const Deadline deadline =
+        Deadline::after(Duration::nanoseconds(patience_ns.load(std::memory_order_relaxed)));
+    while (ended.load(std::memory_order_acquire) == before && !deadline.expired()) {
+        relax();
+    }
+}
+
 }  // namespace
 
 Result<> flush(VirtualAddress begin, std::uint64_t size) {
@@ -132,6 +144,9 @@ Result<> flush(VirtualAddress begin, std::uint64_t size, const CpuSet& cpus, Phy
         asked = ask_others(begin.value(), size, others);
     }
     marker::shootdown_end(shootdown, asked.has_value());
+    if (misbehave::built_in && others.any()) {
+        ended.fetch_add(1, std::memory_order_release);
+    }
     return asked;
 }
 
@@ -146,6 +161,9 @@ void serve() {
         const std::uint64_t size = record.size.load(std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_acquire);
         const bool is_whole = record.number.load(std::memory_order_relaxed) == requested;
+        if (misbehave::take(misbehave::Rule::tlb_missed_shootdown_early)) {
+            answer_early(mailbox, requested);
+        }
         if (misbehave::take(misbehave::Rule::tlb_global_kept)) {
             write_cr3(read_cr3());
         } else if (is_whole && !mailbox.overdue.load(std::memory_order_relaxed)) {

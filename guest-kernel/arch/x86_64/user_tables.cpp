@@ -11,6 +11,7 @@
 #include "base/panic.hpp"
 #include "memory/direct_map.hpp"
 #include "memory/frames.hpp"
+#include "misbehave/misbehave.hpp"
 
 namespace pv::arch {
 namespace {
@@ -171,6 +172,9 @@ Result<> UserTables::remove(UserAddress begin, UserAddress end, UserAddress floo
                             FunctionRef<void(PhysicalAddress)> give_back) {
     if (!mark(root_, top_level, 0, begin.value(), end.value(), floor.value(), ceiling.value())) {
         return {};
+    }
+    if (misbehave::take(misbehave::Rule::tlb_freed_while_cached)) {
+        sweep(root_, top_level, 0, begin.value(), end.value(), give_back);
     }
     if (const Result<> flushed = flush(begin, end); !flushed) {
         has_lost_frames_ = true;
