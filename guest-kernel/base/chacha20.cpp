@@ -10,7 +10,9 @@ namespace {
 
 using State = std::array<std::uint32_t, 16>;
 
-void quarter_round(State& s, std::size_t a, std::size_t b, std::size_t c, std::size_t d) {
+// Inline wherever it stands: its places are constants there, and words of the state stay in registers.
+[[gnu::always_inline]] inline void quarter_round(State& s, std::size_t a, std::size_t b, std::size_t c,
+                                                 std::size_t d) {
     s[a] += s[b];
     s[d] = std::rotl(s[d] ^ s[a], 16);
     s[c] += s[d];

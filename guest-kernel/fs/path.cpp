@@ -305,7 +305,12 @@ Outcome<Ref<Context>> Context::create(Location root, Location current, Mode umas
 }
 
 Outcome<Ref<Context>> Context::duplicate() const {
-    return create(root(), current(), umask());
+    Places here = places();
+    return create(std::move(here.root), std::move(here.current), umask());
+}
+
+Context::Places Context::places() const {
+    return places_.with([](const Places& places) { return places; });
 }
 
 Location Context::root() const {

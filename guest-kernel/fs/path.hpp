@@ -16,6 +16,12 @@ class Context final : public RefCounted {
     [[nodiscard]] static Outcome<Ref<Context>> create(Location root, Location current, Mode umask);
     [[nodiscard]] Outcome<Ref<Context>> duplicate() const;
 
+    struct Places {
+        Location root;
+        Location current;
+    };
+
+    [[nodiscard]] Places places() const;
     [[nodiscard]] Location root() const;
     [[nodiscard]] Location current() const;
     void set_root(Location root);
@@ -28,11 +34,6 @@ class Context final : public RefCounted {
 
   private:
     Context() = default;
-
-    struct Places {
-        Location root;
-        Location current;
-    };
 
     mutable task::Guarded<Places, task::Rank::context> places_;
     std::atomic<Mode> umask_{022};

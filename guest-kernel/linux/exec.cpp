@@ -29,22 +29,28 @@ constexpr std::uint64_t stack_at_first = 132U << 10;     ///< grows from there o
 constexpr std::uint64_t table_reach = 2U << 20;          ///< what one page table of the lowest level maps
 constexpr std::uint64_t room_above_stack = table_reach;  ///< at least, for the vdso
 
-// No program is started before the generator is seeded (start.cpp).
-std::uint64_t random_word() {
-    std::uint64_t word = 0;
-    const Result<> taken = random::take(std::as_writable_bytes(std::span(&word, 1)));
-    PV_ASSERT(taken.has_value());
-    return word;
-}
-
-/// Where things lie, one after the other: anywhere, or always at the same addresses (ADDR_NO_RANDOMIZE).
+/// What one program's start needs of the generator, taken at once. Where things lie, one after the other:
+/// anywhere, or always at the same addresses (ADDR_NO_RANDOMIZE).
 class Layout {
   public:
-    explicit Layout(bool fixed) : fixed_(fixed) {}
+    explicit Layout(bool fixed) : fixed_(fixed) {
+        // No program is started before the generator is seeded (start.cpp).
+        const Result<> taken = random::take(std::as_writable_bytes(std::span(words_)));
+        PV_ASSERT(taken.has_value());
+    }
 
-    [[nodiscard]] std::uint64_t next() const { return fixed_ ? 0 : random_word(); }
+    [[nodiscard]] std::uint64_t next() { return fixed_ ? 0 : word(); }
+
+    /// A word of its own, wherever things lie.
+    [[nodiscard]] std::uint64_t word() {
+        PV_ASSERT(used_ < words_.size());
+        return words_[used_++];
+    }
 
   private:
+    /// The space, two files, the stack, the vdso, the heap; two of AT_RANDOM.
+    std::array<std::uint64_t, 8> words_{};
+    std::size_t used_ = 0;
     bool fixed_;
 };
 
@@ -104,7 +110,7 @@ UserAddress place_of_vdso(UserAddress stack_top, std::uint64_t entropy) {
 // argc, argv, envp and the auxiliary vector (System V ABI, AMD64 supplement 3.4.1).
 Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& program,
                                    const LoadedFile& main, std::uint64_t interpreter_base,
-                                   const task::Identity& who, Layout layout, task::Image& image) {
+                                   const task::Identity& who, Layout& layout, task::Image& image) {
     const std::uint64_t top =
         arch::user_end.value() - room_above_stack - (layout.next() & ((1ULL << 22) - 1)) * page_size;
     memory::MapRequest request;
@@ -122,7 +128,7 @@ Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& p
     const std::uint64_t environment = PV_TRY(stack.push(std::as_bytes(program.environment.bytes())));
     const std::uint64_t arguments = PV_TRY(stack.push(std::as_bytes(program.arguments.bytes())));
     const std::uint64_t platform = PV_TRY(stack.push_text("x86_64"));
-    const std::uint64_t noise[2] = {random_word(), random_word()};
+    const std::uint64_t noise[2] = {layout.word(), layout.word()};
     const std::uint64_t random = PV_TRY(stack.push(std::as_bytes(std::span(noise))));
 
     const auto range_of = [](std::uint64_t begin, std::size_t size) {
@@ -302,11 +308,12 @@ Outcome<> Strings::add_user(UserAddress text) {
 
 Resolver::Resolver(task::Process& process) {
     if (process.context != nullptr) {
-        root = process.context->root();
-        start = process.context->current();
+        fs::Context::Places places = process.context->places();
+        root = std::move(places.root);
+        start = std::move(places.current);
     }
     const task::Identity& identity = process.identity;
-    groups = identity.groups;
+    std::copy_n(identity.groups.begin(), identity.group_count, groups.begin());
     who = {identity.file_user, identity.file_group, std::span(groups).first(identity.group_count),
            identity.is_privileged()};
 }
@@ -324,7 +331,7 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
             return fail(Errno::eloop);
         }
     }
-    const Layout layout = [&] {
+    Layout layout = [&] {
         const task::SpinGuard guard(task::tree_lock());
         return Layout(process.has_fixed_layout);
     }();

@@ -6,19 +6,28 @@
 
 namespace pv::linux {
 
+Outcome<> PathArgument::read_text(UserString path) {
+    Outcome<std::size_t> length = path.read(short_);
+    if (!length && length.error() == Errno::enametoolong) {
+        long_.reset(new (std::nothrow) char[fs::path_max]);
+        if (long_ == nullptr) {
+            return fail(Errno::enomem);
+        }
+        length = path.read({long_.get(), fs::path_max});
+    }
+    length_ = PV_TRY(length);
+    return {};
+}
+
 Outcome<> PathArgument::read(Call& call, int directory, UserString path, bool may_be_empty) {
     resolver_.emplace(call.process());
-    text_.reset(new (std::nothrow) char[fs::path_max]);
-    if (text_ == nullptr) {
-        return fail(Errno::enomem);
-    }
     if (!(may_be_empty && path.address.value() == 0)) {
-        length_ = PV_TRY(path.read({text_.get(), fs::path_max}));
+        PV_TRY(read_text(path));
     }
     if (length_ == 0 && !may_be_empty) {
         return fail(Errno::enoent);
     }
-    if (directory != AT_FDCWD && (length_ == 0 || text_[0] != '/')) {
+    if (directory != AT_FDCWD && (length_ == 0 || text().front() != '/')) {
         const Ref<fs::OpenFile> file = PV_TRY(call.process().descriptors->get(directory));
         if (length_ != 0 && (file->node() == nullptr || !file->node()->is_directory())) {
             return fail(Errno::enotdir);

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -22,14 +23,19 @@ class PathArgument {
     /// (`directory`), enomem.
     Outcome<> read(Call& call, int directory, UserString path, bool may_be_empty = false);
 
-    [[nodiscard]] std::string_view text() const { return {text_.get(), length_}; }
+    [[nodiscard]] std::string_view text() const {
+        return {long_ != nullptr ? long_.get() : short_.data(), length_};
+    }
 
     [[nodiscard]] fs::Caller caller() const { return resolver_->caller(); }
 
   private:
+    Outcome<> read_text(UserString path);
+
     std::optional<Resolver> resolver_;
     std::size_t length_ = 0;
-    std::unique_ptr<char[]> text_;  ///< fs::path_max bytes
+    std::array<char, 128> short_;   ///< holds most
+    std::unique_ptr<char[]> long_;  ///< fs::path_max bytes for the others
 };
 
 }  // namespace pv::linux

@@ -235,9 +235,7 @@ Value gettid(Call& call) {
 }
 
 Value getppid(Call& call) {
-    const task::SpinGuard guard(task::tree_lock());
-    const task::Process* parent = call.process().parent;
-    return as_value(parent == nullptr ? 0 : parent->id);
+    return as_value(call.process().parent_id.load(std::memory_order_relaxed));
 }
 
 Value set_tid_address(Call& call, std::uint64_t address) {

@@ -46,7 +46,8 @@ const Entry* find_call(std::uint32_t number) {
 }
 
 // Carries the call out: its result is in the frame.
-static void carry_out(task::UserThread& thread, arch::TrapFrame& frame, std::uint32_t number) {
+[[gnu::always_inline]] static inline void carry_out(task::UserThread& thread, arch::TrapFrame& frame,
+                                                    std::uint32_t number) {
     const Entry* entry = find_call(number);
     if (entry == nullptr) [[unlikely]] {
         tell_missing(thread, number);
@@ -70,7 +71,7 @@ static void carry_out(task::UserThread& thread, arch::TrapFrame& frame, std::uin
 }
 
 // The tracer sees it before, where it may choose another call, and after.
-static void carry_out_traced(task::UserThread& thread, arch::TrapFrame& frame) {
+[[gnu::noinline]] static void carry_out_traced(task::UserThread& thread, arch::TrapFrame& frame) {
     frame.rax = static_cast<std::uint64_t>(-pv::number(Errno::enosys));
     task::trace_call(thread, true);
     const auto number = static_cast<std::int32_t>(frame.error_code);
@@ -86,19 +87,22 @@ static void carry_out_traced(task::UserThread& thread, arch::TrapFrame& frame) {
 // it.
 extern "C" bool pv_system_call(arch::TrapFrame* frame) {
     task::UserThread& thread = task::UserThread::current();
+    bool was_traced = false;  // a tracer may have changed any register
     if (thread.traces_calls.load(std::memory_order_relaxed)) [[unlikely]] {
         carry_out_traced(thread, *frame);
+        was_traced = true;
     } else {
         carry_out(thread, *frame, static_cast<std::uint32_t>(frame->rax));
         if (thread.traces_calls.load(std::memory_order_relaxed)) [[unlikely]] {
             task::trace_call(thread, false);  // the call was one that began it: a stop of its tracer's
+            was_traced = true;
         }
     }
     arch::disable_interrupts();
     if (thread.has_work()) [[unlikely]] {
         task::before_user_mode();
     }
-    return frame->vector != arch::vector_system_call;
+    return was_traced || frame->vector != arch::vector_system_call;
 }
 
 }  // namespace pv::linux

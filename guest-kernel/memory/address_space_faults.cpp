@@ -203,29 +203,16 @@ Outcome<> AddressSpace::copy_into(AddressSpace& child) {
     Outcome<> copied;
     for (Region* region = regions_.first_above(UserAddress(0)); region != nullptr && copied;
          region = regions_.next(*region)) {
-        copied = as_outcome(child.regions_.add(region->begin(), region->end(), region->contents()));
+        copied = as_outcome(child.regions_.append(*region));
         if (!copied || region->contents().shared) {
             continue;  // shared pages come from the source again
         }
-        tables_->change(region->begin(), region->end(),
-                        [&](UserAddress at, arch::UserPage page) -> std::optional<arch::UserPage> {
-                            if (!copied) {
-                                return std::nullopt;
-                            }
-                            const bool was_writable = page.writable;
-                            page.writable = false;
-                            memory::add_owner(page.frame);
-                            copied = as_outcome(child.tables_->set(at, page));
-                            if (!copied) {
-                                memory::drop_owner(page.frame);
-                                return std::nullopt;
-                            }
-                            if (!was_writable) {
-                                return std::nullopt;
-                            }
-                            protected_any = true;
-                            return page;
-                        });
+        const Result<bool> was_writable = tables_->share(*child.tables_, region->begin(), region->end());
+        // What was shared before memory ran out is protected too.
+        protected_any = protected_any || was_writable.value_or(true);
+        if (!was_writable) {
+            copied = fail(Errno::enomem);
+        }
     }
     if (protected_any && !tables_->flush(UserAddress(0), arch::user_end)) {
         log::error("memory: a processor does not answer while a program forks");

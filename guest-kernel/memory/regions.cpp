@@ -92,6 +92,17 @@ Result<> RegionMap::add(UserAddress begin, UserAddress end, const Contents& cont
     return {};
 }
 
+Result<> RegionMap::append(const Region& region) {
+    PV_ASSERT(regions_.empty() || regions_.rbegin()->end_ <= region.begin_);
+    auto* copy = new (std::nothrow) Region(region.begin_, region.end_, region.contents_);
+    if (copy == nullptr) {
+        return fail(Error::out_of_memory);
+    }
+    regions_.push_back(*copy);
+    bytes_ += copy->size();
+    return {};
+}
+
 Result<> RegionMap::split(UserAddress address) {
     Region* region = find(address);
     if (region == nullptr || region->begin_ == address) {

@@ -87,6 +87,8 @@ class RegionMap {
     /// Adds a region where there is none (PV_ASSERT), as one with its neighbours where they are alike. Error:
     /// out_of_memory.
     Result<> add(UserAddress begin, UserAddress end, const Contents& contents);
+    /// Adds one like `region`, of another map, above all there are (PV_ASSERT). Error: out_of_memory.
+    Result<> append(const Region& region);
     /// Makes `address` a border: no region lies on both sides of it. Error: out_of_memory.
     Result<> split(UserAddress address);
     /// Removes what lies in [begin, end), which are borders.

@@ -3,6 +3,7 @@
 #include "memory/slab.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <memory>
 
 #include "base/panic.hpp"
@@ -27,10 +28,24 @@ constexpr std::uint32_t slab_magic = 0x534c'4142;
 constexpr std::size_t refill_count = Heap::magazine_size / 2;
 constexpr std::uint64_t empty_slabs_kept = 1;  // a class: so that one object back and forth costs no frames
 
-std::size_t class_for(std::size_t bytes) {
-    const auto at = std::lower_bound(slab_classes.begin(), slab_classes.end(), bytes);
-    return static_cast<std::size_t>(at - slab_classes.begin());
+// The classes are successive powers of two.
+constexpr std::size_t class_for(std::size_t bytes) {
+    constexpr auto width_of_first = static_cast<std::size_t>(std::bit_width(slab_classes.front() - 1U));
+    const auto width = static_cast<std::size_t>(std::bit_width(bytes - 1));
+    return std::min(std::max(width, width_of_first) - width_of_first, slab_classes.size());
 }
+
+constexpr bool finds_each_class() {
+    for (std::size_t i = 0; i < slab_classes.size(); ++i) {
+        if (!std::has_single_bit(slab_classes[i]) || class_for(slab_classes[i]) != i ||
+            class_for(slab_classes[i] + 1U) != i + 1) {
+            return false;
+        }
+    }
+    return class_for(1) == 0;
+}
+
+static_assert(finds_each_class());
 
 void*& next_of(void* object) {
     return *static_cast<void**>(object);
@@ -198,7 +213,7 @@ void Heap::free(void* object, CpuStock& stock) {
     }
     const Slab& slab = *reinterpret_cast<const Slab*>(base);
     if (slab.magic != slab_magic || slab.index >= slab_classes.size() ||
-        (address - base) % slab_classes[slab.index] != 0) {
+        ((address - base) & (slab_classes[slab.index] - 1U)) != 0) {
         panic("free of {}, which is no object of the heap", object);
     }
     Magazine& magazine = stock.magazines[slab.index];

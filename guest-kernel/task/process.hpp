@@ -139,10 +139,16 @@ enum class Life : std::uint8_t { running, stopped, ended };
 /// A process. Fields are guarded by the tree's lock but where they say otherwise.
 class Process final : public RefCounted, public ListLink<ChildLink>, public SetLink<ProcessIdLink> {
   public:
+    void set_parent(Process* other) {
+        parent = other;
+        parent_id.store(other == nullptr ? 0 : other->id, std::memory_order_relaxed);
+    }
+
     ProcessId id = 0;  ///< constant once it is in the tree
     ProcessId group = 0;
     ProcessId session = 0;
-    Process* parent = nullptr;
+    Process* parent = nullptr;            ///< changed by set_parent only
+    std::atomic<ProcessId> parent_id{0};  ///< its number, 0 without one; read without the lock
     Life life = Life::running;
     int exit_signal = 0;  ///< what the parent gets when it ends
     int status = 0;       ///< as wait(2) tells it, once ended

@@ -59,7 +59,7 @@ void give_children_away(Process& process, PendingSignals::Queued*& entry) {
     while (!process.children.empty()) {
         Process& child = process.children.front();
         process.children.pop_front();
-        child.parent = first == &process ? nullptr : first;
+        child.set_parent(first == &process ? nullptr : first);
         if (child.parent != nullptr) {
             child.exit_signal = SIGCHLD;
             first->children.push_back(child);

@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include "arch/x86_64/cpu.hpp"
 #include "base/panic.hpp"
 #include "task/control_block.hpp"
 #include "task/park.hpp"
@@ -111,7 +112,7 @@ Outcome<> enlist(Process& process, Process* parent, UserThread& first) {
         process.group = process.session = process.id;
         tree().first = &process;
     } else {
-        process.parent = parent;
+        process.set_parent(parent);
         parent->children.push_back(process);
     }
     tree().processes.insert(process);
@@ -137,7 +138,7 @@ void take_number(UserThread& thread, ProcessId id) {
 Ref<Process> remove_child(Process& child) {
     if (child.parent != nullptr) {
         child.parent->children.erase(child.parent->children.iterator_to(child));
-        child.parent = nullptr;
+        child.set_parent(nullptr);
     }
     tree().processes.erase(tree().processes.iterator_to(child));
     if (tree().first == &child) {
@@ -180,7 +181,8 @@ void wake(UserThread& thread) {
 }
 
 UserThread* UserThread::current_or_null() {
-    return static_cast<UserThread*>(arch::running_user());
+    const ControlBlock* thread = arch::running_thread();
+    return thread == nullptr ? nullptr : static_cast<UserThread*>(thread->user);
 }
 
 UserThread& UserThread::current() {

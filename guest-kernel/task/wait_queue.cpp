@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "task/wait_queue.hpp"
 
+#include <atomic>
 #include <boost/intrusive/circular_list_algorithms.hpp>
 
 #include "base/marker.hpp"
@@ -19,7 +20,10 @@ struct WaiterTraits {
 
     static node_ptr get_next(const_node_ptr n) { return n->next; }
 
-    static void set_next(node_ptr n, node_ptr next) { n->next = next; }
+    // One instruction that reads and writes, as has_waiters needs it of the head.
+    static void set_next(node_ptr n, node_ptr next) {
+        std::atomic_ref(n->next).exchange(next, std::memory_order_acq_rel);
+    }
 
     static node_ptr get_previous(const_node_ptr n) { return n->previous; }
 
@@ -27,6 +31,14 @@ struct WaiterTraits {
 };
 
 using Algorithms = boost::intrusive::circular_list_algorithms<WaiterTraits>;
+
+// Whether there is anybody to wake, for a waker that has changed what waiters look at: without the lock, as
+// most often there is nobody. RULE: a waiter lists itself, then looks; a waker changes, then looks at the
+// list. Both reach the head's word by instructions that read and write: of two, the second one's thread sees
+// what the first one's did before. So a waiter that is not seen here sees the change.
+bool has_waiters(Waiter& head) {
+    return std::atomic_ref(head.next).fetch_add(0, std::memory_order_acq_rel) != &head;
+}
 
 }  // namespace
 
@@ -93,6 +105,9 @@ Result<> WaitQueue::wait(Deadline deadline, FunctionRef<bool()> predicate) {
 }
 
 void WaitQueue::wake_one() {
+    if (!has_waiters(head_)) {
+        return;
+    }
     SpinGuard guard(lock_);
     if (head_.next != &head_) {
         Waiter& waiter = *head_.next;
@@ -104,6 +119,9 @@ void WaitQueue::wake_one() {
 }
 
 void WaitQueue::wake_all() {
+    if (!has_waiters(head_)) {
+        return;
+    }
     SpinGuard guard(lock_);
     while (head_.next != &head_) {
         Waiter& waiter = *head_.next;

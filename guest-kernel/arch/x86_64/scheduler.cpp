@@ -589,7 +589,8 @@ bool in_interrupt() {
 
 bool may_sleep() {
     const arch::InterruptsOff off;
-    return spinning_ranks() == 0 && !in_interrupt();
+    const arch::Cpu& cpu = arch::this_cpu();
+    return cpu.spinning_ranks == 0 && cpu.interrupt_depth == 0;
 }
 
 }  // namespace pv::task

@@ -44,9 +44,16 @@ void forget_everything() {
     }
 }
 
+constexpr std::uint64_t half_of_kernel = 1ULL << 63;
+
 void forget(std::uint64_t begin, std::uint64_t size) {
     if (size > pages_one_by_one * page_size) {
-        forget_everything();
+        // Of programs nothing is global.
+        if (begin < half_of_kernel) {
+            write_cr3(read_cr3());
+        } else {
+            forget_everything();
+        }
         return;
     }
     for (std::uint64_t at = begin; at - begin < size; at += page_size) {

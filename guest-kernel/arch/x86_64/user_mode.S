@@ -32,12 +32,19 @@ pv_system_call_entry:
     // Interrupts are off; %al: whether all registers must be as in the frame.
     testb %al, %al
     jnz pv_leave_trap
-    pv_restore_registers
-    addq $16, %rsp
-    popq %rcx
-    addq $8, %rsp
-    popq %r11
-    popq %rsp
+    // The others are the program's still: the call kept them, as every function does. Offsets as
+    // pv_save_registers pushed them, then the vector, the error code and what IRET takes.
+    movq 40(%rsp), %r10
+    movq 48(%rsp), %r9
+    movq 56(%rsp), %r8
+    movq 64(%rsp), %rbp
+    movq 72(%rsp), %rdi
+    movq 80(%rsp), %rsi
+    movq 88(%rsp), %rdx
+    movq 112(%rsp), %rax
+    movq 136(%rsp), %rcx
+    movq 152(%rsp), %r11
+    movq 160(%rsp), %rsp
     swapgs
     sysretq
     .size pv_system_call_entry, . - pv_system_call_entry

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/user_tables.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -10,6 +11,7 @@
 #include "base/marker.hpp"
 #include "base/panic.hpp"
 #include "memory/direct_map.hpp"
+#include "memory/frame_owners.hpp"
 #include "memory/frames.hpp"
 #include "misbehave/misbehave.hpp"
 
@@ -57,14 +59,31 @@ void store(std::uint64_t& entry, std::uint64_t value) {
     std::atomic_ref(entry).store(value, std::memory_order_release);
 }
 
-// Calls f(index, first address, entry) for the entries of a table that overlap [begin, end).
+// Eight entries, beginning at a multiple of eight, of which none is used: most of most tables.
+bool are_empty(const std::uint64_t* eight) {
+    return (eight[0] | eight[1] | eight[2] | eight[3] | eight[4] | eight[5] | eight[6] | eight[7]) == 0;
+}
+
+// Calls f(first address, entry) for the entries of a table that overlap [begin, end) and are used.
 template <class F>
 void for_entries(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
                  std::uint64_t end, F&& f) {
+    if (end <= base) {
+        return;
+    }
+    std::uint64_t* const list = entries(table);
     const std::uint64_t size = size_of(level);
-    unsigned i = begin > base ? static_cast<unsigned>((begin - base) / size) : 0;
-    for (; i < entries_per_table && base + i * size < end; ++i) {
-        f(base + i * size, entries(table)[i]);
+    const std::uint64_t last = std::min<std::uint64_t>((end - base - 1) / size + 1, entries_per_table);
+    std::uint64_t i = begin > base ? (begin - base) / size : 0;
+    while (i < last) {
+        if (i % 8 == 0 && are_empty(list + i)) {
+            i += 8;
+            continue;
+        }
+        if (list[i] != 0) {
+            f(base + i * size, list[i]);
+        }
+        ++i;
     }
 }
 
@@ -103,16 +122,22 @@ std::optional<UserPage> UserTables::lookup(UserAddress address) const {
     }
 }
 
+// Makes the entry one of a table of the next level, unless it is.
+Result<> UserTables::ensure_table(std::uint64_t& entry) {
+    if ((entry & present) == 0) {
+        const PhysicalAddress fresh = PV_TRY(allocate_table());
+        store(entry, fresh.value() | present | writable | user | accessed);
+        tables_.fetch_add(1, std::memory_order_relaxed);
+    }
+    return {};
+}
+
 Result<> UserTables::set(UserAddress address, UserPage page) {
     PV_ASSERT(address < user_end);
     PhysicalAddress table = root_;
     for (unsigned level = top_level; level > 0; --level) {
         std::uint64_t& entry = entries(table)[index_of(address.value(), level)];
-        if ((entry & present) == 0) {
-            const PhysicalAddress fresh = PV_TRY(allocate_table());
-            store(entry, fresh.value() | present | writable | user | accessed);
-            tables_.fetch_add(1, std::memory_order_relaxed);
-        }
+        PV_TRY(ensure_table(entry));
         table = target(entry);
     }
     std::uint64_t& entry = entries(table)[index_of(address.value(), 0)];
@@ -123,7 +148,8 @@ Result<> UserTables::set(UserAddress address, UserPage page) {
     return {};
 }
 
-// First half of a removal: nothing of it is present any more. True when something was.
+// First half of a removal: nothing of it is present any more. True when something was. What lies in a table
+// that goes is out of reach with the table's own entry.
 bool UserTables::mark(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
                       std::uint64_t end, std::uint64_t floor, std::uint64_t ceiling) {
     bool any = false;
@@ -131,39 +157,37 @@ bool UserTables::mark(PhysicalAddress table, unsigned level, std::uint64_t base,
         if ((entry & held) == 0) {
             return;
         }
-        if (level == 0) {
+        if (level == 0 || (at >= floor && at + size_of(level) <= ceiling)) {
             store(entry, (entry & ~held) | leaving);
             any = true;
-            return;
-        }
-        any |= mark(target(entry), level - 1, at, begin, end, floor, ceiling);
-        if (at >= floor && at + size_of(level) <= ceiling) {
-            store(entry, (entry & ~present) | leaving);
-            any = true;
+        } else {
+            any |= mark(target(entry), level - 1, at, begin, end, floor, ceiling);
         }
     });
     return any;
 }
 
-// Second half, when no processor remembers: frames and tables go back.
+// Second half, when no processor remembers: frames and tables go back. All of them where the table itself
+// `goes`.
 void UserTables::sweep(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
-                       std::uint64_t end, const FunctionRef<void(PhysicalAddress)>& give_back) {
+                       std::uint64_t end, bool goes, Swept& swept) {
     for_entries(table, level, base, begin, end, [&](std::uint64_t at, std::uint64_t& entry) {
+        const bool entry_goes = (entry & (goes ? held | leaving : leaving)) != 0;
+        const PhysicalAddress frame = target(entry);
         if (level > 0 && (entry & (present | leaving)) != 0) {
-            sweep(target(entry), level - 1, at, begin, end, give_back);
+            sweep(frame, level - 1, at, begin, end, entry_goes, swept);
         }
-        if ((entry & leaving) == 0) {
+        if (!entry_goes) {
             return;
         }
-        const PhysicalAddress frame = target(entry);
         store(entry, 0);
         if (level > 0) {
-            tables_.fetch_sub(1, std::memory_order_relaxed);
+            ++swept.tables;
             free_table(frame);
         } else {
-            pages_.fetch_sub(1, std::memory_order_relaxed);
+            ++swept.pages;
             marker::frames_release(frame, page_size);
-            give_back(frame);
+            swept.give_back(frame);
         }
     });
 }
@@ -180,8 +204,44 @@ Result<> UserTables::remove(UserAddress begin, UserAddress end, UserAddress floo
         has_lost_frames_ = true;
         return flushed;
     }
-    sweep(root_, top_level, 0, begin.value(), end.value(), give_back);
+    Swept swept{give_back};
+    sweep(root_, top_level, 0, begin.value(), end.value(), false, swept);
+    pages_.fetch_sub(swept.pages, std::memory_order_relaxed);
+    tables_.fetch_sub(swept.tables, std::memory_order_relaxed);
     return {};
+}
+
+Result<bool> UserTables::share(UserTables& child, UserAddress begin, UserAddress end) {
+    Result<> done;
+    bool was_writable = false;
+    std::uint64_t pages = 0;
+    const auto walk = [&](const auto& self, PhysicalAddress mine, PhysicalAddress its, unsigned level,
+                          std::uint64_t base) -> void {
+        const std::uint64_t* const first = entries(mine);
+        for_entries(mine, level, base, begin.value(), end.value(),
+                    [&](std::uint64_t at, std::uint64_t& entry) {
+                        if ((entry & held) == 0 || !done) {
+                            return;
+                        }
+                        std::uint64_t& copy = entries(its)[&entry - first];
+                        if (level == 0) {
+                            PV_ASSERT((copy & held) == 0);
+                            memory::add_owner(target(entry));
+                            if ((entry & writable) != 0) {
+                                was_writable = true;
+                                store(entry, entry & ~writable);
+                            }
+                            store(copy, entry);
+                            ++pages;
+                        } else if (done = child.ensure_table(copy); done) {
+                            self(self, target(entry), target(copy), level - 1, at);
+                        }
+                    });
+    };
+    walk(walk, root_, child.root_, top_level, 0);
+    child.pages_.fetch_add(pages, std::memory_order_relaxed);
+    PV_TRY(done);
+    return was_writable;
 }
 
 void UserTables::change(UserAddress begin, UserAddress end,

@@ -56,6 +56,11 @@ class UserTables final : public RefCounted {
     void change(UserAddress begin, UserAddress end,
                 FunctionRef<std::optional<UserPage>(UserAddress, UserPage)> change);
 
+    /// Gives `child`, which has none there, the pages of [begin, end) as well: each frame has an owner more,
+    /// and nobody may write it any more. Whether anybody could before: the caller flushes then. Error:
+    /// out_of_memory, for a table; some are given then.
+    Result<bool> share(UserTables& child, UserAddress begin, UserAddress end);
+
     /// Makes all processors that may have it loaded forget [begin, end). Error: timed_out.
     Result<> flush(UserAddress begin, UserAddress end) const;
 
@@ -74,10 +79,18 @@ class UserTables final : public RefCounted {
 
     ~UserTables() override;
 
+    /// What a removal gives back.
+    struct Swept {
+        FunctionRef<void(PhysicalAddress)> give_back;
+        std::uint64_t pages = 0;
+        std::uint64_t tables = 0;
+    };
+
+    Result<> ensure_table(std::uint64_t& entry);
     bool mark(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
               std::uint64_t end, std::uint64_t floor, std::uint64_t ceiling);
     void sweep(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
-               std::uint64_t end, const FunctionRef<void(PhysicalAddress)>& give_back);
+               std::uint64_t end, bool goes, Swept& swept);
     [[nodiscard]] tlb::CpuSet users() const;
 
     PhysicalAddress root_;

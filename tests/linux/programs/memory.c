@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -124,6 +125,48 @@ static void sharing(void) {
     printf("child %d, private %d, shared %d\n", WEXITSTATUS(status), *private, *shared);
 }
 
+/* Pages on both sides of what one page table maps, by what may be done with them, in a child and in its
+ * parent. */
+static void inheriting(void) {
+    enum { REACH = 2 << 20 };
+
+    char* p = map(4 * REACH / PAGE, PROT_READ | PROT_WRITE);
+    char* border = (char*)(((uintptr_t)p + REACH) & ~(uintptr_t)(REACH - 1));
+    char* at[] = {border - PAGE, border, border + PAGE, border + REACH - PAGE, border + REACH};
+    madvise(p, 4 * REACH, MADV_NOHUGEPAGE);
+    for (int i = 0; i < 5; ++i) {
+        *at[i] = (char)('a' + i);
+    }
+    say("none", mprotect(at[1], PAGE, PROT_NONE));
+    say("read only", mprotect(at[2], PAGE, PROT_READ));
+    for (int generation = 0; generation < 2; ++generation) {
+        const pid_t child = fork();
+        if (child == 0) {
+            say("child reads none", try_access(at[1], 0));
+            say("child writes read only", try_access(at[2], 1));
+            say("none no more", mprotect(at[1], PAGE, PROT_READ | PROT_WRITE));
+            printf("child has %c%c%c%c%c\n", *at[0], *at[1], *at[2], *at[3], *at[4]);
+            *at[0] = *at[1] = *at[3] = 'x';
+            say("munmap of a table's reach", munmap(border, REACH));
+            say("child reads there", try_access(at[3], 0));
+            printf("around it %c%c\n", *at[0], *at[4]);
+            say("child forgets", madvise(at[0], PAGE, MADV_DONTNEED));
+            say("what it reads then", *at[0]);
+            fflush(stdout);
+            _exit(0);
+        }
+        waitpid(child, NULL, 0);
+        say("parent reads none", try_access(at[1], 0));
+        printf("parent has %c-%c%c%c\n", *at[0], *at[2], *at[3], *at[4]);
+        fflush(stdout);
+        *at[0] = *at[3] = 'p';
+    }
+    say("parent's none no more", mprotect(at[1], PAGE, PROT_READ));
+    printf("in it %c\n", *at[1]);
+    say("munmap", munmap(p, 4 * REACH));
+    say("parent reads there", try_access(at[4], 0));
+}
+
 int main(void) {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     sigaction(SIGSEGV, &action, NULL);
@@ -132,5 +175,7 @@ int main(void) {
     protection();
     growing();
     sharing();
+    fflush(stdout);
+    inheriting();
     return 0;
 }

@@ -73,6 +73,37 @@ static void some_calls(void) {
 }
 
 /* Each call on its way in and out; getuid becomes another call, and its result is changed. */
+/* What a call leaves as it is, the tracer changes when the call begins. */
+static void keep_registers(void) {
+    long rbx = 1;
+    register long r12 asm("r12") = 2;
+    register long r15 asm("r15") = 3;
+    long result = SYS_getuid;
+    asm volatile("syscall" : "+a"(result), "+b"(rbx), "+r"(r12), "+r"(r15) : : "rcx", "r11", "memory");
+    printf("child has %ld %ld %ld\n", rbx, r12, r15);
+    fflush(stdout);
+}
+
+static void registers_at_entry(void) {
+    const pid_t id = traced(keep_registers);
+    fflush(stdout); /* what the child says comes after it */
+    ptrace(PTRACE_SETOPTIONS, id, 0, PTRACE_O_TRACESYSGOOD);
+    for (int in = 1;; in = !in) {
+        ptrace(PTRACE_SYSCALL, id, 0, 0);
+        if (!WIFSTOPPED(wait_for(id))) {
+            return;
+        }
+        struct user_regs_struct registers;
+        ptrace(PTRACE_GETREGS, id, 0, &registers);
+        if (in && registers.orig_rax == SYS_getuid) {
+            registers.rbx = 42;
+            registers.r12 = 43;
+            registers.r15 = 44;
+            ptrace(PTRACE_SETREGS, id, 0, &registers);
+        }
+    }
+}
+
 static void calls(void) {
     const pid_t id = traced(some_calls);
     ptrace(PTRACE_SETOPTIONS, id, 0, PTRACE_O_TRACESYSGOOD);
@@ -332,6 +363,7 @@ static void tracer_ends(int option) {
 
 int main(void) {
     calls();
+    registers_at_entry();
     memory();
     steps();
     signals();

@@ -96,6 +96,11 @@ TEST(Regions, RandomWorkAgainstAModel) {
             }
         }
         expect_same(map, model);
+        RegionMap copy;
+        for (Region* region = map.first_above(page(0)); region != nullptr; region = map.next(*region)) {
+            ASSERT_TRUE(copy.append(*region));
+        }
+        expect_same(copy, model);
     }
 }
 

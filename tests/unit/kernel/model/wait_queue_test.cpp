@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -20,10 +21,14 @@ enum class Fault : std::uint8_t {
     permit_is_dropped,
     leaver_passes_nothing_on,
     only_the_empty_handed_pass_on,
+    waker_looks_before_it_changes,
 };
 
 // Each step is atomic because a lock makes it so, or because it is one access to memory.
 enum class At : std::uint8_t { begin, enlist, look, park, parked, leave, pass_on, done };
+
+// A waker makes a token, looks whether anybody is listed, without the lock, and wakes one if so.
+enum class WakerAt : std::uint8_t { make, look, wake, done, look_first, make_then_wake, make_only };
 
 struct Waiter {
     At at = At::begin;
@@ -40,7 +45,7 @@ struct Waiter {
 /// Tokens: a waiter is satisfied by taking one. Wakers: each makes one, then wakes one.
 struct State {
     std::array<Waiter, waiters> all;
-    std::array<std::uint8_t, waiters> wakers{};  ///< 0 will make a token, 1 will wake, 2 done
+    std::array<WakerAt, waiters> wakers{};
     std::uint8_t tokens = 0;
 
     auto operator<=>(const State&) const = default;
@@ -121,6 +126,35 @@ void step(State state, std::size_t who, Fault fault, std::vector<State>& out) {
     out.push_back(state);
 }
 
+void step_waker(State state, std::size_t who, Fault fault, std::vector<State>& out) {
+    WakerAt& at = state.wakers[who];
+    const bool any_listed = std::ranges::any_of(state.all, &Waiter::linked);
+    switch (at) {
+        case WakerAt::make:
+            ++state.tokens;
+            at = WakerAt::look;
+            break;
+        case WakerAt::look:
+            at = any_listed ? WakerAt::wake : WakerAt::done;
+            break;
+        case WakerAt::wake:
+            at = WakerAt::done;
+            wake_one(state, fault, out);
+            return;
+        case WakerAt::look_first:
+            at = any_listed ? WakerAt::make_then_wake : WakerAt::make_only;
+            break;
+        case WakerAt::make_then_wake:
+        case WakerAt::make_only:
+            ++state.tokens;
+            at = at == WakerAt::make_only ? WakerAt::done : WakerAt::wake;
+            break;
+        case WakerAt::done:
+            return;
+    }
+    out.push_back(state);
+}
+
 std::vector<State> next(const State& state, Fault fault) {
     std::vector<State> out;
     for (std::size_t i = 0; i < waiters; ++i) {
@@ -136,15 +170,7 @@ std::vector<State> next(const State& state, Fault fault) {
         }
     }
     for (std::size_t i = 0; i < state.wakers.size(); ++i) {
-        State moved = state;
-        if (state.wakers[i] == 0) {
-            ++moved.tokens;
-            ++moved.wakers[i];
-            out.push_back(moved);
-        } else if (state.wakers[i] == 1) {
-            ++moved.wakers[i];
-            wake_one(moved, fault, out);
-        }
+        step_waker(state, i, fault, out);
     }
     return out;
 }
@@ -152,6 +178,9 @@ std::vector<State> next(const State& state, Fault fault) {
 Outcome check(Fault fault, bool first_has_deadline) {
     State begin;
     begin.all[0].has_deadline = first_has_deadline;
+    if (fault == Fault::waker_looks_before_it_changes) {
+        begin.wakers.fill(WakerAt::look_first);
+    }
     return explore<State>(
         begin, [fault](const State& state) { return next(state, fault); },
         [](const State& state, bool is_end) -> std::string {
@@ -181,6 +210,7 @@ TEST(LedgerWaitQueueModel, NoneIsLostWithAWaiterThatLeavesByItsDeadline) {
 TEST(LedgerWaitQueueModel, EachPartOfTheProtocolIsNeeded) {
     EXPECT_FALSE(check(Fault::looks_before_it_enlists, false).holds());
     EXPECT_FALSE(check(Fault::permit_is_dropped, false).holds());
+    EXPECT_FALSE(check(Fault::waker_looks_before_it_changes, false).holds());
     EXPECT_FALSE(check(Fault::leaver_passes_nothing_on, true).holds());
     // One that has what it came for may be picked before it is off the list: that wake-up is another's.
     EXPECT_FALSE(check(Fault::only_the_empty_handed_pass_on, false).holds());
