@@ -7,6 +7,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 
 SYSTEMS = ("paravane", "debian")
 # Of the line that a load prints at its end: operations, nanoseconds.
@@ -38,6 +39,33 @@ def overlay(initrd, folder, files):
     return str(out)
 
 
+def newc(name, mode, data=b""):
+    fields = (1, mode, 0, 0, 1, 0, len(data), 0, 0, 5 if data == b"" else 0, 1 if data == b"" else 0, len(name) + 1, 0)
+    head = b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
+    return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
+
+
+def with_first_program(program, out):
+    """Writes an initramfs to `out` whose first program is the file `program`, with a console to write to."""
+    init = pathlib.Path(program).read_bytes()
+    pathlib.Path(out).write_bytes(newc("dev", 0o40755) + newc("dev/console", 0o20600) + newc("init", 0o100755, init) + newc("TRAILER!!!", 0))
+
+
+def seconds_to_line(command, expected):
+    """Seconds from QEMU's start to the end of the first line on the console that has `expected` (bytes) in it."""
+    begin = time.monotonic()
+    lines = []
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        try:
+            for line in process.stdout:
+                if expected in line:
+                    return time.monotonic() - begin
+                lines.append(line)
+        finally:
+            process.kill()
+    sys.exit(f"bench: {' '.join(command)}: none of its lines has {expected!r}: {lines[-20:]}")
+
+
 def counting(plugin, log):
     """Options with which QEMU counts its guest's instructions into `log`."""
     return ["-plugin", plugin + ",probe=instructions", "-d", "plugin", "-D", log]
@@ -49,6 +77,14 @@ def instructions(log):
         count = sum(int(n) for n in re.findall(r":paravane_instructions cpu \d+ count (\d+)", lines.read()))
     os.unlink(log)
     return count
+
+
+def whole_run(command, plugin, log):
+    """Instructions of a guest from power-on to power-off."""
+    done = subprocess.run(command + counting(plugin, log), capture_output=True, timeout=300, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        sys.exit(f"bench: {' '.join(command)}: {done.stderr.decode(errors='replace')}")
+    return instructions(log)
 
 
 def run(command, count, plugin=None, log=None):

@@ -1,10 +1,12 @@
 # How long after power-on the kernel says its first line, against the firmware's floor; both sides interleaved.
 # SPDX-License-Identifier: MIT
 import argparse
+import pathlib
 import statistics
-import subprocess
 import sys
-import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import two_kernels  # noqa: E402
 
 GOAL = 0.150  # seconds above the floor
 
@@ -13,16 +15,7 @@ def first_line(kernel, memory, expected):
     """Seconds from QEMU's start to the first whole line on the console, which must begin as expected."""
     command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", memory, "-nodefaults",
                "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", kernel]
-    begin = time.monotonic()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
-        try:
-            line = process.stdout.readline()
-            seconds = time.monotonic() - begin
-        finally:
-            process.kill()
-    if expected not in line:
-        sys.exit(f"bench: {kernel}: the first line is {line!r}")
-    return seconds
+    return two_kernels.seconds_to_line(command, expected)
 
 
 def main():

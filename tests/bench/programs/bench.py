@@ -20,6 +20,7 @@ LOADS = [
     ("null call", "null", 400000),
     ("pipe, there and back", "pipe", 20000),
     ("futex, there and back", "futex", 20000),
+    ("sched_yield, there and back", "switch", 40000),
     ("fork, exit, wait", "fork", 4000),
     ("fork, execve, exit, wait", "exec", 1600),
     ("page fault", "fault", 65536),
@@ -30,18 +31,11 @@ LOADS = [
 ]
 
 
-def newc(name, mode, data=b""):
-    fields = (1, mode, 0, 0, 1, 0, len(data), 0, 0, 5 if data == b"" else 0, 1 if data == b"" else 0, len(name) + 1, 0)
-    head = b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
-    return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
-
-
 class Machine:
     def __init__(self, arguments, folder):
         self.arguments, self.folder = arguments, folder
         self.initrd = os.path.join(folder, "initrd")
-        with open(arguments.program, "rb") as program, open(self.initrd, "wb") as out:
-            out.write(newc("dev", 0o40755) + newc("dev/console", 0o20600) + newc("init", 0o100755, program.read()) + newc("TRAILER!!!", 0))
+        two_kernels.with_first_program(arguments.program, self.initrd)
 
     def run(self, system, smp, load, count, counted):
         """Nanoseconds of the load, or instructions of the whole run."""
@@ -59,7 +53,7 @@ def line(machine, arguments, smp, name, load, many):
     times, cost = two_kernels.compare(arguments.rounds, many,
                                       lambda system, count, counted: machine.run(system, smp, load, count, counted))
     ours, theirs = (statistics.median(times[system]) / many for system in two_kernels.SYSTEMS)
-    print(f"{smp:4} {name:26} {ours:9.0f} {theirs:9.0f} {theirs / ours:6.2f}   {two_kernels.cost_columns(cost, 8)}", flush=True)
+    print(f"{smp:4} {name:28} {ours:9.0f} {theirs:9.0f} {theirs / ours:6.2f}   {two_kernels.cost_columns(cost, 8)}", flush=True)
 
 
 def main():
@@ -67,7 +61,7 @@ def main():
     parser.add_argument("--smp", default="1,4")
     arguments = parser.parse_args()
     print("nanoseconds per operation: median; instructions per operation; ratios above 1 are in our favour")
-    print(f"{'CPUs':4} {'load':26} {'ours':>9} {'Debian':>9} {'ratio':>6}   {'ours':>8} {'Debian':>8} {'ratio':>6}")
+    print(f"{'CPUs':4} {'load':28} {'ours':>9} {'Debian':>9} {'ratio':>6}   {'ours':>8} {'Debian':>8} {'ratio':>6}")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         machine = Machine(arguments, folder)
         for smp in map(int, arguments.smp.split(",")):

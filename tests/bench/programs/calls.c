@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,27 @@ static void futexes(long count) {
     pthread_join(thread, NULL);
 }
 
+static void* yields(void* count) {
+    for (long i = 0; i < *(long*)count; ++i) {
+        sched_yield();
+    }
+    return NULL;
+}
+
+/* One processor, so that each goes on when the other one is through. */
+static void switches(long count) {
+    cpu_set_t first;
+    CPU_ZERO(&first);
+    CPU_SET(0, &first);
+    pthread_t thread;
+    if (sched_setaffinity(0, sizeof first, &first) != 0) {
+        exit(1);
+    }
+    pthread_create(&thread, NULL, yields, &count);
+    yields(&count);
+    pthread_join(thread, NULL);
+}
+
 static void forks(long count) {
     for (long i = 0; i < count; ++i) {
         const pid_t child = fork();
@@ -146,11 +168,9 @@ static const struct {
     const char* name;
     void (*run)(long count);
 } loads[] = {
-    {"null", null_calls}, {"pipe", pipes},
-    {"futex", futexes},   {"fork", forks},
-    {"exec", programs},   {"fault", faults},
-    {"thread", threads},  {"file", files},
-    {"clock", clocks},    {"clockcall", clock_calls},
+    {"null", null_calls}, {"pipe", pipes},    {"futex", futexes},         {"switch", switches},
+    {"fork", forks},      {"exec", programs}, {"fault", faults},          {"thread", threads},
+    {"file", files},      {"clock", clocks},  {"clockcall", clock_calls},
 };
 
 int main(int count, char** words) {
