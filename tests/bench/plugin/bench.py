@@ -58,4 +58,5 @@ def main():
     print(f"one marker, six arguments              {cost * 1e9:7.0f} ns")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -232,6 +232,16 @@ static void rings_high(void) {
 }
 
 // For the benchmark: as many markers as it takes to measure one.
+// 8 MiB that are read and written a hundred times, 8 bytes each: bound by memory, for bench.probes.
+static void memory(void) {
+    volatile uint64_t* const words = (volatile uint64_t*)0x1000000;
+    for (unsigned round = 0; round < 100; ++round) {
+        for (size_t i = 0; i < (8U << 20) / sizeof *words; ++i) {
+            words[i] += round;
+        }
+    }
+}
+
 static void many(void) {
     hello();
     for (uint64_t i = 0; i < 200000; ++i) {
@@ -252,6 +262,7 @@ static const struct {
     {"rings", rings},
     {"rings-high", rings_high},
     {"many", many},
+    {"memory", memory},
     {"example", example},
 };
 
