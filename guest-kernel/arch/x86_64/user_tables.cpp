@@ -197,14 +197,14 @@ Result<> UserTables::remove(UserAddress begin, UserAddress end, UserAddress floo
     if (!mark(root_, top_level, 0, begin.value(), end.value(), floor.value(), ceiling.value())) {
         return {};
     }
+    Swept swept{give_back};
     if (misbehave::take(misbehave::Rule::tlb_freed_while_cached)) {
-        sweep(root_, top_level, 0, begin.value(), end.value(), give_back);
+        sweep(root_, top_level, 0, begin.value(), end.value(), false, swept);
     }
     if (const Result<> flushed = flush(begin, end); !flushed) {
         has_lost_frames_ = true;
         return flushed;
     }
-    Swept swept{give_back};
     sweep(root_, top_level, 0, begin.value(), end.value(), false, swept);
     pages_.fetch_sub(swept.pages, std::memory_order_relaxed);
     tables_.fetch_sub(swept.tables, std::memory_order_relaxed);
