@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # PV_PRECOMPILE: the large headers of hosted code are compiled once a target. For builds from nothing, such as ci/test:
 # it hides a missing #include, and ccache finds less.
-set(standard <algorithm> <array> <chrono> <cstdint> <expected> <filesystem> <fstream> <functional> <map> <memory>
+set(standard "${PV_UNBOUNDED}" <algorithm> <array> <chrono> <cstdint> <expected> <filesystem> <fstream> <functional> <map> <memory>
   <optional> <set> <span> <string> <string_view> <unordered_map> <utility> <vector>)
 
 function(pv_precompile target)
@@ -33,7 +33,7 @@ endforeach()
 # The kernel, for the guest and for the host.
 foreach(part core devices devices_misbehaving tests hosted devices_hosted)
   if(TARGET pv_kernel_${part})
-    target_precompile_headers(pv_kernel_${part} PRIVATE <algorithm> <array> <atomic> <bit> <cstddef> <cstdint> <cstring>
+    target_precompile_headers(pv_kernel_${part} PRIVATE "${PV_UNBOUNDED}" <algorithm> <array> <atomic> <bit> <cstddef> <cstdint> <cstring>
       <expected> <memory> <new> <optional> <span> <string_view> <utility>
       "$<$<COMPILE_LANGUAGE:CXX>:${PROJECT_SOURCE_DIR}/guest-kernel/task/thread.hpp>")
   endif()
@@ -44,7 +44,7 @@ foreach(target pv_kernel_core pv_kernel_hosted pv_kernel_devices pv_kernel_devic
   if(TARGET ${target})
     foreach(source arch/x86_64/runtime arch/x86_64/back_trace fs/signal_values)
       set_source_files_properties(${PROJECT_SOURCE_DIR}/guest-kernel/${source}.cpp TARGET_DIRECTORY ${target}
-        PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+        PROPERTIES SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-include;${PV_UNBOUNDED}")
     endforeach()
   endif()
 endforeach()

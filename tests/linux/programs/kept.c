@@ -68,7 +68,7 @@ int main(void) {
     snprintf(out, sizeof out, "%s/outside", base);
     const int outside = open(out, O_RDONLY | O_DIRECTORY);
     const int proc = open("/proc", O_RDONLY | O_DIRECTORY);
-    strcat(out, "/c");
+    snprintf(out, sizeof out, "%s/outside/c", base);
     pid_t id = fork();
     if (id == 0) {
         shut_in();
@@ -111,11 +111,12 @@ int main(void) {
     }
     id = fork();
     if (id == 0) {
-        char path[2 * DOTS + 64] = "/a/b/c/";
+        char path[2 * DOTS + 64];
+        int at = snprintf(path, sizeof path, "/a/b/c/");
         for (int i = 0; i < DOTS; ++i) {
-            strcat(path, "./");
+            at += snprintf(path + at, sizeof path - (size_t)at, "./");
         }
-        strcat(path, up);
+        snprintf(path + at, sizeof path - (size_t)at, "%s", up);
         shut_in();
         long found_root = 0;
         long elsewhere = 0;

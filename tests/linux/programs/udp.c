@@ -250,7 +250,7 @@ static void interfaces(void) {
     printf("-- interfaces\n");
     const int fd = socket(AF_INET, SOCK_DGRAM, 0);
     struct ifreq request = {0};
-    strcpy(request.ifr_name, "lo");
+    snprintf(request.ifr_name, sizeof request.ifr_name, "lo");
     say("SIOCGIFADDR", ioctl(fd, SIOCGIFADDR, &request));
     say("address", ntohl(((struct sockaddr_in*)&request.ifr_addr)->sin_addr.s_addr));
     say("SIOCGIFNETMASK", ioctl(fd, SIOCGIFNETMASK, &request));
@@ -263,7 +263,7 @@ static void interfaces(void) {
     say("name", strcmp(request.ifr_name, "lo"));
     say("SIOCGIFHWADDR", ioctl(fd, SIOCGIFHWADDR, &request));
     say("kind", request.ifr_hwaddr.sa_family);
-    strcpy(request.ifr_name, "nothing");
+    snprintf(request.ifr_name, sizeof request.ifr_name, "nothing");
     say("no such", ioctl(fd, SIOCGIFADDR, &request));
     say("nowhere", ioctl(fd, SIOCGIFADDR, 8));
     struct ifreq list[32];
