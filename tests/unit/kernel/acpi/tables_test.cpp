@@ -4,10 +4,40 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <new>
 #include <random>
+#include <utility>
 
 #include "acpi/machine.hpp"
 #include "hosted/control.hpp"
+
+namespace {
+
+// Vectors of the kernel get their memory here: how much is out, and how many more have some before one has
+// none.
+thread_local long vectors_out = 0;
+thread_local long vectors_left = -1;  ///< below 0: all have some
+
+}  // namespace
+
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    if (vectors_left >= 0 && vectors_left-- == 0) {
+        return nullptr;
+    }
+    void* memory = nullptr;
+    if (posix_memalign(&memory, std::max(static_cast<std::size_t>(alignment), sizeof(void*)), size) != 0) {
+        return nullptr;
+    }
+    ++vectors_out;
+    return memory;
+}
+
+void operator delete(void* memory, std::align_val_t) noexcept {
+    vectors_out -= memory != nullptr ? 1 : 0;
+    std::free(memory);
+}
 
 namespace pv::acpi {
 namespace {
@@ -248,6 +278,28 @@ Bytes dmar_with_reserved(std::uint64_t first, std::uint64_t last, std::uint8_t d
         append(body, spec::PathStep{device, 0});
     }
     return body;
+}
+
+// Each allocation fails in turn: an answer that says so, and nothing kept.
+TEST_F(AcpiTest, LedgerEachAllocationFails) {
+    machine_.put(0x6000, table("DMAR", dmar_with_scope(10, 0x1c)));
+    const long before = vectors_out;
+    long nth = 0;
+    for (bool was_refused = true; was_refused; ++nth) {
+        ASSERT_LT(nth, 100);
+        hosted::take_log();
+        vectors_left = nth;
+        const auto tables = parse(rsdp_at, machine_);
+        was_refused = std::exchange(vectors_left, -1) < 0;
+        EXPECT_EQ(machine_.mapped(), 0) << "allocation " << nth;
+        if (!tables) {
+            EXPECT_EQ(tables.error(), Error::out_of_memory);
+            EXPECT_EQ(vectors_out, before) << "allocation " << nth;
+        }
+        EXPECT_EQ(tables.has_value(), !was_refused) << "allocation " << nth;
+    }
+    EXPECT_EQ(vectors_out, before);
+    EXPECT_GT(nth, 5);
 }
 
 TEST_F(AcpiTest, ReservedMemoryIsRead) {
