@@ -33,6 +33,7 @@ Result<> Slots::take(const Found& found, const Function& port) {
         return fail(Error::out_of_memory);
     }
     place->occupied = place->slot.occupied();
+    place->raises = place->device.enable_msix();
     return places_.push_back(std::move(place));
 }
 
@@ -68,7 +69,7 @@ Result<> Slots::start() {
 }
 
 Result<> Slots::listen(Place& place) {
-    PV_TRY(place.device.enable_msix());
+    PV_TRY(place.raises);
     place.vector = PV_TRY(interrupt::Vector::allocate("slot", raise, this));
     return place.device.set_vector(place.slot.message(), place.vector.message());
 }

@@ -50,8 +50,9 @@ class Slots {
 
     [[nodiscard]] std::size_t count() const { return places_.size(); }
 
-    /// Takes the slot of `port`, if it is a bridge with one that devices can be taken out of. Before `add`.
-    /// Errors: out_of_memory.
+    /// Takes the slot of `port`, if it is a bridge with one that devices can be taken out of. Before `add`,
+    /// and before any device behind it is used: while the port's own registers are measured, it leads on to
+    /// nothing. Errors: out_of_memory.
     Result<> take(const Found& found, const Function& port);
 
     /// Before `start`. Those of no slot are not kept. Errors: out_of_memory.
@@ -71,6 +72,7 @@ class Slots {
         Device device;
         interrupt::Vector vector;
         Vector<std::unique_ptr<Occupant>> occupants;
+        Result<> raises;  ///< an interrupt
         bool occupied = false;
     };
 

@@ -70,6 +70,9 @@ class FakePort final : public ConfigSpace {
         }
         const std::uint16_t old = get(offset);
         std::memcpy(bytes.data() + offset, &value, width);
+        if (offset == Registers::command.offset && (value & Registers::command_memory) == 0) {
+            log.emplace_back("leads on to nothing");
+        }
         if (offset == express + Bits::control) {
             controls.push_back(static_cast<std::uint16_t>(value));
             if (completes) {
@@ -80,6 +83,16 @@ class FakePort final : public ConfigSpace {
                 pull();
             }
         }
+    }
+
+    // Gives the port an interrupt of one vector, whose table is at its first BAR.
+    void put_msix(const void* table) {
+        constexpr std::size_t msix = 0x80;
+        const auto address = reinterpret_cast<std::uintptr_t>(table) | 2U << 1;  // 64 bits wide
+        std::memcpy(bytes.data() + 0x10, &address, sizeof address);
+        put(0x04, Registers::command_memory);
+        put(express, static_cast<std::uint16_t>(msix << 8 | get(express)));
+        put(msix, static_cast<std::uint16_t>(CapabilityId::msix));
     }
 
     // Under the lock, or before there are threads.
@@ -229,6 +242,21 @@ class SlotsTest : public testing::Test {
     FakePort port;
     Slots slots{300_ms};
 };
+
+// A driver that writes to its doorbell meanwhile would not be heard.
+TEST_F(SlotsTest, ThePortLeadsOnToTheCardAllTheTimeThatItIsUsed) {
+    alignas(16) std::array<std::byte, 16> table{};
+    port.put_msix(table.data());
+    ASSERT_TRUE(slots.take({.address = port_address, .bridge = true}, {port, port_address}));
+    EXPECT_EQ(port.log, (std::vector<std::string>{"leads on to nothing"}));
+    port.log.clear();
+    ASSERT_TRUE(slots.add(std::make_unique<FakeDriver>(port, true)));
+    ASSERT_TRUE(slots.start());
+    slots.stop();
+    EXPECT_EQ(port.log, std::vector<std::string>{});
+    EXPECT_NE(port.get(0x82) & MsixRegisters::control_enable, MsixRegisters::control_enable);
+    EXPECT_NE(table, decltype(table){});  // a message was written: the interrupt was in use
+}
 
 TEST_F(SlotsTest, APressOfTheButtonLetsGoAndThenPowersOff) {
     start(true);
