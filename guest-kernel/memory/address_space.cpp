@@ -201,7 +201,14 @@ Outcome<> AddressSpace::discard(UserAddress begin, std::uint64_t length) {
     }
     const UserAddress end = begin + align_up(length, page_size);
     const SpaceGuard guard(lock_);
-    const UserAddress covered = for_regions(begin, end, [](const Region&) { return true; });
+    bool is_special = false;
+    const UserAddress covered = for_regions(begin, end, [&](const Region& region) {
+        is_special = region.contents().purpose == Purpose::vvar;
+        return !is_special;
+    });
+    if (is_special) {
+        return fail(Errno::einval);
+    }
     if (!tables_->remove(begin, end, end, begin, [](PhysicalAddress frame) { memory::drop_owner(frame); })) {
         log::error("memory: a processor does not answer: {} bytes of a program are lost", length);
     }

@@ -69,7 +69,8 @@ class AddressSpace final : public RefCounted {
     /// (unless 0).
     Outcome<UserAddress> remap(UserAddress old, std::uint64_t old_length, std::uint64_t new_length,
                                bool may_move, UserAddress target);
-    /// Drops the pages: the next look finds zeros, or the file's.
+    /// Drops the pages: the next look finds zeros, or the file's. Error: einval (the clock's page among
+    /// them).
     Outcome<> discard(UserAddress begin, std::uint64_t length);
     /// Whether all pages from `begin`, the beginning of one, are mapped.
     [[nodiscard]] bool is_covered(UserAddress begin, std::uint64_t length);

@@ -350,6 +350,7 @@ static void rights(const struct place* code_at, const struct place* data) {
     const int zeros = open("/dev/zero", O_RDONLY);
     say("read into the code", read(zeros, (void*)code_at->begin, 16));
     say("read into the data", read(zeros, (void*)data->begin, 16));
+    say("the data dropped", madvise((void*)data->begin, PAGE, MADV_DONTNEED));
     say("the data writable", mprotect((void*)data->begin, PAGE, PROT_READ | PROT_WRITE));
     say("the data executable", mprotect((void*)data->begin, PAGE, PROT_READ | PROT_EXEC));
     say_done("more code", (long)mremap((void*)code_at->begin, PAGE, 1L << 20, MREMAP_MAYMOVE));
