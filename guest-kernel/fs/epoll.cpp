@@ -11,10 +11,12 @@
 namespace pv::fs {
 namespace {
 
-/// All instances: a file that ends looks for those that watch it.
-constinit task::Guarded<Epoll*, task::Rank::epoll_list> instances{nullptr};
+constexpr std::uint32_t may_be_exclusive = poll_event::readable | poll_event::writable | poll_event::always |
+                                           epoll_flag::wake_up | epoll_flag::edge | epoll_flag::exclusive;
 
 }  // namespace
+
+constinit task::Guarded<Epoll*, task::Rank::epoll_list> Epoll::instances{nullptr};
 
 void Epoll::Item::notify(std::uint32_t events) {
     {
@@ -66,6 +68,9 @@ Outcome<Ref<Epoll>> Epoll::create() {
 void Epoll::tell() {
     waiters_.wake_one();
     poll_queue_.notify(poll_event::readable);
+    if (watchers_.load(std::memory_order_seq_cst) != 0) {
+        carry_up_soon();
+    }
 }
 
 void Epoll::make_ready(Item& item) {
@@ -78,6 +83,10 @@ void Epoll::make_ready(Item& item) {
 
 void Epoll::take_out(Item& item) {
     item.is_gone = true;
+    if (item.is_nested) {
+        nested_.fetch_sub(1, std::memory_order_relaxed);
+        static_cast<Epoll&>(*item.file).watchers_.fetch_sub(1, std::memory_order_relaxed);
+    }
     items_.erase(items_.iterator_to(item));
     if (item.is_ready) {
         item.is_ready = false;
@@ -86,9 +95,38 @@ void Epoll::take_out(Item& item) {
     }
 }
 
+Outcome<> Epoll::insert(Item& item) {
+    bool is_ready = false;
+    {
+        const task::SpinGuard guard(lock_);
+        if (!items_.insert(item).second) {
+            return fail(Errno::eexist);
+        }
+        item.is_gone = false;
+        if (item.is_nested) {
+            nested_.fetch_add(1, std::memory_order_relaxed);
+            static_cast<Epoll&>(*item.file).watchers_.fetch_add(1, std::memory_order_seq_cst);
+        }
+        // From here on another thread may remove it: it is not touched after the lock.
+        if ((item.file->poll(nullptr) & (item.event.events | poll_event::always)) != 0) {
+            make_ready(item);
+        }
+        is_ready = !ready_.empty();
+    }
+    if (is_ready) {
+        tell();
+    }
+    return {};
+}
+
 Outcome<> Epoll::add(OpenFile& file, int descriptor, const EpollEvent& event) {
-    if (file.kind() == FileKind::epoll) {
+    const bool is_exclusive = (event.events & epoll_flag::exclusive) != 0;
+    const bool is_nested = file.kind() == FileKind::epoll;
+    if (&file == this || (is_exclusive && (is_nested || (event.events & ~may_be_exclusive) != 0))) {
         return fail(Errno::einval);
+    }
+    if (is_nested) {
+        return add_nested(static_cast<Epoll&>(file), descriptor, event);
     }
     std::unique_ptr<Item> owner(new (std::nothrow) Item);
     if (owner == nullptr) {
@@ -107,24 +145,11 @@ Outcome<> Epoll::add(OpenFile& file, int descriptor, const EpollEvent& event) {
         return fail(Errno::eperm);
     }
     file.in_epoll_.store(true, std::memory_order_release);
-    bool is_new = false;
-    {
-        const task::SpinGuard guard(lock_);
-        is_new = items_.insert(item).second;
-        item.is_gone = !is_new;
-        // From here on another thread may remove it: it is not touched after the lock.
-        if (is_new && (file.poll(nullptr) & (event.events | poll_event::always)) != 0) {
-            make_ready(item);
-        }
-    }
-    if (!is_new) {
+    if (const Outcome<> inserted = insert(item); !inserted) {
         PollQueue::remove(item);
-        return fail(Errno::eexist);
+        return inserted;
     }
     (void)owner.release();
-    if (ready_count_.load(std::memory_order_acquire) != 0) {
-        tell();
-    }
     return {};
 }
 
@@ -134,6 +159,9 @@ Outcome<> Epoll::modify(OpenFile& file, int descriptor, const EpollEvent& event)
         const auto found = items_.find(Key{&file, descriptor});
         if (found == items_.end()) {
             return fail(Errno::enoent);
+        }
+        if (((event.events | found->event.events) & epoll_flag::exclusive) != 0) {
+            return fail(Errno::einval);
         }
         found->event = event;
         if ((file.poll(nullptr) & (event.events | poll_event::always)) == 0) {
@@ -210,6 +238,9 @@ Outcome<std::size_t> Epoll::wait_for(std::span<EpollEvent> room, Deadline deadli
     while (true) {
         std::size_t found = 0;
         bool more = false;
+        if (nested_.load(std::memory_order_relaxed) != 0) {
+            refresh();
+        }
         {
             const task::SpinGuard guard(lock_);
             found = harvest(room);

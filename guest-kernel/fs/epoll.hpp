@@ -6,6 +6,7 @@
 #include <boost/intrusive/set.hpp>
 
 #include "fs/open_file.hpp"
+#include "task/lock.hpp"
 #include "task/wait_queue.hpp"
 
 namespace pv::fs {
@@ -24,16 +25,21 @@ struct EpollEvent {
 };
 
 /// The open file of an epoll instance. It does not own what it watches: a file that nobody has open any more
-/// leaves by itself. An epoll instance cannot be watched by another one (einval), only by poll and select.
+/// leaves by itself.
+///
+/// NESTING. Instances watch instances, five deep at most. The lock of one is never taken with another's held:
+/// an instance that another one watches notes that it was told, and a thread of the kernel's carries that up.
+/// So who waits at the top is woken a moment later.
 class Epoll final : public OpenFile {
   public:
     /// Error: enomem.
     [[nodiscard]] static Outcome<Ref<Epoll>> create();
 
     /// EPOLL_CTL_ADD. `descriptor` tells entries of one file apart. Errors: eexist, eperm (a file that has
-    /// nothing to wait for), einval (an epoll instance), enomem.
+    /// nothing to wait for), einval (flags that do not go with EPOLLEXCLUSIVE), eloop (instances in a circle,
+    /// or too deep), enomem.
     [[nodiscard]] Outcome<> add(OpenFile& file, int descriptor, const EpollEvent& event);
-    /// EPOLL_CTL_MOD, EPOLL_CTL_DEL. Error: enoent.
+    /// EPOLL_CTL_MOD, EPOLL_CTL_DEL. Errors: enoent, einval (EPOLLEXCLUSIVE).
     [[nodiscard]] Outcome<> modify(OpenFile& file, int descriptor, const EpollEvent& event);
     [[nodiscard]] Outcome<> remove(OpenFile& file, int descriptor);
 
@@ -47,6 +53,9 @@ class Epoll final : public OpenFile {
 
     /// A file ends: whoever watches it stops.
     static void forget(OpenFile& file);
+    /// Looks whether what is noted as ready in an instance still is, and in those it watches; poll() tells
+    /// what is noted only. Threads, no lock held.
+    void refresh();
 
   private:
     struct Key {
@@ -67,8 +76,9 @@ class Epoll final : public OpenFile {
         OpenFile* file = nullptr;
         Key key{};
         EpollEvent event;
-        bool is_ready = false;  ///< on the list
-        bool is_gone = false;   ///< taken out: whoever still notifies it is too late
+        bool is_nested = false;  ///< the file is an epoll instance
+        bool is_ready = false;   ///< on the list
+        bool is_gone = false;    ///< taken out: whoever still notifies it is too late
     };
 
     struct KeyOf {
@@ -87,6 +97,20 @@ class Epoll final : public OpenFile {
     Epoll();
     ~Epoll() override;
 
+    // fs/epoll_nested.cpp. The list's lock is held in the first three.
+    /// Calls visit(Epoll&) for each instance that this one watches, without this one's lock, until it is
+    /// false.
+    template <class F>
+    bool for_nested(F&& visit);
+    /// Whether `outer` may watch this one, which is `depth` levels below it.
+    [[nodiscard]] bool may_be_below(const Epoll& outer, unsigned depth, std::uint64_t round);
+    void refresh_below(unsigned depth, std::uint64_t round);
+    static void carry_up();
+    static void serve_nested(void*);
+    void carry_up_soon();
+    [[nodiscard]] Outcome<> add_nested(Epoll& inner, int descriptor, const EpollEvent& event);
+    [[nodiscard]] Outcome<> insert(Item& item);
+
     // The lock is held in these.
     void make_ready(Item& item);
     void take_out(Item& item);
@@ -98,9 +122,16 @@ class Epoll final : public OpenFile {
     Items items_;
     ReadyList ready_;
     std::atomic<std::size_t> ready_count_{0};
+    std::atomic<unsigned> nested_{0};    ///< instances among what it watches
+    std::atomic<unsigned> watchers_{0};  ///< entries of instances that watch it
+    std::atomic<bool> told_{false};      ///< those have not heard of its last change yet
     task::WaitQueue waiters_;
     PollQueue poll_queue_{task::Rank::epoll_poll};
-    Epoll* next_ = nullptr;  ///< in the list of all
+    Epoll* next_ = nullptr;      ///< in the list of all
+    std::uint64_t visited_ = 0;  ///< in which round over nested ones; guarded by the list's lock
+
+    /// All instances: a file that ends looks for those that watch it.
+    static task::Guarded<Epoll*, task::Rank::epoll_list> instances;
 };
 
 }  // namespace pv::fs

@@ -5,6 +5,7 @@
 #include <memory>
 #include <new>
 
+#include "fs/epoll.hpp"
 #include "fs/open_file.hpp"
 #include "fs/wait.hpp"
 
@@ -44,6 +45,9 @@ std::size_t look(std::span<PollEntry> entries, PollWatcher* watchers, Sleeper* s
                 watcher = &watchers[i];
                 watcher->sleeper = sleeper;
                 watcher->wanted = entry.wanted;
+            }
+            if (entry.file->kind() == FileKind::epoll) {
+                static_cast<Epoll&>(*entry.file).refresh();
             }
             entry.found = entry.file->poll(watcher) & (entry.wanted | poll_event::always);
         }

@@ -142,7 +142,7 @@ Value memfd_create(Call& call, UserString name, std::uint32_t flags) {
 constexpr Entry entries[] = {
     {__NR_epoll_create, "epoll_create", handler_of<epoll_create>},
     {__NR_epoll_create1, "epoll_create1", handler_of<epoll_create1>},
-    {__NR_epoll_ctl, "epoll_ctl", handler_of<epoll_ctl>, Support::partial, "no instance watches another one"},
+    {__NR_epoll_ctl, "epoll_ctl", handler_of<epoll_ctl>},
     {__NR_epoll_wait, "epoll_wait", handler_of<epoll_wait>, Support::partial, "at most 64 events at a time",
      Restart::no},
     {__NR_epoll_pwait, "epoll_pwait", handler_of<epoll_pwait>, Support::partial,
