@@ -22,7 +22,7 @@ struct SocketAddress {
     [[nodiscard]] std::uint16_t family() const;
 };
 
-enum class SocketType : std::uint8_t { stream = 1, datagram = 2, sequenced = 5 };
+enum class SocketType : std::uint8_t { stream = 1, datagram = 2, raw = 3, sequenced = 5 };
 
 /// Who is at the other end (SO_PEERCRED, SCM_CREDENTIALS).
 struct SocketOwner {

@@ -12,6 +12,7 @@
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
 #include "net/inet_socket.hpp"
+#include "net/netlink_socket.hpp"
 
 namespace pv::linux {
 namespace {
@@ -60,6 +61,12 @@ Outcome<> check_protocol(int family, int protocol) {
 
 Outcome<Ref<fs::OpenFile>> make_socket(Call& call, int family, int type, int protocol) {
     const Wanted wanted = PV_TRY(wanted_of(type));
+    if (family == AF_NETLINK) {
+        const int kind = type & type_mask;
+        return kind != SOCK_RAW && kind != SOCK_DGRAM
+                   ? fail(Errno::esocktnosupport)
+                   : net::create_netlink_socket(kind == SOCK_RAW, protocol, wanted.flags, owner_of(call));
+    }
     if (!is_internet(family)) {
         PV_TRY(check_protocol(family, protocol));
         return fs::create_unix_socket(wanted.type, wanted.flags, owner_of(call));
@@ -332,7 +339,8 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
 
 constexpr Entry entries[] = {
     {__NR_socket, "socket", handler_of<socket>, Support::partial,
-     "AF_UNIX, and AF_INET and AF_INET6 with TCP and UDP"},
+     "AF_UNIX; AF_INET and AF_INET6 with TCP and UDP; AF_NETLINK with questions about links, addresses and "
+     "routes"},
     {__NR_socketpair, "socketpair", handler_of<socketpair>},
     {__NR_bind, "bind", handler_of<bind>},
     {__NR_connect, "connect", handler_of<connect>},

@@ -10,15 +10,14 @@
 
 #include "net/endpoint.hpp"
 #include "net/inet_socket.hpp"
-#include "net/interface.hpp"
-#include "net/machine.hpp"
+#include "net/interface_facts.hpp"
 
 namespace pv::net {
 namespace {
 
 /// struct ifreq: a name, then what is asked or told.
 struct RequestValue {
-    std::array<char, IFNAMSIZ> name;
+    std::array<char, InterfaceFacts::name_size> name;
     std::array<std::byte, 24> value;
 };
 
@@ -33,60 +32,6 @@ struct ListValue {
 };
 
 static_assert(sizeof(ListValue) == 16);
-
-/// One interface, as it is at a moment.
-struct Found {
-    RequestValue request{};
-    std::uint32_t address = 0;  ///< in network order, as the next two
-    std::uint32_t mask = 0;
-    std::uint32_t broadcast = 0;
-    std::uint16_t flags = 0;
-    std::uint16_t mtu = 0;
-    int index = 0;
-    bool is_loop = false;
-    std::array<std::uint8_t, 6> hardware{};
-};
-
-constexpr std::size_t interfaces_max = 16;
-
-struct All {
-    std::array<Found, interfaces_max> list;
-    std::size_t count = 0;
-};
-
-constexpr std::uint16_t loopback_mtu = 65535;
-
-Found describe(const netif& lower) {
-    Found found;
-    found.is_loop = lower.name[0] == 'l' && lower.name[1] == 'o';
-    const std::string_view name =
-        found.is_loop ? "lo" : static_cast<Interface*>(lower.state)->device().name();
-    std::copy_n(name.begin(), std::min<std::size_t>(name.size(), IFNAMSIZ - 1), found.request.name.begin());
-    found.address = netif_ip4_addr(&lower)->addr;
-    found.mask = netif_ip4_netmask(&lower)->addr;
-    found.broadcast = found.is_loop ? 0 : found.address | ~found.mask;
-    found.flags = static_cast<std::uint16_t>((netif_is_up(&lower) ? IFF_UP : 0) |
-                                             (netif_is_link_up(&lower) ? IFF_RUNNING : 0) |
-                                             (found.is_loop ? IFF_LOOPBACK : IFF_BROADCAST | IFF_MULTICAST));
-    found.mtu = found.is_loop ? loopback_mtu : lower.mtu;
-    found.index = netif_get_index(&lower);
-    std::copy_n(std::begin(lower.hwaddr), found.hardware.size(), found.hardware.begin());
-    return found;
-}
-
-Outcome<> find_all(All& all) {
-    return on_network([&]() -> Outcome<> {
-        const netif* lower = nullptr;
-        NETIF_FOREACH(lower) {
-            if (all.count < all.list.size()) {
-                all.list[all.count++] = describe(*lower);
-            }
-        }
-        // The first one first, as programs expect the loopback interface to be.
-        std::ranges::sort(std::span(all.list).first(all.count), {}, &Found::index);
-        return {};
-    });
-}
 
 void put_address(RequestValue& request, std::uint32_t address) {
     request.value = {};
@@ -105,13 +50,13 @@ void put_number(RequestValue& request, T number) {
 Outcome<std::uint64_t> list(fs::IoctlArgument& argument) {
     ListValue wanted{};
     PV_TRY(argument.read(fs::writable_bytes_of(wanted)));
-    All all;
-    PV_TRY(find_all(all));
-    std::array<RequestValue, interfaces_max> out;
+    AllInterfaces all;
+    PV_TRY(find_interfaces(all));
+    std::array<RequestValue, AllInterfaces::most> out;
     std::size_t count = 0;
-    for (const Found& found : std::span(all.list).first(all.count)) {
+    for (const InterfaceFacts& found : all.view()) {
         if (found.address != 0) {
-            out[count] = found.request;
+            out[count].name = found.name;
             put_address(out[count++], found.address);
         }
     }
@@ -127,7 +72,7 @@ Outcome<std::uint64_t> list(fs::IoctlArgument& argument) {
     return 0;
 }
 
-Outcome<> answer(std::uint32_t request, const Found& found, RequestValue& value) {
+Outcome<> answer(std::uint32_t request, const InterfaceFacts& found, RequestValue& value) {
     switch (request) {
         case SIOCGIFADDR:
         case SIOCGIFNETMASK:
@@ -182,15 +127,15 @@ Outcome<std::uint64_t> interface_ioctl(std::uint32_t request, fs::IoctlArgument&
     value.name.back() = '\0';
     int index = 0;
     std::memcpy(&index, value.value.data(), sizeof index);
-    All all;
-    PV_TRY(find_all(all));
-    for (const Found& found : std::span(all.list).first(all.count)) {
-        const bool is_named = std::string_view(found.request.name.data()) == value.name.data();
+    AllInterfaces all;
+    PV_TRY(find_interfaces(all));
+    for (const InterfaceFacts& found : all.view()) {
+        const bool is_named = found.name_text() == value.name.data();
         if (request == SIOCGIFNAME ? found.index != index : !is_named) {
             continue;
         }
         if (request == SIOCGIFNAME) {
-            value.name = found.request.name;
+            value.name = found.name;
         } else {
             PV_TRY(answer(request, found, value));
         }
