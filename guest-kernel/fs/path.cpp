@@ -197,6 +197,10 @@ class Walk {
             return fail(Errno::enametoolong);
         }
         place_.last = NamedPlace::Last::name;
+        // What is to be made is no directory, whatever has the name now and wherever it leads (O_CREAT).
+        if (is_last && want_place_ && mode_.follow_last && place_.trailing_slash) {
+            return fail(Errno::eisdir);
+        }
         Outcome<Ref<Node>> found = at_.node->lookup(component);
         if (!found) {
             if (found.error() == Errno::enoent && is_last && want_place_) {
@@ -241,6 +245,9 @@ class Walk {
         mode_.follow_last = mode_.follow_last || (must_go_on && !want_place_);
         Location target = PV_TRY(link.jump());
         if (target) {
+            if (mode_.no_jumps) {
+                return fail(Errno::eloop);
+            }
             if (mode_.beneath || mode_.in_root) {
                 return fail(Errno::exdev);
             }

@@ -51,9 +51,10 @@ struct ResolveMode {
     bool follow_last = true;      ///< the last component's symbolic link is followed
     bool want_directory = false;  ///< O_DIRECTORY, or the call names a directory
     bool no_links = false;        ///< RESOLVE_NO_SYMLINKS: eloop
-    bool no_mounts = false;       ///< RESOLVE_NO_XDEV: exdev
-    bool beneath = false;         ///< RESOLVE_BENEATH: exdev for what leaves `start`
-    bool in_root = false;         ///< RESOLVE_IN_ROOT: `start` is the root
+    bool no_jumps = false;   ///< RESOLVE_NO_MAGICLINKS: eloop for a link of /proc that leads to what it names
+    bool no_mounts = false;  ///< RESOLVE_NO_XDEV: exdev
+    bool beneath = false;    ///< RESOLVE_BENEATH: exdev for what leaves `start`
+    bool in_root = false;    ///< RESOLVE_IN_ROOT: `start` is the root
 };
 
 /// The node a path names. Search permission is asked of every directory on the way. Errors: enoent, enotdir,

@@ -36,6 +36,11 @@ class Pipe final : public RefCounted {
 
     [[nodiscard]] std::uint32_t readiness(std::uint32_t flags) const;
 
+    /// There is something, or nobody who writes: also a fifo that nobody has opened for writing yet.
+    [[nodiscard]] bool is_read_at_once() const {
+        return filled() != 0 || writers_.load(std::memory_order_acquire) == 0;
+    }
+
     [[nodiscard]] PollQueue& poll_queue() { return poll_queue_; }
 
     [[nodiscard]] std::size_t filled() const { return filled_.load(std::memory_order_acquire); }

@@ -239,6 +239,9 @@ Outcome<> Directory::rename(std::string_view from, Node& node, Node& to_node, st
             return fail(Errno::einval);
         }
         if (there != nullptr) {
+            if (replaced->is_directory() && lies_in(this, *there->node)) {
+                return fail(Errno::enotempty);  // above what moves: it is not looked at any further
+            }
             if (node.is_directory() && !replaced->is_directory()) {
                 return fail(Errno::enotdir);
             }

@@ -19,7 +19,7 @@ Outcome<> PathArgument::read_text(UserString path) {
     return {};
 }
 
-Outcome<> PathArgument::read(Call& call, int directory, UserString path, bool may_be_empty) {
+Outcome<> PathArgument::read(Call& call, int directory, UserString path, bool may_be_empty, bool is_scope) {
     resolver_.emplace(call.process());
     if (!(may_be_empty && path.address.value() == 0)) {
         PV_TRY(read_text(path));
@@ -27,7 +27,7 @@ Outcome<> PathArgument::read(Call& call, int directory, UserString path, bool ma
     if (length_ == 0 && !may_be_empty) {
         return fail(Errno::enoent);
     }
-    if (directory != AT_FDCWD && (length_ == 0 || text().front() != '/')) {
+    if (directory != AT_FDCWD && (is_scope || length_ == 0 || text().front() != '/')) {
         const Ref<fs::OpenFile> file = PV_TRY(call.process().descriptors->get(directory));
         if (length_ != 0 && (file->node() == nullptr || !file->node()->is_directory())) {
             return fail(Errno::enotdir);

@@ -19,9 +19,10 @@ namespace pv::linux {
 /// The path of a call.
 class PathArgument {
   public:
-    /// Error: efault, enametoolong, enoent (empty, and `may_be_empty` is not set), ebadf, enotdir
-    /// (`directory`), enomem.
-    Outcome<> read(Call& call, int directory, UserString path, bool may_be_empty = false);
+    /// With `is_scope` the directory counts for absolute paths, too. Error: efault, enametoolong, enoent
+    /// (empty, and `may_be_empty` is not set), ebadf, enotdir (`directory`), enomem.
+    Outcome<> read(Call& call, int directory, UserString path, bool may_be_empty = false,
+                   bool is_scope = false);
 
     [[nodiscard]] std::string_view text() const {
         return {long_ != nullptr ? long_.get() : short_.data(), length_};

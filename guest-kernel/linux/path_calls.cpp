@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include "fs/operations.hpp"
 #include "linux/descriptors.hpp"
+#include "linux/extensible.hpp"
 #include "linux/path_argument.hpp"
 #include "linux/stat_values.hpp"
 #include "linux/table.hpp"
@@ -41,6 +43,55 @@ Value openat(Call& call, int directory, UserString path, std::uint32_t flags, st
         static_cast<fs::Mode>(mode & fs::mode_mask & ~unsigned{call.process().context->umask()});
     auto file = PV_TRY(fs::open(where.caller(), where.text(), flags & ~std::uint32_t{O_CLOEXEC}, wanted));
     return as_value(add(call, std::move(file), (flags & O_CLOEXEC) != 0));
+}
+
+/// The flags that openat2 lets through; openat leaves the others unseen.
+constexpr std::uint64_t open_flags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |
+                                     O_NONBLOCK | O_SYNC | O_DSYNC | O_ASYNC | O_DIRECT |
+                                     fs::open_flag::large_file | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |
+                                     O_CLOEXEC | O_PATH | O_TMPFILE;
+
+Outcome<> check(const open_how& how) {
+    constexpr std::uint64_t ways = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
+                                   RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
+    constexpr std::uint64_t temporary = O_TMPFILE & ~O_DIRECTORY;
+    const bool makes = (how.flags & (O_CREAT | temporary)) != 0;
+    if ((how.flags & ~open_flags) != 0 || (how.resolve & ~ways) != 0 ||
+        (how.mode & ~(makes ? 07777ULL : 0)) != 0 ||
+        ((how.flags & O_PATH) != 0 &&
+         (how.flags & ~std::uint64_t{O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC}) != 0) ||
+        ((how.resolve & RESOLVE_BENEATH) != 0 && (how.resolve & RESOLVE_IN_ROOT) != 0)) {
+        return fail(Errno::einval);
+    }
+    // What changes something is never only in a cache.
+    if ((how.resolve & RESOLVE_CACHED) != 0 && (makes || (how.flags & O_TRUNC) != 0)) {
+        return fail(Errno::eagain);
+    }
+    return {};
+}
+
+// openat2(2)
+Value openat2(Call& call, int directory, UserString path, UserAddress argument, std::uint64_t size) {
+    constexpr std::uint64_t size_first = 24;  // bytes, of the first version of the structure
+    if (size < size_first) {
+        return fail(Errno::einval);
+    }
+    const open_how how = PV_TRY(read_extensible<open_how>(argument, size));
+    PV_TRY(check(how));
+    PathArgument where;
+    PV_TRY(
+        where.read(call, directory, path, false, (how.resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH)) != 0));
+    const bool no_links = (how.resolve & RESOLVE_NO_SYMLINKS) != 0;
+    const auto wanted =
+        static_cast<fs::Mode>(how.mode & fs::mode_mask & ~unsigned{call.process().context->umask()});
+    auto file = PV_TRY(fs::open(where.caller(), where.text(),
+                                static_cast<std::uint32_t>(how.flags) & ~std::uint32_t{O_CLOEXEC}, wanted,
+                                {.no_links = no_links,
+                                 .no_jumps = no_links || (how.resolve & RESOLVE_NO_MAGICLINKS) != 0,
+                                 .no_mounts = (how.resolve & RESOLVE_NO_XDEV) != 0,
+                                 .beneath = (how.resolve & RESOLVE_BENEATH) != 0,
+                                 .in_root = (how.resolve & RESOLVE_IN_ROOT) != 0}));
+    return as_value(add(call, std::move(file), (how.flags & O_CLOEXEC) != 0));
 }
 
 Value open(Call& call, UserString path, std::uint32_t flags, std::uint32_t mode) {
@@ -435,6 +486,7 @@ Value getdents64(Call& call, int descriptor, UserAddress to, std::uint32_t size)
 constexpr Entry entries[] = {
     {__NR_open, "open", handler_of<open>},
     {__NR_openat, "openat", handler_of<openat>},
+    {__NR_openat2, "openat2", handler_of<openat2>},
     {__NR_creat, "creat", handler_of<creat>},
     {__NR_stat, "stat", handler_of<stat>},
     {__NR_lstat, "lstat", handler_of<lstat>},

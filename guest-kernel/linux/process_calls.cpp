@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <linux/wait.h>
 #include <sched.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #include "arch/processor.hpp"
 #include "fs/operations.hpp"
 #include "linux/exec.hpp"
+#include "linux/extensible.hpp"
 #include "linux/path_argument.hpp"
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
@@ -69,19 +71,7 @@ Value clone3(Call& call, UserPointer<const clone_args> arguments, std::uint64_t 
     if (size < CLONE_ARGS_SIZE_VER0) {
         return fail(Errno::einval);
     }
-    if (size > page_size) {
-        return fail(Errno::e2big);
-    }
-    clone_args given{};
-    const std::size_t known = std::min<std::uint64_t>(size, sizeof given);
-    PV_TRY(copy_in(std::as_writable_bytes(std::span(&given, 1)).first(known), arguments.address()));
-    for (std::size_t i = known; i < size; ++i) {
-        std::byte extra{};
-        PV_TRY(copy_in(std::span(&extra, 1), arguments.address() + i));
-        if (extra != std::byte{}) {
-            return fail(Errno::e2big);
-        }
-    }
+    const clone_args given = PV_TRY(read_extensible<clone_args>(arguments.address(), size));
     if ((given.flags & (CSIGNAL | CLONE_DETACHED)) != 0 || given.exit_signal > task::signal_count ||
         given.set_tid_size != 0 || (given.stack == 0) != (given.stack_size == 0) ||
         ((given.flags & (CLONE_THREAD | CLONE_PARENT)) != 0 && given.exit_signal != 0) ||
@@ -319,7 +309,20 @@ Value arch_prctl(Call& call, int code, std::uint64_t address) {
     }
 }
 
-Value prctl(Call& call, int option, std::uint64_t argument, std::uint64_t, std::uint64_t, std::uint64_t) {
+Value confine(Call& call) {
+    call.thread.watches_calls.fetch_or(task::call_watch::confined);
+    return 0;
+}
+
+Value seccomp(Call& call, std::uint32_t operation, std::uint32_t flags, UserAddress argument) {
+    if (operation != SECCOMP_SET_MODE_STRICT || flags != 0 || argument.value() != 0) {
+        return fail(Errno::einval);
+    }
+    return confine(call);
+}
+
+Value prctl(Call& call, int option, std::uint64_t argument, std::uint64_t third, std::uint64_t fourth,
+            std::uint64_t fifth) {
     switch (option) {
         case PR_SET_NAME: {
             std::array<char, 16> name{};
@@ -339,7 +342,20 @@ Value prctl(Call& call, int option, std::uint64_t argument, std::uint64_t, std::
             return 1;
         case PR_SET_DUMPABLE:
             return argument > 1 ? Value(fail(Errno::einval)) : Value(0);
+        case PR_SET_SECCOMP:
+            return argument == SECCOMP_MODE_STRICT ? confine(call) : Value(fail(Errno::einval));
+        case PR_SET_NO_NEW_PRIVS:
+            if (argument != 1 || third != 0 || fourth != 0 || fifth != 0) {
+                return fail(Errno::einval);
+            }
+            call.process().identity.no_new_privileges = true;
+            return 0;
         case PR_GET_NO_NEW_PRIVS:
+            if (argument != 0 || third != 0 || fourth != 0 || fifth != 0) {
+                return fail(Errno::einval);
+            }
+            return call.process().identity.no_new_privileges ? 1 : 0;
+        case PR_GET_SECCOMP:  // one that is confined cannot ask
         case PR_GET_KEEPCAPS:
             return 0;
         default:
@@ -368,7 +384,10 @@ constexpr Entry entries[] = {
      "of oneself only"},
     {__NR_futex, "futex", handler_of<futex>, Support::partial, "no priority inheritance, no FUTEX_WAKE_OP"},
     {__NR_arch_prctl, "arch_prctl", handler_of<arch_prctl>, Support::partial, "segment bases only"},
-    {__NR_prctl, "prctl", handler_of<prctl>, Support::partial, "names and dumpable only"},
+    {__NR_seccomp, "seccomp", handler_of<seccomp>, Support::partial,
+     "strict mode only; who breaks it ends with all its threads"},
+    {__NR_prctl, "prctl", handler_of<prctl>, Support::partial,
+     "names, dumpable, no new privileges and the strict mode of seccomp only"},
 };
 
 }  // namespace

@@ -2,12 +2,15 @@
 // SPDX-License-Identifier: MIT
 #include "linux/table.hpp"
 
+#include <asm/unistd.h>
+
 #include <array>
 #include <atomic>
 
 #include "arch/processor.hpp"
 #include "base/log.hpp"
 #include "base/panic.hpp"
+#include "task/process.hpp"
 #include "task/user_trap.hpp"
 
 namespace pv::linux {
@@ -70,15 +73,36 @@ const Entry* find_call(std::uint32_t number) {
     }
 }
 
+static bool is_traced(const task::UserThread& thread) {
+    return (thread.watches_calls.load(std::memory_order_relaxed) & task::call_watch::traced) != 0;
+}
+
+// What is left to a thread in seccomp(2)'s strict mode.
+static bool is_left(std::uint64_t number) {
+    return number == __NR_read || number == __NR_write || number == __NR_exit || number == __NR_rt_sigreturn;
+}
+
 // The tracer sees it before, where it may choose another call, and after.
-[[gnu::noinline]] static void carry_out_traced(task::UserThread& thread, arch::TrapFrame& frame) {
+[[gnu::noinline]] static void carry_out_watched(task::UserThread& thread, arch::TrapFrame& frame) {
+    const bool is_confined =
+        (thread.watches_calls.load(std::memory_order_relaxed) & task::call_watch::confined) != 0;
+    if (is_confined && !is_left(frame.rax)) {
+        task::exit_process(thread, SIGKILL);
+    }
+    if (!is_traced(thread)) {
+        carry_out(thread, frame, static_cast<std::uint32_t>(frame.rax));
+        return;
+    }
     frame.rax = static_cast<std::uint64_t>(-pv::number(Errno::enosys));
     task::trace_call(thread, true);
     const auto number = static_cast<std::int32_t>(frame.error_code);
+    if (is_confined && number >= 0 && !is_left(static_cast<std::uint32_t>(number))) {
+        task::exit_process(thread, SIGKILL);  // the tracer chose it
+    }
     if (number >= 0 && !task::must_end(thread)) {
         carry_out(thread, frame, static_cast<std::uint32_t>(number));
     }
-    if (thread.traces_calls.load(std::memory_order_relaxed)) {
+    if (is_traced(thread)) {
         task::trace_call(thread, false);
     }
 }
@@ -88,12 +112,12 @@ const Entry* find_call(std::uint32_t number) {
 extern "C" bool pv_system_call(arch::TrapFrame* frame) {
     task::UserThread& thread = task::UserThread::current();
     bool was_traced = false;  // a tracer may have changed any register
-    if (thread.traces_calls.load(std::memory_order_relaxed)) [[unlikely]] {
-        carry_out_traced(thread, *frame);
+    if (thread.watches_calls.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+        carry_out_watched(thread, *frame);
         was_traced = true;
     } else {
         carry_out(thread, *frame, static_cast<std::uint32_t>(frame->rax));
-        if (thread.traces_calls.load(std::memory_order_relaxed)) [[unlikely]] {
+        if (is_traced(thread)) [[unlikely]] {
             task::trace_call(thread, false);  // the call was one that began it: a stop of its tracer's
             was_traced = true;
         }

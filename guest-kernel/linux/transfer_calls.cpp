@@ -157,8 +157,11 @@ Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
     Place source = PV_TRY(place_of(*from, in_offset));
     Place target = PV_TRY(place_of(*to, out_offset));
     const bool must_not_wait = (flags & SPLICE_F_NONBLOCK) != 0;
-    // A pipe is looked at before what would be put into it.
-    if (!from_pipe && (to->poll(nullptr) & fs::poll_event::error) != 0) {
+    if (must_not_wait && from_pipe && !fs::pipe_of(*from)->is_read_at_once()) {
+        return fail(Errno::eagain);
+    }
+    // A pipe is looked at before what would be put into it: nothing is taken that nobody gets.
+    if (to_pipe && (to->poll(nullptr) & fs::poll_event::error) != 0) {
         return pipe_broken(call, *to, fail(Errno::epipe));
     }
     if ((must_not_wait || to->is_nonblocking()) && !is_ready(*to, fs::poll_event::writable)) {
@@ -166,9 +169,6 @@ Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
     }
     if (!can_be_moved(*from)) {
         return fail(Errno::einval);
-    }
-    if (must_not_wait && from_pipe && !is_ready(*from, fs::poll_event::readable)) {
-        return fail(Errno::eagain);
     }
     const Value moved = move_bytes(source, target, std::min(length, length_max), true);
     if (moved) {
@@ -196,7 +196,7 @@ Value tee(Call& call, int in, int out, std::uint64_t length, std::uint32_t flags
     const std::pair<fs::OpenFile*, std::uint32_t> needed[] = {{from.get(), fs::poll_event::readable},
                                                               {to.get(), fs::poll_event::writable}};
     for (const auto& [file, wanted] : needed) {
-        if (is_ready(*file, wanted)) {
+        if (file == from.get() ? source->is_read_at_once() : is_ready(*file, wanted)) {
             continue;
         }
         if (must_not_wait) {
@@ -270,6 +270,14 @@ Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, s
         const auto got = offset.is_null() ? from->read(target) : from->read_at(position, target);
         if (!got || *got == 0) {
             failure = got ? Outcome<>{} : fail(got.error());
+            break;
+        }
+        // What has no place and no stream - an eventfd - takes calls of its own only.
+        if (to->attributes().type == fs::NodeType::none) {
+            if (offset.is_null()) {
+                (void)from->seek(-static_cast<std::int64_t>(*got), fs::Whence::current);
+            }
+            failure = fail(Errno::einval);
             break;
         }
         fs::SpanSource source(piece.first(*got));

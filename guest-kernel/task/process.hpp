@@ -45,6 +45,7 @@ struct Identity {
     static constexpr std::size_t groups_max = 32;
     std::array<std::uint32_t, groups_max> groups{};
     std::size_t group_count = 0;
+    bool no_new_privileges = false;  ///< PR_SET_NO_NEW_PRIVS: execve gives none; here it never does
 
     [[nodiscard]] bool is_privileged() const { return effective_user == 0; }
 };
@@ -83,6 +84,15 @@ enum class Work : std::uint32_t {
     stop = 4,    ///< the process is stopped
 };
 
+/// What a thread's calls may have to do with, besides being carried out.
+namespace call_watch {
+
+inline constexpr std::uint8_t traced = 1;  ///< it stops before and after each (ptrace)
+inline constexpr std::uint8_t confined =
+    2;  ///< few are left, any other one ends it (seccomp); never taken back
+
+}  // namespace call_watch
+
 /// A thread of a program. Owned by its process's list while it lives, and by its own run.
 class UserThread final : public RefCounted,
                          public arch::UserState,
@@ -101,8 +111,8 @@ class UserThread final : public RefCounted,
     ProcessId id = 0;
     ControlBlock* control = nullptr;  ///< guarded by the tree's lock for others; nullptr once it ends
     std::atomic<std::uint32_t> work{0};
-    std::atomic<bool> traces_calls{false};  ///< it stops before and after each call
-    Trace trace;                            ///< guarded by the tree's lock
+    std::atomic<std::uint8_t> watches_calls{0};  ///< what happens at each call: bits of call_watch
+    Trace trace;                                 ///< guarded by the tree's lock
 
     // The thread's own, but where others send signals: then under the tree's lock.
     std::atomic<SignalSet> blocked{0};

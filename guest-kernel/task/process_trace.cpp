@@ -44,7 +44,7 @@ void forget(UserThread& thread) {
     --thread.trace.tracer->tracees.count;
     thread.trace.tracer = nullptr;
     thread.trace.wants_stop = false;
-    thread.traces_calls.store(false);
+    thread.watches_calls.fetch_and(static_cast<std::uint8_t>(~call_watch::traced));
 }
 
 void go_on(UserThread& thread) {
@@ -208,7 +208,11 @@ Outcome<> resume(UserThread& tracee, TraceResume how, int signal) {
         }
     }
     trace.signal = signal;
-    tracee.traces_calls.store(how == TraceResume::to_call);
+    if (how == TraceResume::to_call) {
+        tracee.watches_calls.fetch_or(call_watch::traced);
+    } else {
+        tracee.watches_calls.fetch_and(static_cast<std::uint8_t>(~call_watch::traced));
+    }
     set_step(tracee, how == TraceResume::one_step);
     go_on(tracee);
     return {};

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "fs/wait.hpp"
@@ -66,11 +67,45 @@ TEST(Pipe, EndsTellOfEachOther) {
     EXPECT_EQ(error_of(Tree::read(*ends.write)), Errno::ebadf);
 }
 
-TEST(LedgerPipe, IsBoundedAndDoesNotTearSmallWrites) {
+std::atomic<bool> signalled{false};
+
+/// A pipe that waits where it must not ends its test, too: after the patience the wait is interrupted.
+class LedgerPipe : public testing::Test {
+  protected:
+    LedgerPipe() {
+        set_interruption_check([] { return signalled.load(); });
+    }
+
+    ~LedgerPipe() override {
+        over_ = true;
+        watch_.join();
+        set_interruption_check(nullptr);
+        signalled = false;
+    }
+
+    LedgerPipe(const LedgerPipe&) = delete;
+    LedgerPipe& operator=(const LedgerPipe&) = delete;
+
+  private:
+    task::ControlBlock& test_ = task::current();
+    std::atomic<bool> over_{false};
+    std::thread watch_{[this] {
+        const Deadline deadline = Deadline::after(patience);
+        while (!over_) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+            if (deadline.expired()) {
+                signalled = true;
+                task::unpark(test_);
+            }
+        }
+    }};
+};
+
+TEST_F(LedgerPipe, IsBoundedAndDoesNotTearSmallWrites) {
     const auto ends = create_pipe(open_flag::nonblock).value();
     const std::string block(pipe_atomic_max, 'a');
     std::size_t total = 0;
-    while (true) {
+    while (total <= Pipe::capacity_default) {
         const auto written = Tree::write(*ends.write, block);
         if (!written) {
             EXPECT_EQ(written.error(), Errno::eagain);
@@ -92,7 +127,7 @@ TEST(LedgerPipe, IsBoundedAndDoesNotTearSmallWrites) {
     EXPECT_EQ(got, Pipe::capacity_default);
 }
 
-TEST(LedgerPipe, WritersDoNotMixWhatFitsInOneWrite) {
+TEST_F(LedgerPipe, WritersDoNotMixWhatFitsInOneWrite) {
     auto ends = create_pipe(0).value();
     std::vector<std::thread> writers;
     constexpr int each = 300;
@@ -122,8 +157,6 @@ TEST(LedgerPipe, WritersDoNotMixWhatFitsInOneWrite) {
     }
 }
 
-std::atomic<bool> signalled{false};
-
 TEST(Pipe, ASignalEndsAWait) {
     const auto ends = create_pipe(0).value();
     set_interruption_check([] { return signalled.load(); });
@@ -150,6 +183,7 @@ TEST(Pipe, ASignalEndsAWait) {
     thread = nullptr;
     reader.join();
     set_interruption_check(nullptr);
+    signalled = false;
     EXPECT_EQ(error, Errno::eintr);
 }
 
