@@ -37,7 +37,10 @@ Outcome<> write_stat(Subject subject, Text& text) {
     text.add("{} ({}) {} {} {} {} {} {}", f.id, name_of(f), f.state, f.parent, f.group, f.session,
              terminal_number, foreground);
     // flags and faults, which are not counted; times of it and of its children
-    text.add(" 0 0 0 0 0 {} 0 0 0 20 0 {} 0 {}", ticks(f.ran), f.threads, ticks(f.started.since_boot()));
+    text.add(" 0 0 0 0 0 {} {} {} {}", ticks(f.ran.user()), ticks(f.ran.system), ticks(f.children_ran.user()),
+             ticks(f.children_ran.system));
+    constexpr int usual_priority = 20;
+    text.add(" {} {} {} 0 {}", usual_priority + f.nice, f.nice, f.threads, ticks(f.started.since_boot()));
     text.add(" {} {} {}", f.mapped, f.resident, ~0ULL >> 1);
     // addresses of code and stack are nobody's business
     text.add(" 0 0 0 0 0 {} {} {} {} 0 0 0", f.pending & 0x7fff'ffff, f.blocked & 0x7fff'ffff,
@@ -269,7 +272,7 @@ Outcome<> write_control_group(Subject subject, Text& text) {
 
 Outcome<> write_scheduling(Subject subject, Text& text) {
     const ProcessFacts f = PV_TRY(facts_of(subject));
-    text.add("{} 0 {}\n", f.ran.to_nanoseconds(), f.switches);
+    text.add("{} 0 {}\n", f.ran.total.to_nanoseconds(), f.switches);
     return {};
 }
 

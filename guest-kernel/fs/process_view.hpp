@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/address.hpp"
+#include "base/cpu_time.hpp"
 #include "base/errno.hpp"
 #include "base/function_ref.hpp"
 #include "base/time.hpp"
@@ -38,7 +39,9 @@ struct ProcessFacts {
     std::uint64_t ignored = 0;
     std::uint64_t caught = 0;
     int exit_signal = 0;
-    Duration ran{};  ///< processor time
+    int nice = 0;
+    CpuTime ran{};           ///< on processors
+    CpuTime children_ran{};  ///< of ended children that were waited for
     Instant started{};
     std::uint64_t switches = 0;                             ///< how often it was given a processor
     std::uint64_t mapped = 0;                               ///< bytes

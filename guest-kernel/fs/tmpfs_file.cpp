@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "fs/size_limit.hpp"
 #include "fs/tmpfs_node.hpp"
 #include "fs/wait.hpp"
 #include "memory/direct_map.hpp"
@@ -137,15 +138,19 @@ Outcome<std::size_t> File::write_at(std::uint64_t offset, bool append, Source& s
     if (append) {
         offset = size();
     }
+    std::uint64_t room = source.left();
+    if (room != 0) {
+        room = PV_TRY(within_size_limit(offset, room));
+    }
     if ((seals() & (seal::write | seal::future_write)) != 0) {
         return fail(Errno::eperm);
     }
     if (source.left() != 0 && offset >= size_max) {
         return fail(Errno::efbig);
     }
-    std::uint64_t room = size_max - std::min(offset, size_max);
+    room = std::min(room, size_max - std::min(offset, size_max));
     if ((seals() & seal::grow) != 0) {
-        room = size() - std::min(offset, size());
+        room = std::min(room, size() - std::min(offset, size()));
         if (room == 0 && source.left() != 0) {
             return fail(Errno::eperm);
         }
@@ -226,11 +231,12 @@ Outcome<> File::drop_pages(std::uint64_t first, std::uint64_t end) {
 }
 
 Outcome<> File::truncate(std::uint64_t size) {
+    const MutexGuard guard(write_lock_);
+    const std::uint64_t before = this->size();
+    PV_TRY(may_have_size(before, size));
     if (size > size_max) {
         return fail(Errno::efbig);
     }
-    const MutexGuard guard(write_lock_);
-    const std::uint64_t before = this->size();
     if ((size < before && (seals() & seal::shrink) != 0) || (size > before && (seals() & seal::grow) != 0)) {
         return fail(Errno::eperm);
     }
@@ -277,6 +283,7 @@ Outcome<> File::allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t
     if ((mode & ~std::uint32_t{FALLOC_FL_KEEP_SIZE}) != 0) {
         return fail(Errno::eopnotsupp);
     }
+    PV_TRY(may_have_size(size(), end));
     if (end > size() && (seals() & seal::grow) != 0) {
         return fail(Errno::eperm);
     }

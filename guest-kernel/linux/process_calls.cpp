@@ -132,12 +132,13 @@ Value execveat(Call& call, int directory, UserString path, UserPointer<const std
     return execute_program(call, directory, path, arguments, environment, flags);
 }
 
-Outcome<> write_usage(UserAddress usage, Duration time) {
+Outcome<> write_usage(UserAddress usage, const CpuTime& time) {
     if (usage.value() == 0) {
         return {};
     }
     RusageValue value{};
-    value.user = TimevalValue::from(time);
+    value.user = TimevalValue::from(time.user());
+    value.system = TimevalValue::from(time.system);
     return UserPointer<RusageValue>(usage.value()).write(value);
 }
 
@@ -373,7 +374,7 @@ constexpr Entry entries[] = {
     {__NR_clone3, "clone3", handler_of<clone3>, Support::partial, "as clone; no set_tid, no cgroup"},
     {__NR_execve, "execve", handler_of<execve>, Support::partial, "set-id bits have no effect"},
     {__NR_execveat, "execveat", handler_of<execveat>, Support::partial, "set-id bits have no effect"},
-    {__NR_wait4, "wait4", handler_of<wait4>, Support::partial, "all of a child's time is told as user time"},
+    {__NR_wait4, "wait4", handler_of<wait4>},
     {__NR_waitid, "waitid", handler_of<waitid>, Support::partial, "no P_PIDFD"},
     {__NR_getpid, "getpid", handler_of<getpid>},
     {__NR_gettid, "gettid", handler_of<gettid>},

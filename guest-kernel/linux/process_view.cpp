@@ -70,6 +70,8 @@ fs::ProcessFacts facts_of(Process& process, UserThread* thread) {
                            .session = process.session,
                            .threads = std::max(process.live_threads, 1U),
                            .exit_signal = process.exit_signal,
+                           .nice = process.nice,
+                           .children_ran = process.children_time,
                            .started = process.started};
     facts.state = state_of(process, thread, facts);
     const UserThread* const asked = thread != nullptr ? thread : first;

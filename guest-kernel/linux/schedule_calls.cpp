@@ -125,8 +125,7 @@ Value sched_getscheduler(Call& call, ProcessId id) {
         return fail(Errno::einval);
     }
     const task::SpinGuard guard(task::tree_lock());
-    PV_TRY(thread_of(call, id));
-    return SCHED_OTHER;
+    return static_cast<std::uint64_t>(PV_TRY(thread_of(call, id))->policy);
 }
 
 Value sched_getparam(Call& call, ProcessId id, UserPointer<int> priority) {
@@ -140,28 +139,36 @@ Value sched_getparam(Call& call, ProcessId id, UserPointer<int> priority) {
     return done(priority.write(0));
 }
 
-// There is one way of scheduling: who asks for real time is told that it may not.
+// Who asks for real time is told that it may not. `policy` -1: stays.
 Value set_scheduler(Call& call, ProcessId id, int policy, UserPointer<const int> priority) {
     if (id < 0 || priority.is_null()) {
         return fail(Errno::einval);
     }
     const int given = PV_TRY(priority.read());
-    const std::uint64_t least = PV_TRY(priority_bound(policy, 1));
-    const std::uint64_t most = PV_TRY(priority_bound(policy, 99));
+    const int checked = policy == -1 ? SCHED_OTHER : policy;
+    const std::uint64_t least = PV_TRY(priority_bound(checked, 1));
+    const std::uint64_t most = PV_TRY(priority_bound(checked, 99));
     if (given < static_cast<int>(least) || given > static_cast<int>(most)) {
         return fail(Errno::einval);
     }
     const task::SpinGuard guard(task::tree_lock());
-    PV_TRY(thread_of(call, id));
-    return most == 0 ? Value(0) : Value(fail(Errno::eperm));
+    task::UserThread& thread = *PV_TRY(thread_of(call, id));
+    if (most != 0 || !may_change(call, thread.process())) {
+        return fail(Errno::eperm);
+    }
+    if (policy != -1) {
+        thread.policy = policy;
+        task::apply_priorities(thread.process());
+    }
+    return 0;
 }
 
 Value sched_setscheduler(Call& call, ProcessId id, int policy, UserPointer<const int> priority) {
-    return set_scheduler(call, id, policy, priority);
+    return policy < 0 ? Value(fail(Errno::einval)) : set_scheduler(call, id, policy, priority);
 }
 
 Value sched_setparam(Call& call, ProcessId id, UserPointer<const int> priority) {
-    return set_scheduler(call, id, SCHED_OTHER, priority);
+    return set_scheduler(call, id, -1, priority);
 }
 
 Value sched_rr_get_interval(Call& call, ProcessId id, UserPointer<timespec> interval) {
@@ -217,6 +224,7 @@ Value setpriority(Call& call, int which, ProcessId id, int nice) {
             allowed = fail(Errno::eacces);
         } else {
             process.nice = nice;
+            task::apply_priorities(process);
         }
     }));
     return done(allowed);
@@ -229,15 +237,16 @@ constexpr Entry entries[] = {
     {__NR_getcpu, "getcpu", handler_of<getcpu>},
     {__NR_sched_get_priority_max, "sched_get_priority_max", handler_of<sched_get_priority_max>},
     {__NR_sched_get_priority_min, "sched_get_priority_min", handler_of<sched_get_priority_min>},
-    {__NR_sched_getscheduler, "sched_getscheduler", handler_of<sched_getscheduler>, Support::partial,
-     "always SCHED_OTHER"},
+    {__NR_sched_getscheduler, "sched_getscheduler", handler_of<sched_getscheduler>},
     {__NR_sched_setscheduler, "sched_setscheduler", handler_of<sched_setscheduler>, Support::partial,
-     "no real-time policies (EPERM); the others are one"},
+     "no real-time policies (EPERM)"},
     {__NR_sched_getparam, "sched_getparam", handler_of<sched_getparam>, Support::partial, "always 0"},
     {__NR_sched_setparam, "sched_setparam", handler_of<sched_setparam>, Support::partial, "0 only"},
     {__NR_sched_rr_get_interval, "sched_rr_get_interval", handler_of<sched_rr_get_interval>},
-    {__NR_getpriority, "getpriority", handler_of<getpriority>, Support::partial, "kept, without effect"},
-    {__NR_setpriority, "setpriority", handler_of<setpriority>, Support::partial, "kept, without effect"},
+    {__NR_getpriority, "getpriority", handler_of<getpriority>, Support::partial,
+     "of processes, not of threads"},
+    {__NR_setpriority, "setpriority", handler_of<setpriority>, Support::partial,
+     "as getpriority; shares are as Linux's from nice -10 to 13, and no further apart beyond"},
 };
 
 }  // namespace

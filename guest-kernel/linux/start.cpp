@@ -14,6 +14,7 @@
 #include "fs/operations.hpp"
 #include "fs/proc.hpp"
 #include "fs/pty.hpp"
+#include "fs/size_limit.hpp"
 #include "fs/sysfs.hpp"
 #include "fs/tmpfs.hpp"
 #include "fs/wait.hpp"
@@ -175,6 +176,7 @@ std::uint32_t run_first_program() {
     start_process_view();
     fs::set_interruption_check(task::is_interrupted);
     fs::set_killed_check(task::is_killed);
+    fs::set_size_limit({task::file_size_limit, task::tell_file_too_large});
     if (const Outcome<> started = start(); !started) {
         log::error("init: no first program: error {}", number(started.error()));
         return not_started;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
 #include <linux/sysinfo.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -103,6 +104,7 @@ Value prlimit(Call& call, task::ProcessId id, std::uint32_t resource, UserPointe
     LimitValue before{};
     Ref<memory::AddressSpace> space;
     memory::AddressSpace::Limits bounds;
+    Ref<task::Process> limited;
     {
         const task::SpinGuard guard(task::tree_lock());
         task::Process* process = id == 0 ? &call.process() : task::find_process(id);
@@ -118,10 +120,16 @@ Value prlimit(Call& call, task::ProcessId id, std::uint32_t resource, UserPointe
             limit = {given.soft, given.hard};
             space = process->space;
             bounds = process->space_limits();
+            if (resource == RLIMIT_CPU && process->life != task::Life::ended) {
+                limited = Ref<task::Process>(*process);
+            }
         }
     }
     if (space != nullptr) {
         space->set_limits(bounds);
+    }
+    if (limited) {
+        PV_TRY(task::limit_processor_time(*limited));
     }
     return done(old.write_if_wanted(before));
 }
@@ -144,8 +152,7 @@ constexpr Entry entries[] = {
     {__NR_uname, "uname", handler_of<uname>},
     {__NR_sysinfo, "sysinfo", handler_of<sysinfo>, Support::partial, "no load averages, no swap"},
     {__NR_getrandom, "getrandom", handler_of<getrandom>},
-    {__NR_prlimit64, "prlimit64", handler_of<prlimit>, Support::partial,
-     "processor time, files' sizes and locked memory are not limited"},
+    {__NR_prlimit64, "prlimit64", handler_of<prlimit>, Support::partial, "locked memory is not limited"},
     {__NR_getrlimit, "getrlimit", handler_of<getrlimit>, Support::partial, "as prlimit64"},
     {__NR_setrlimit, "setrlimit", handler_of<setrlimit>, Support::partial, "as prlimit64"},
 };

@@ -31,10 +31,11 @@ Outcome<timespec> read_processor_clock(Call& call, clockid_t clock) {
         if (thread == nullptr || &thread->process() != &call.process()) {
             return fail(Errno::einval);
         }
-        return timespec_of(task::time_of(*thread));
+        return timespec_of(task::time_of(*thread).total);
     }
     task::Process* process = id == 0 ? &call.process() : task::find_process(id);
-    return process == nullptr ? Outcome<timespec>(fail(Errno::einval)) : timespec_of(task::time_of(*process));
+    return process == nullptr ? Outcome<timespec>(fail(Errno::einval))
+                              : timespec_of(task::time_of(*process).total);
 }
 
 }  // namespace
@@ -53,11 +54,11 @@ Outcome<timespec> read_clock(Call& call, clockid_t clock) {
     switch (clock) {
         case CLOCK_PROCESS_CPUTIME_ID: {
             const task::SpinGuard guard(task::tree_lock());
-            return timespec_of(task::time_of(call.process()));
+            return timespec_of(task::time_of(call.process()).total);
         }
         case CLOCK_THREAD_CPUTIME_ID: {
             const task::SpinGuard guard(task::tree_lock());
-            return timespec_of(task::time_of(call.thread));
+            return timespec_of(task::time_of(call.thread).total);
         }
         default:
             return clock < 0 ? read_processor_clock(call, clock) : Outcome<timespec>(fail(Errno::einval));
@@ -151,9 +152,11 @@ Value getrusage(Call& call, int who, UserPointer<RusageValue> usage) {
     RusageValue value;
     {
         const task::SpinGuard guard(task::tree_lock());
-        value.user = TimevalValue::from(who == children ? call.process().children_time
-                                        : who == thread ? task::time_of(call.thread)
-                                                        : task::time_of(call.process()));
+        const CpuTime time = who == children ? call.process().children_time
+                             : who == thread ? task::time_of(call.thread)
+                                             : task::time_of(call.process());
+        value.user = TimevalValue::from(time.user());
+        value.system = TimevalValue::from(time.system);
     }
     if (who != children) {
         value.others[0] =
@@ -171,9 +174,13 @@ Value times(Call& call, UserPointer<Times> result) {
     Times value{};
     {
         const task::SpinGuard guard(task::tree_lock());
-        value.user = static_cast<std::int64_t>(task::time_of(call.process()).to_nanoseconds() / ticks_ns);
-        value.children_user =
-            static_cast<std::int64_t>(call.process().children_time.to_nanoseconds() / ticks_ns);
+        const auto in_ticks = [](Duration time) {
+            return static_cast<std::int64_t>(time.to_nanoseconds() / ticks_ns);
+        };
+        const CpuTime own = task::time_of(call.process());
+        const CpuTime& children = call.process().children_time;
+        value = {in_ticks(own.user()), in_ticks(own.system), in_ticks(children.user()),
+                 in_ticks(children.system)};
     }
     PV_TRY(result.write_if_wanted(value));
     return now().since_boot().to_nanoseconds() / ticks_ns;
@@ -247,9 +254,8 @@ constexpr Entry entries[] = {
      Support::full,
      {},
      Restart::unless_handled},
-    {__NR_getrusage, "getrusage", handler_of<getrusage>, Support::partial,
-     "times and resident memory only; all time is told as user time"},
-    {__NR_times, "times", handler_of<times>, Support::partial, "all time is told as user time"},
+    {__NR_getrusage, "getrusage", handler_of<getrusage>, Support::partial, "times and resident memory only"},
+    {__NR_times, "times", handler_of<times>},
 };
 
 }  // namespace

@@ -26,6 +26,9 @@ struct ReadyTag;
 struct TimerTag;
 using Link = boost::intrusive::link_mode<boost::intrusive::normal_link>;
 
+/// How long a thread runs while others of its level wait.
+inline constexpr Duration usual_turn = Duration::milliseconds(10);
+
 enum class State : std::uint8_t { ready, running, parked, ended };
 
 /// Fields up to `joiners` are guarded by the lock of the scheduler the thread belongs to, but where they say
@@ -37,7 +40,12 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
     bool permit = false;  ///< an unpark that came before its park
     bool timed = false;   ///< among the timers
     Instant wake_at;
-    Duration ran;             ///< on processors, up to its last turn
+    Duration ran;  ///< on processors, up to its last turn
+    Duration turn = usual_turn;
+    std::uint32_t user_ticks = 0;  ///< how often the tick found a program's code running, and the kernel's
+    std::uint32_t system_ticks = 0;
+    Duration told_user;  ///< of `ran`, as it was told last: neither ever goes back
+    Duration told_system;
     std::uint64_t turns = 0;  ///< how often it was given a processor
     unsigned level = 0;       ///< 0 is idle, then Priority + 1
     bool listed = false;      ///< among the ready ones of its scheduler

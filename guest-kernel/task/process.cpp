@@ -47,6 +47,9 @@ void run_user_thread(void* argument) {
         if (!thread->cpus.all()) {
             Scheduler::allow(current(), thread->cpus);
         }
+        if (thread->process().nice != 0 || thread->policy != 0) {
+            apply_priorities(thread->process());
+        }
     }
     arch::begin_user(*thread);
     if (child_tid.value() != 0) {
@@ -168,6 +171,7 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
     thread->blocked.store(self.blocked.load(std::memory_order_relaxed), std::memory_order_relaxed);
     thread->name = self.name;
     thread->cpus = self.cpus;
+    thread->policy = self.policy;
     thread->clear_tid = has(CLONE_CHILD_CLEARTID) ? request.child_tid.value() : 0;
     if (is_process && !has(CLONE_VM)) {
         thread->stack_base = self.stack_base;
@@ -212,6 +216,10 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
         delete start;
         undo(*process, *thread);
         return fail(Errno::eagain);
+    }
+    if (is_process && parent.limits[RLIMIT_CPU].soft != ~0ULL) {
+        static_cast<void>(
+            limit_processor_time(*process));  // the thread for it is there, since the parent's was set
     }
     static_cast<void>(trace_event(self, event, static_cast<std::uint64_t>(id)));
     if (has(CLONE_VFORK)) {

@@ -11,6 +11,7 @@
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/user_mode.hpp"
+#include "base/cpu_time.hpp"
 #include "base/errno.hpp"
 #include "base/ref.hpp"
 #include "base/vector.hpp"
@@ -131,6 +132,7 @@ class UserThread final : public RefCounted,
     std::uint64_t robust_list = 0;
     std::array<char, 16> name{};               ///< PR_SET_NAME
     arch::CpuSet cpus = arch::CpuSet().set();  ///< where it may run; under the tree's lock
+    int policy = 0;  ///< SCHED_OTHER, SCHED_BATCH or SCHED_IDLE; under the tree's lock
 
     [[nodiscard]] bool has_work() const { return work.load(std::memory_order_relaxed) != 0; }
 
@@ -208,8 +210,8 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     /// What its limits mean for its address space. With the tree's lock.
     [[nodiscard]] memory::AddressSpace::Limits space_limits() const;
 
-    Duration ended_threads_time;  ///< on processors
-    Duration children_time;       ///< of ended children that were waited for, and of theirs
+    CpuTime ended_threads_time;
+    CpuTime children_time;  ///< of ended children that were waited for, and of theirs
     Instant started;
 };
 
@@ -229,9 +231,12 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
 /// Calls f(Process&) for all, in order of their numbers.
 void for_each_process(FunctionRef<void(Process&)> f);
 [[nodiscard]] std::size_t process_count();
-/// Time on processors: of all threads, ended ones too; of one. System and user time are not told apart.
-[[nodiscard]] Duration time_of(Process& process);
-[[nodiscard]] Duration time_of(UserThread& thread);
+/// Time on processors: of all threads, ended ones too; of one. What part of it was the kernel's is known from
+/// looking 100 times a second.
+[[nodiscard]] CpuTime time_of(Process& process);
+[[nodiscard]] CpuTime time_of(UserThread& thread);
+/// Gives the threads of `process` turns as its niceness and their policies have it.
+void apply_priorities(Process& process);
 
 // Without it.
 
@@ -275,7 +280,7 @@ struct WaitResult {
     ProcessId id = 0;  ///< 0: nothing yet, with no_hang
     int status = 0;    ///< as wait(2)
     std::uint32_t user = 0;
-    Duration time;  ///< its own on processors, and that of its children
+    CpuTime time;  ///< its own on processors, and that of its children
 };
 
 /// Errors: echild, eintr.
@@ -298,6 +303,9 @@ void force_signal(UserThread& self, int signal, int code, std::uint64_t address)
 [[nodiscard]] bool is_interrupted();
 /// Whether it ends before it sees user mode again: for fs::set_killed_check.
 [[nodiscard]] bool is_killed();
+/// Its limit on files' sizes, and what it is told beyond it: for fs::set_size_limit.
+[[nodiscard]] std::uint64_t file_size_limit();
+void tell_file_too_large();
 /// Sets the running thread's mask, and looks whether something is to be taken now.
 void set_blocked(UserThread& self, SignalSet blocked);
 /// With the tree's lock: looks whether `thread` has something to take, and wakes it.

@@ -1,5 +1,7 @@
 // Signals: sending them, and what is done about one.
 // SPDX-License-Identifier: MIT
+#include <sys/resource.h>
+
 #include <new>
 #include <utility>
 
@@ -301,6 +303,16 @@ bool is_killed() {
     const SpinGuard guard(tree_lock());
     const SignalSet pending = self->pending.set() | self->process().pending.set();
     return self->process().ends || (pending & bit_of(SIGKILL)) != 0;
+}
+
+std::uint64_t file_size_limit() {
+    const UserThread* self = UserThread::current_or_null();
+    return self == nullptr ? ~0ULL : self->process().limits[RLIMIT_FSIZE].soft;
+}
+
+void tell_file_too_large() {
+    UserThread& self = UserThread::current();
+    send_signal(self, SIGXFSZ, make_info(SIGXFSZ, SI_USER, &self.process()));
 }
 
 void recheck_signals(UserThread& thread) {

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "task/process_timer.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <boost/intrusive/set.hpp>
 #include <memory>
@@ -35,6 +37,7 @@ struct Service {
 constexpr std::size_t timers_max = 4096;
 /// A processor's time is not looked at more often.
 constexpr Duration finest_look = 1_ms;
+constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
 
 constinit SpinLock lock{Rank::queue};
 /// Held from taking a timer's turn until it is told, and by who changes a timer: what was due before is told
@@ -78,7 +81,7 @@ Duration count_of(Process& process, const Timer& timer) {
         return now().since_boot();
     }
     const SpinGuard guard(tree_lock());
-    return time_of(process);
+    return time_of(process).total;
 }
 
 void put_in(Timer& timer) {
@@ -89,7 +92,7 @@ void put_in(Timer& timer) {
         Duration left;
         {
             const SpinGuard guard(tree_lock());
-            left = (timer.due - time_of(*timer.process)) / std::max(1U, timer.process->live_threads);
+            left = (timer.due - time_of(*timer.process).total) / std::max(1U, timer.process->live_threads);
         }
         timer.look_at = now() + std::max(left, finest_look);
     }
@@ -155,10 +158,26 @@ bool is_counted(Process& process, UserThread* thread, const TimerNotice& notice,
                                        process.pending.add_overrun(notice.id, turns));
 }
 
+// Which signal the limit of time on processors is told by now; the soft limit is a second further then.
+int signal_of_limit(Process& process) {
+    const SpinGuard guard(tree_lock());
+    Limit& limit = process.limits[RLIMIT_CPU];
+    const auto seconds =
+        static_cast<std::uint64_t>(time_of(process).total.to_nanoseconds()) / nanoseconds_per_second;
+    if (seconds >= limit.hard) {
+        return SIGKILL;
+    }
+    limit.soft = std::max(limit.soft, seconds) + 1;
+    return SIGXCPU;
+}
+
 void tell(const Turn& turn) {
-    const TimerNotice& notice = turn.notice;
+    TimerNotice notice = turn.notice;
     if (notice.signal == 0) {
         return;
+    }
+    if (notice.signal == SIGXCPU && notice.code == SI_KERNEL) {
+        notice.signal = signal_of_limit(*turn.process);
     }
     SignalInfo info = make_info(notice.signal, notice.code, nullptr);
     if (notice.code == SI_TIMER) {
@@ -259,6 +278,8 @@ ProcessTimers::ProcessTimers() {
         interval_timers[i].notice = {.signal = signals[i], .code = SI_KERNEL};
         interval_timers[i].counts = i == 0 ? TimerCounts::time : TimerCounts::processor;
     }
+    processor_limit.notice = {.signal = SIGXCPU, .code = SI_KERNEL};
+    processor_limit.counts = TimerCounts::processor;
 }
 
 Outcome<TimerSetting> set_timer(Process& process, Timer& timer, const TimerSetting& setting) {
@@ -345,9 +366,36 @@ void delete_timers(Process& process) {
     gone.clear_and_dispose([](Timer* timer) { delete timer; });
 }
 
+Outcome<> limit_processor_time(Process& process) {
+    PV_TRY(start_service());
+    {
+        const TurnGuard turn_guard;
+        const SpinGuard guard(lock);
+        std::uint64_t soft = ~0ULL;
+        {
+            const SpinGuard tree_guard(tree_lock());
+            // Past its end nobody would take the timer out again.
+            soft = process.space == nullptr ? soft : process.limits[RLIMIT_CPU].soft;
+        }
+        Timer& timer = process.timers.processor_limit;
+        take_out(timer);
+        // More seconds than a duration holds are none.
+        if (soft < Duration::max().to_nanoseconds() / nanoseconds_per_second) {
+            timer.process = &process;
+            timer.due = Duration::seconds(std::max<std::uint64_t>(soft, 1));
+            timer.interval = 1_s;
+            timer.is_set = true;
+            put_in(timer);
+        }
+    }
+    look_again();
+    return {};
+}
+
 void stop_timers(Process& process) {
     delete_timers(process);
     const SpinGuard guard(lock);
+    take_out(process.timers.processor_limit);
     for (Timer& timer : process.timers.interval_timers) {
         take_out(timer);
     }

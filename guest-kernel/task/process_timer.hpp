@@ -53,6 +53,7 @@ struct ProcessTimers {
     std::array<Timer, 3> interval_timers;  ///< ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
     List others;                           ///< timer_create's, owned
     int next_id = 0;
+    Timer processor_limit;  ///< RLIMIT_CPU: each second from the soft limit on
 };
 
 /// Sets one and returns what was set before. Error: enomem, for the thread that serves all of them.
@@ -71,6 +72,9 @@ struct ProcessTimers {
 [[nodiscard]] Outcome<> delete_timer(Process& process, int id);
 /// A program begins: what the one before made with create_timer goes.
 void delete_timers(Process& process);
+/// RLIMIT_CPU, of its own limits or a forked one's: from the soft limit on SIGXCPU each second, which the
+/// limit follows; at the hard limit SIGKILL. Error: enomem.
+[[nodiscard]] Outcome<> limit_processor_time(Process& process);
 /// At the process's end.
 void stop_timers(Process& process);
 

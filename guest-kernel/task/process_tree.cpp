@@ -2,9 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include "task/process_tree.hpp"
 
+#include <sched.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include "arch/x86_64/cpu.hpp"
+
 #include "base/panic.hpp"
 #include "task/control_block.hpp"
 #include "task/park.hpp"
@@ -161,16 +164,36 @@ std::size_t process_count() {
     return tree().processes.size();
 }
 
-Duration time_of(UserThread& thread) {
-    return thread.control == nullptr ? Duration() : Scheduler::account(*thread.control).ran;
+CpuTime time_of(UserThread& thread) {
+    return thread.control == nullptr ? CpuTime() : Scheduler::account(*thread.control).ran;
 }
 
-Duration time_of(Process& process) {
-    Duration total = process.ended_threads_time;
+CpuTime time_of(Process& process) {
+    CpuTime total = process.ended_threads_time;
     for (UserThread& thread : process.threads) {
         total = total + time_of(thread);
     }
     return total;
+}
+
+void apply_priorities(Process& process) {
+    // Each step of niceness is a quarter more or less, as Linux weighs them; what is outside of these bounds
+    // would keep others waiting for long, or switch all the time.
+    constexpr Duration longest = Duration::milliseconds(100);
+    constexpr Duration shortest = Duration::microseconds(500);
+    Duration turn = usual_turn;
+    for (int step = 0; step < process.nice; ++step) {
+        turn = turn * 4 / 5;
+    }
+    for (int step = 0; step > process.nice; --step) {
+        turn = turn * 5 / 4;
+    }
+    turn = std::clamp(turn, shortest, longest);
+    for (UserThread& thread : process.threads) {
+        if (thread.control != nullptr) {
+            Scheduler::set_turn(*thread.control, thread.policy == SCHED_IDLE ? shortest : turn);
+        }
+    }
 }
 
 void wake(UserThread& thread) {

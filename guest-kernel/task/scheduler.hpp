@@ -9,6 +9,7 @@
 #include <atomic>
 
 #include "arch/x86_64/stack.hpp"
+#include "base/cpu_time.hpp"
 #include "base/result.hpp"
 #include "task/control_block.hpp"
 #include "task/spin_lock.hpp"
@@ -56,6 +57,8 @@ class Scheduler {
     /// Where a thread may run from now on; at least one of `cpus` exists. One that runs where it may not goes
     /// at its next interrupt, which is on its way when this returns.
     static void allow(ControlBlock& thread, const arch::CpuSet& cpus);
+    /// How long its turns are from its next one on: shares of a processor are as the turns.
+    static void set_turn(ControlBlock& thread, Duration turn);
     [[noreturn]] static void end_current();
     /// What a new thread does first: the switch to it was made with the lock held.
     static void enter_thread();
@@ -65,7 +68,7 @@ class Scheduler {
     /// What a thread has had of the processors, its present turn included.
     struct Account {
         bool is_runnable = false;  ///< it runs, or waits for a processor only
-        Duration ran;
+        CpuTime ran;
         std::uint64_t turns = 0;
     };
 
@@ -129,6 +132,7 @@ class Scheduler {
     std::array<ReadyList, levels> ready_;
     TimerSet timers_;
     Instant slice_end_;
+    Instant tick_at_;             ///< when to look next where a program's thread is, user mode or the kernel
     Instant switched_at_;         ///< when the running thread began
     bool greed_is_told_ = false;  ///< that it keeps others waiting too long
     Instant armed_for_ = Instant::max();

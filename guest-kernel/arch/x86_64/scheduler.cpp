@@ -22,7 +22,13 @@ namespace {
 
 using namespace literals;
 
-constexpr Duration slice = 10_ms;
+/// How often it is looked where a program's thread is (as Linux's CONFIG_TICK_CPU_ACCOUNTING with HZ=100).
+constexpr Duration tick = 10_ms;
+
+// At whole ticks since boot: not after what programs do.
+Instant next_tick(Instant time) {
+    return Instant::since_boot(tick * (time.since_boot().to_nanoseconds() / tick.to_nanoseconds() + 1));
+}
 
 }  // namespace
 
@@ -323,6 +329,9 @@ void Scheduler::arm() {
     if (running_ != idle_ && !ready_[running_->level].empty() && slice_end_ < next) {
         next = slice_end_;
     }
+    if (running_ != idle_ && tick_at_ < next) {
+        next = tick_at_;
+    }
     const Instant round =
         last_beat() + arch::watchdog_round(ready_count_.load(std::memory_order_relaxed) > 0);
     next = round < next ? round : next;
@@ -342,7 +351,10 @@ void Scheduler::switch_away() {
     previous.ran = previous.ran + (time - switched_at_);
     ++next.turns;
     switched_at_ = time;
-    slice_end_ = switched_at_ + slice;
+    slice_end_ = switched_at_ + next.turn;
+    if (tick_at_ <= time) {
+        tick_at_ = next_tick(time);
+    }
     greed_is_told_ = false;
     running_ = &next;
     running_level_.store(next.level, std::memory_order_relaxed);
@@ -432,21 +444,6 @@ void Scheduler::unpark(ControlBlock& thread) {
     scheduler.lock_.unlock(were_on);
 }
 
-Scheduler::Account Scheduler::account(ControlBlock& thread) {
-    bool were_on = false;
-    Scheduler& scheduler = lock_of(thread, were_on);
-    Account account{thread.state == State::ready || thread.state == State::running, thread.ran, thread.turns};
-    if (scheduler.running_ == &thread) {
-        account.ran = account.ran + (now() - scheduler.switched_at_);
-    }
-    scheduler.lock_.unlock(were_on);
-    return account;
-}
-
-Duration Scheduler::idle_time() {
-    return account(*idle_).ran;
-}
-
 void Scheduler::kick(ControlBlock& thread) {
     bool were_on = false;
     Scheduler& scheduler = lock_of(thread, were_on);
@@ -525,6 +522,13 @@ void Scheduler::timer_interrupt(const arch::TrapFrame& frame) {
         self->make_ready(*self->timers_.begin());
     }
     ControlBlock& running = *self->running_;
+    if (time >= self->tick_at_) {
+        self->tick_at_ = next_tick(time);
+        if (running.user != nullptr) {
+            constexpr std::uint64_t ring = 3;
+            ++((frame.cs & ring) != 0 ? running.user_ticks : running.system_ticks);
+        }
+    }
     if (time >= self->slice_end_ && &running != self->idle_ && !self->ready_[running.level].empty()) {
         self->preempt_.store(true, std::memory_order_relaxed);
     }

@@ -61,7 +61,7 @@ class View final : public ProcessView {
         found.state = 'R';
         found.users = {7, 8, 7, 8};
         found.started = started;
-        found.ran = Duration::milliseconds(1230);
+        found.ran = {Duration::milliseconds(1230), {}};
         found.mapped = 5 * 4096;
         found.resident = 3;
         found.caught = 0x42;

@@ -1,0 +1,42 @@
+// What threads had of the processors, and how long their turns are.
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+
+#include "arch/x86_64/cpu.hpp"
+#include "task/scheduler.hpp"
+
+namespace pv::task {
+
+Scheduler::Account Scheduler::account(ControlBlock& thread) {
+    bool were_on = false;
+    Scheduler& scheduler = lock_of(thread, were_on);
+    Account account{
+        thread.state == State::ready || thread.state == State::running, {thread.ran, {}}, thread.turns};
+    Duration& total = account.ran.total;
+    if (scheduler.running_ == &thread) {
+        total = total + (now() - scheduler.switched_at_);
+    }
+    const std::uint64_t ticks = std::uint64_t{thread.user_ticks} + thread.system_ticks;
+    Duration system = ticks == 0 ? Duration() : total / ticks * thread.system_ticks;
+    system = std::max(system, thread.told_system);
+    const Duration user = std::max(total - system, thread.told_user);
+    system = total - user;
+    thread.told_user = user;
+    thread.told_system = system;
+    account.ran.system = system;
+    scheduler.lock_.unlock(were_on);
+    return account;
+}
+
+Duration Scheduler::idle_time() {
+    return account(*idle_).ran.total;
+}
+
+void Scheduler::set_turn(ControlBlock& thread, Duration turn) {
+    bool were_on = false;
+    Scheduler& scheduler = lock_of(thread, were_on);
+    thread.turn = turn;
+    scheduler.lock_.unlock(were_on);
+}
+
+}  // namespace pv::task
