@@ -7,8 +7,10 @@ target_link_libraries(pv_kernel_flags INTERFACE pv_warnings pv_abi Boost::header
 target_include_directories(pv_kernel_flags INTERFACE "${PROJECT_SOURCE_DIR}/guest-kernel")
 target_compile_definitions(pv_kernel_flags INTERFACE PV_HOSTED=0 PV_VERSION="${PROJECT_VERSION}"
   _GLIBCXX_ASSERTIONS=1 BOOST_NO_EXCEPTIONS BOOST_NO_RTTI)
+# The image runs where chance puts it (docs/decisions/0010-the-kernel-is-position-independent.md): no address in an instruction, and those in
+# data as relative relocations, packed.
 target_compile_options(pv_kernel_flags INTERFACE
-  -O2 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none
+  -O2 -fpie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none
   -Ulinux -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-shrink-wrap
   -fno-optimize-sibling-calls -fno-strict-aliasing
   -fno-delete-null-pointer-checks -fno-builtin -fno-tree-loop-distribute-patterns -U_FORTIFY_SOURCE
@@ -86,8 +88,9 @@ function(pv_kernel name)
     DEPENDS pv_embed_symbols ${name}-first
     COMMENT "Embedding the symbols of ${name}" VERBATIM)
   foreach(target ${name}-first ${name})
-    target_link_options(${target} PRIVATE -static -nostdlib -no-pie -Wl,-T,${PV_KERNEL_SCRIPT}
-      -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--fatal-warnings -Wl,--gc-sections)
+    target_link_options(${target} PRIVATE -static-pie -nostdlib -Wl,-T,${PV_KERNEL_SCRIPT}
+      -Wl,-z,text -Wl,-z,norelro -Wl,-z,pack-relative-relocs -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack
+      -Wl,--build-id=none -Wl,--fatal-warnings -Wl,--gc-sections)
     set_target_properties(${target} PROPERTIES LINK_DEPENDS ${PV_KERNEL_SCRIPT} SUFFIX .elf)
   endforeach()
   set_target_properties(${name}-first PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/first")

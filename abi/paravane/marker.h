@@ -9,7 +9,8 @@
  *
  * HANDSHAKE. The first marker a guest executes is `hello`. It carries PV_MARKER_VERSION: major in
  * bits 31..16, minor in bits 15..0. A watcher that does not know the major version must ignore every further
- * marker and say so. A minor version only adds numbers. Numbers are never reused.
+ * marker and say so. A minor version only adds numbers, and arguments that zero says nothing with. Numbers
+ * are never reused.
  *
  * PLACE. A marker states a fact that holds from this instruction on, in the order of the CPU that executes
  * it. "Begin" and "submit" markers come before the store that makes the fact visible to a device (the
@@ -27,7 +28,7 @@
 
 #define PV_MARKER_MAGIC 0x5056u
 #define PV_MARKER_VERSION_MAJOR 1u
-#define PV_MARKER_VERSION_MINOR 3u
+#define PV_MARKER_VERSION_MINOR 4u
 #define PV_MARKER_VERSION ((PV_MARKER_VERSION_MAJOR << 16) | PV_MARKER_VERSION_MINOR)
 
 /* Features: what a guest promises to mark without exception. A rule that needs a promise the guest did not
@@ -129,7 +130,8 @@ enum pv_recovery_reason {
 /* PV_MARKERS(M): M(number, name, six argument names; `_` where there is none).
  *
  * hello           version; features (pv_marker_feature); slack = nanoseconds after a deadline within which the
- *                 guest promises to have acted; cpus = processors it will use, 0 = all the machine has
+ *                 guest promises to have acted; cpus = processors it will use, 0 = all the machine has; slide = how
+ *                 far the kernel runs from where it was linked (added to its symbols), 0 = there, or not told
  * goodbye         status: 0 when the guest's work succeeded; the machine powers off next
  * device          a driver takes a device: kind (pv_device_kind); BAR address of the registers it drives, and
  *                 their length in bytes
@@ -180,7 +182,7 @@ enum pv_recovery_reason {
  */
 /* clang-format on */
 #define PV_MARKERS(M)                                                               \
-    M(0x0001, hello, version, features, slack, cpus, _, _)                          \
+    M(0x0001, hello, version, features, slack, cpus, slide, _)                      \
     M(0x0002, goodbye, status, _, _, _, _, _)                                       \
     M(0x0008, device, device, kind, registers, length, _, _)                        \
     M(0x0009, device_release, device, _, _, _, _, _)                                \

@@ -105,8 +105,8 @@ constexpr std::uint64_t number(T value) {
 
 }  // namespace detail
 
-inline void hello(std::uint64_t features, Duration slack, std::uint64_t cpus) {
-    PV_EMIT(hello, PV_MARKER_VERSION, features, slack.to_nanoseconds(), cpus, 0, 0);
+inline void hello(std::uint64_t features, Duration slack, std::uint64_t cpus, std::uint64_t slide) {
+    PV_EMIT(hello, PV_MARKER_VERSION, features, slack.to_nanoseconds(), cpus, slide, 0);
 }
 
 inline void goodbye(std::uint64_t status) {

@@ -27,8 +27,6 @@ using memory::to_pointer;
 constexpr std::uint64_t first_mebibyte = 1ULL << 20;   // the firmware's; never given out
 constexpr std::uint64_t boot_window_end = 1ULL << 30;  // what entry.S maps of the direct map
 constexpr std::uint64_t boot_page = 2ULL << 20;
-constexpr std::uint64_t direct_map_limit = 64ULL
-                                           << 40;  // address space between the direct map and what follows
 
 /// One run of RAM under management, described at its own beginning.
 struct Zone {
@@ -172,7 +170,7 @@ class FinalTables {
     }
 
     void map_direct(Range range, arch::Access access) {
-        map(memory::direct_map_base + range.begin, range.begin, range.size(), access);
+        map(memory::direct_map_base() + range.begin, range.begin, range.size(), access);
     }
 
     BootAllocator& frames_;
@@ -226,7 +224,7 @@ void add_zone(Zones& list, Range range) {
         Zone{list.first,
              books,
              counts,
-             {first, {states, static_cast<std::size_t>(frames)}, memory::direct_map_base}};
+             {first, {states, static_cast<std::size_t>(frames)}, memory::direct_map_base()}};
     zone->buddy.add(first + books, frames - books);
     list.first = zone;
 }
@@ -247,8 +245,8 @@ Range find_module(const StartInfo& info) {
         return {};
     }
     const auto& entry = *to_pointer<const ModuleEntry>(PhysicalAddress(info.modules));
-    if (entry.size == 0 || entry.address == 0 || entry.address > direct_map_limit ||
-        entry.size > direct_map_limit) {
+    if (entry.size == 0 || entry.address == 0 || entry.address > memory::direct_map_size ||
+        entry.size > memory::direct_map_size) {
         return {};
     }
     return {entry.address, entry.address + entry.size};
@@ -276,7 +274,7 @@ void start_memory(const StartInfo& info) {
 
     const std::size_t ranges_max = 2 * map.size() + 1;
     auto* ranges = to_pointer<Range>(PhysicalAddress(boot.take(ranges_max * sizeof(Range))));
-    const std::span<Range> usable = memory::usable_ram(map, direct_map_limit, {ranges, ranges_max});
+    const std::span<Range> usable = memory::usable_ram(map, memory::direct_map_size, {ranges, ranges_max});
     ram_ranges = usable;
     if (std::none_of(usable.begin(), usable.end(), [](const Range& r) {
             return r.begin <= module_bytes.begin && module_bytes.end <= r.end;

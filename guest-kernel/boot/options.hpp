@@ -27,6 +27,9 @@ class CommandLine {
     std::string_view text_;
 };
 
+/// Bytes of a loader's command line that count.
+inline constexpr std::size_t command_line_max = 4096;
+
 /// The command line this kernel was booted with.
 [[nodiscard]] CommandLine command_line();
 void set_command_line(std::string_view text);

@@ -9,6 +9,7 @@
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/cpu_start.hpp"
 #include "arch/x86_64/image.hpp"
+#include "arch/x86_64/layout.hpp"
 #include "arch/x86_64/local_apic.hpp"
 #include "arch/x86_64/power.hpp"
 #include "arch/x86_64/stack.hpp"
@@ -48,8 +49,6 @@ const Tables& tables() {
 
 namespace pv::boot {
 namespace {
-
-constexpr std::size_t command_line_max = 4096;
 
 // The loader's copy may lie anywhere; this one is there for good.
 constinit std::array<char, command_line_max> command_line_text{};
@@ -124,6 +123,14 @@ void say_memory() {
     const memory::FrameStatistics frames = memory::frame_statistics();
     log::info("memory: {} MiB of RAM in {} ranges up to {}; {} frames free, {} frames of books", bytes >> 20,
               ram().size(), frames.highest, frames.free, frames.metadata);
+}
+
+// At debug only: what reads a machine's log may not be who may know.
+void say_layout() {
+    constexpr std::string_view chances[] = {"nokaslr", "the processor's generator", "the clock alone"};
+    log::debug("addresses: image {:#x} from where it was linked, direct map at {:#x}, space at {:#x}, by {}",
+               arch::image_slide(), memory::direct_map_base(), pv_layout.space_begin,
+               chances[static_cast<std::size_t>(pv_layout.chance)]);
 }
 
 void read_acpi(PhysicalAddress rsdp) {
@@ -204,7 +211,7 @@ void main_thread(void*) {
 
 extern "C" [[noreturn]] void pv_start(std::uint64_t start_info) {
     arch::set_clock_origin();
-    marker::hello(promised_features, promised_slack, promised_cpus);
+    marker::hello(promised_features, promised_slack, promised_cpus, arch::image_slide());
     arch::adopt_cpu(arch::boot_cpu());
     device::serial::start_console();
     log::info("paravane kernel " PV_VERSION);
@@ -221,6 +228,7 @@ extern "C" [[noreturn]] void pv_start(std::uint64_t start_info) {
     log::info("command line: \"{}\"", command_line().text());
     say_protections(protections);
     say_memory();
+    say_layout();
     if (const Result<> stacks = arch::set_up_interrupt_stacks(arch::this_cpu()); !stacks) {
         panic("no memory for the fault stacks");
     }

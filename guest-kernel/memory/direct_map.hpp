@@ -9,16 +9,31 @@
 namespace pv::memory {
 
 #if PV_HOSTED
-inline constexpr std::uint64_t direct_map_base = 0;  // hosted frames are ordinary memory at their own address
+/// Hosted frames are ordinary memory at their own address.
+constexpr std::uint64_t direct_map_base() {
+    return 0;
+}
 #else
-inline constexpr std::uint64_t direct_map_base = 0xffff'8000'0000'0000;
+}  // namespace pv::memory
+
+/// Where chance put the direct map, a multiple of 1 GiB (arch/x86_64/place.cpp); the same for the whole boot.
+extern "C" const std::uint64_t pv_direct_map_base;
+
+namespace pv::memory {
+
+inline std::uint64_t direct_map_base() {
+    return pv_direct_map_base;
+}
 #endif
+
+/// Bytes of address space behind it: RAM at higher physical addresses is not used.
+inline constexpr std::uint64_t direct_map_size = 32ULL << 40;
 
 /// A pointer to RAM at `address`. Only RAM the memory map lists is mapped there: writable, never executable,
 /// except the kernel's own text and constants, which are read-only.
 template <class T = std::byte>
 [[nodiscard]] T* to_pointer(PhysicalAddress address) {
-    return reinterpret_cast<T*>(direct_map_base + address.value());
+    return reinterpret_cast<T*>(direct_map_base() + address.value());
 }
 
 /// Where the memory behind a kernel pointer lies: a pointer into the direct map (heap, frames) or into the

@@ -15,6 +15,12 @@ using trace::Kind;
 
 constexpr std::size_t max_arguments = 6;
 
+/// What a line of the kind has at least: a later minor version of the markers may have added arguments, and
+/// logs of an older one are read all the same.
+std::size_t arguments_needed(Kind kind) {
+    return kind == Kind::marker_hello ? 4 : trace::argument_count(kind);
+}
+
 /// "cpu N pc N number N args N N N": as many as the marker has, at most six.
 bool read_marker(Scanner& scanner, Event& event) {
     std::uint64_t number = 0;
@@ -34,7 +40,7 @@ bool read_marker(Scanner& scanner, Event& event) {
     }
     event.kind = static_cast<Kind>(trace::marker_base + static_cast<int>(number));
     const bool known = trace::find(event.kind) != nullptr;
-    return scanner.empty() && (!known || count >= trace::argument_count(event.kind));
+    return scanner.empty() && (!known || count >= arguments_needed(event.kind));
 }
 
 int hex_digit(char c) {

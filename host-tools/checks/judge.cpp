@@ -22,8 +22,8 @@ Context context_of(store::Trace& trace, std::vector<store::Device> devices) {
     Context context;
     // A text or symbol that cannot be read makes a finding poorer, not wrong.
     context.text = [&trace](std::uint64_t id) { return trace.text(id).value_or(std::string()); };
-    context.symbol = [&trace](std::uint64_t address) -> std::string {
-        const auto symbol = trace.symbol(address);
+    context.symbol = [&trace](std::uint64_t address, std::int64_t sequence) -> std::string {
+        const auto symbol = trace.symbol(address, sequence);
         if (!symbol.has_value() || !symbol->has_value()) {
             return {};
         }
@@ -40,7 +40,7 @@ std::vector<std::string> places_of(const store::Finding& finding, const Context&
     std::vector<std::string> places;
     if (finding.pc) {
         places.push_back(fmt::format("{:#x}", *finding.pc));
-        if (const std::string symbol = context.symbol(*finding.pc); !symbol.empty()) {
+        if (const std::string symbol = context.symbol(*finding.pc, finding.sequence); !symbol.empty()) {
             places.push_back(symbol);
             places.push_back(symbol.substr(0, symbol.rfind('+')));
         }

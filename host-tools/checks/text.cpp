@@ -49,9 +49,8 @@ std::string where(const World& world, const Place& place) {
         text += fmt::format(", cpu {}", place.cpu);
     }
     if (place.pc != 0) {
-        // Symbols have the addresses at which a kernel was linked.
-        const std::uint64_t linked = place.pc - world.guest().slide();
-        const std::string symbol = world.context().symbol ? world.context().symbol(linked) : std::string();
+        const std::string symbol =
+            world.context().symbol ? world.context().symbol(place.pc, place.sequence) : std::string();
         text += symbol.empty() ? fmt::format(", at {:#x}", place.pc)
                                : fmt::format(", in {} ({:#x})", symbol, place.pc);
     }

@@ -59,7 +59,7 @@ Result<Json> finding_json(store::Trace& trace, const Summary& summary, const sto
     }
     Json symbol = nullptr;
     if (finding.pc) {
-        const std::optional<store::Symbol> found = PV_TRY(trace.symbol(*finding.pc));
+        const std::optional<store::Symbol> found = PV_TRY(trace.symbol(*finding.pc, finding.sequence));
         symbol = found ? Json(found->name) : Json(nullptr);
     }
     return Json{{"id", finding.id},

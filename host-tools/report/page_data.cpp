@@ -62,7 +62,8 @@ Result<Json> findings_json(store::Trace& trace, const Summary& summary,
         }
         std::string symbol;
         if (finding.pc) {
-            if (const std::optional<store::Symbol> found = PV_TRY(trace.symbol(*finding.pc))) {
+            if (const std::optional<store::Symbol> found =
+                    PV_TRY(trace.symbol(*finding.pc, finding.sequence))) {
                 symbol = fmt::format("{}+{}", escape_for_terminal(found->name, {.max_bytes = 200}),
                                      hex_text(*finding.pc - found->address));
             }

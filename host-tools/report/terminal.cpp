@@ -99,7 +99,7 @@ class Printer {
             place += fmt::format(", vCPU {}", *finding.cpu);
         }
         if (finding.pc) {
-            const std::optional<store::Symbol> symbol = PV_TRY(trace_.symbol(*finding.pc));
+            const std::optional<store::Symbol> symbol = PV_TRY(trace_.symbol(*finding.pc, finding.sequence));
             place += fmt::format(", pc {}", hex_text(*finding.pc));
             if (symbol) {
                 place += fmt::format(" {}+{}", escape_for_terminal(symbol->name, {.max_bytes = 200}),

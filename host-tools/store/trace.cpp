@@ -4,8 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "store/schema.hpp"
@@ -17,6 +19,7 @@ constexpr const char* trace_hint = "give a file that `paravane record` or `parav
 constexpr std::int64_t max_cpu = 1 << 20;
 constexpr std::uint64_t unsized_symbol_reach = 1u << 20;
 constexpr std::size_t max_cached_texts = 4'096;
+constexpr int most_slides = 100'000;  // boots
 
 /// Looks at the header before SQLite does (https://sqlite.org/fileformat.html, 1.3): magic; write and read
 /// version 1, because a file in WAL mode would make SQLite write beside it even for reading.
@@ -161,7 +164,33 @@ Result<std::vector<Device>> Trace::devices() {
     return devices;
 }
 
-Result<std::optional<Symbol>> Trace::symbol(std::uint64_t address) {
+// A kernel tells by its hello, at each boot, or its profile did so right before.
+Result<std::uint64_t> Trace::slide_at(std::int64_t sequence) {
+    if (!slides_) {
+        std::vector<Slide> slides;
+        bool is_profiled = false;
+        Statement rows = PV_TRY(prepare(fmt::format(
+            "SELECT seq, CASE kind WHEN {0} THEN a0 END, ifnull(a4, 0) FROM main.event WHERE kind IN ({0}, "
+            "{1}) ORDER BY seq LIMIT {2}",
+            static_cast<int>(trace::Kind::profile), static_cast<int>(trace::Kind::marker_hello),
+            most_slides)));
+        while (PV_TRY(rows.step())) {
+            if (!rows.is_null(1)) {
+                slides.push_back({rows.integer(0), rows.unsigned_integer(1)});
+            } else if (rows.unsigned_integer(2) != 0 || !is_profiled) {
+                slides.push_back({rows.integer(0), rows.unsigned_integer(2)});
+            }
+            is_profiled = !rows.is_null(1);
+        }
+        slides_ = std::move(slides);
+    }
+    const auto next = std::ranges::upper_bound(*slides_, sequence, {}, &Slide::sequence);
+    return next == slides_->begin() ? 0 : std::prev(next)->bytes;
+}
+
+Result<std::optional<Symbol>> Trace::symbol(std::uint64_t address, std::int64_t sequence) {
+    const std::uint64_t slide = PV_TRY(slide_at(sequence));
+    address -= slide;
     Statement rows = PV_TRY(prepare(
         "SELECT address, size, name FROM main.symbol WHERE address <= ? ORDER BY address DESC LIMIT 1"));
     rows.bind(1, address);
@@ -173,6 +202,7 @@ Result<std::optional<Symbol>> Trace::symbol(std::uint64_t address) {
     if (address - symbol.address >= reach) {
         return std::nullopt;
     }
+    symbol.address += slide;
     return symbol;
 }
 

@@ -97,9 +97,10 @@ class Trace {
     [[nodiscard]] Result<std::map<std::string, std::string>> meta();
     [[nodiscard]] Result<std::optional<std::string>> meta(std::string_view key);
     [[nodiscard]] Result<std::vector<Device>> devices();
-    /// The symbol that covers `address`: the nearest below, within its size (within 1 MiB where that is not
-    /// known).
-    [[nodiscard]] Result<std::optional<Symbol>> symbol(std::uint64_t address);
+    /// The symbol that covers `address` as an event sees it: the nearest below, within its size (within 1 MiB
+    /// where that is not known). Symbols have the addresses at which a kernel was linked; what is returned is
+    /// moved by as much as the kernel had moved itself at event `sequence`.
+    [[nodiscard]] Result<std::optional<Symbol>> symbol(std::uint64_t address, std::int64_t sequence);
     /// An interned text; empty for 0 and for an id that does not exist. Guest-chosen: escape it when shown.
     [[nodiscard]] Result<std::string> text(std::uint64_t id);
 
@@ -154,6 +155,16 @@ class Trace {
     bool whole_ = false;
     std::int64_t event_count_ = 0;
     std::unordered_map<std::uint64_t, std::string> texts_;  ///< bounded cache of text()
+
+    /// How far the kernel runs from where it was linked, from an event on.
+    struct Slide {
+        std::int64_t sequence = 0;
+        std::uint64_t bytes = 0;
+    };
+
+    [[nodiscard]] Result<std::uint64_t> slide_at(std::int64_t sequence);
+
+    std::optional<std::vector<Slide>> slides_;  ///< in order; read when first needed
 };
 
 }  // namespace pv::store

@@ -160,7 +160,7 @@ void ProfileProbe::on_anchor(unsigned cpu, void* userdata) {
     Line line{"paravane_profile"};
     line.decimal("cpu", cpu).hex("pc", pc).hex("slide", *only->calls_.slide());
     qemu_plugin_outs(line.finish());
-    write(cpu, pc, PV_MARKER_hello, {PV_MARKER_VERSION, PV_FEATURE_DMA, 0, 0}, 4);
+    write(cpu, pc, PV_MARKER_hello, {PV_MARKER_VERSION, PV_FEATURE_DMA, 0, 0, *only->calls_.slide()}, 5);
     const auto& all = only->calls_.profile().calls;
     if (only->translation_ != nullptr && std::ranges::any_of(all, &Call::is_about_translation)) {
         only->translation_->believe_profile();

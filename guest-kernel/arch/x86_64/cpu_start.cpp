@@ -26,6 +26,7 @@
 
 extern "C" {
 extern const char pv_trampoline_begin[], pv_trampoline_values[], pv_trampoline_end[];
+extern const char pv_cpu_entry[];
 
 // For trampoline.S: bit 32 and the APIC id of the CPU that may come now; its stack.
 constinit std::atomic<std::uint64_t> pv_expected_cpu{0};
@@ -51,6 +52,7 @@ struct [[gnu::packed]] TrampolineValues {
     std::uint32_t long_offset;
     std::uint16_t long_selector;
     std::uint32_t cr3;
+    std::uint64_t entry;
 };
 
 enum class Step : std::uint8_t { waiting, at_clock, online, failed, abandoned };
@@ -105,6 +107,7 @@ Result<> set_up_trampoline(PhysicalAddress page) {
     values.protected_offset += base;
     values.long_offset += base;
     values.cr3 = static_cast<std::uint32_t>(kernel_page_table().root().value());
+    values.entry = address_of(pv_cpu_entry);
     std::memcpy(at, &values, sizeof values);
     PV_TRY(unmap_pages(window, page_size));
     release_space(window, page_size);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "arch/x86_64/image.hpp"
+#include "arch/x86_64/layout.hpp"
 #include "arch/x86_64/tlb.hpp"
 #include "base/panic.hpp"
 #include "boot/memory.hpp"
@@ -17,20 +18,22 @@
 namespace pv::arch {
 namespace {
 
-constinit task::Guarded<memory::RangeAllocator, task::Rank::kernel_space> space{kernel_space_begin,
-                                                                                kernel_space_end};
+// Counted from the first address, which chance chose.
+constinit task::Guarded<memory::RangeAllocator, task::Rank::kernel_space> space{std::uint64_t{0},
+                                                                                kernel_space_size};
 constinit task::SpinLock tables_lock{task::Rank::address_space};
 
 }  // namespace
 
 Result<VirtualAddress> reserve_space(std::uint64_t size) {
     return space.with([&](memory::RangeAllocator& ranges) -> Result<VirtualAddress> {
-        return VirtualAddress(PV_TRY(ranges.allocate(size)));
+        return VirtualAddress(pv_layout.space_begin + PV_TRY(ranges.allocate(size)));
     });
 }
 
 void release_space(VirtualAddress address, std::uint64_t size) {
-    space.with([&](memory::RangeAllocator& ranges) { ranges.free(address.value(), size); });
+    space.with(
+        [&](memory::RangeAllocator& ranges) { ranges.free(address.value() - pv_layout.space_begin, size); });
 }
 
 Result<> map_pages(VirtualAddress address, PhysicalAddress physical, std::uint64_t size, Access access,
@@ -130,12 +133,12 @@ void unmap_firmware(std::span<const std::byte> bytes) {
 PhysicalAddress to_physical(const void* pointer) {
     const auto value = reinterpret_cast<std::uintptr_t>(pointer);
     if (value >= arch::address_of(pv_image_start) && value < arch::address_of(pv_image_end)) {
-        return PhysicalAddress(value - arch::kernel_base);
+        return arch::image_physical(static_cast<const char*>(pointer));
     }
-    if (value < direct_map_base || value >= arch::kernel_space_begin) {
+    if (value - direct_map_base() >= direct_map_size) {
         panic("physical address of {}, which is neither heap nor kernel image", pointer);
     }
-    return PhysicalAddress(value - direct_map_base);
+    return PhysicalAddress(value - direct_map_base());
 }
 
 }  // namespace pv::memory

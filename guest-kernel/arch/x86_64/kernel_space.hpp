@@ -9,10 +9,9 @@
 
 namespace pv::arch {
 
-/// One entry of the top level, which all address spaces share: what is mapped here later is there in all of
-/// them.
-inline constexpr std::uint64_t kernel_space_begin = 0xffff'c000'0000'0000;
-inline constexpr std::uint64_t kernel_space_end = kernel_space_begin + (1ULL << 39);
+/// From Layout::space_begin on, within one entry of the top level, which all address spaces share: what is
+/// mapped there later is there in all of them.
+inline constexpr std::uint64_t kernel_space_size = 1ULL << 38;
 
 /// Address space without pages in it; `size` is a multiple of the page size. Error: out_of_memory.
 Result<VirtualAddress> reserve_space(std::uint64_t size);

@@ -19,7 +19,8 @@ using namespace paging;
 std::uint64_t* entries(PhysicalAddress table) {
     // The boot tables lie in the image, which the direct map leaves out while they are in use.
     if (table >= image_physical(pv_image_start) && table < image_physical(pv_image_end)) {
-        return reinterpret_cast<std::uint64_t*>(kernel_base + table.value());
+        return reinterpret_cast<std::uint64_t*>(address_of(pv_image_start) +
+                                                (table.value() - physical_image_begin.value()));
     }
     return memory::to_pointer<std::uint64_t>(table);
 }

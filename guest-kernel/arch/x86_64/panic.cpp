@@ -5,6 +5,7 @@
 #include "arch/processor.hpp"
 #include "arch/x86_64/back_trace.hpp"
 #include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/image.hpp"
 #include "arch/x86_64/power.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/stack.hpp"
@@ -42,6 +43,7 @@ void begin() {
 [[noreturn]] void finish(std::uint64_t first, std::uint64_t frame_pointer) {
     say("  in thread \"{}\" on CPU {}, {} after boot", task::current_name(), this_cpu().index,
         now().since_boot());
+    say("  addresses: {:#x} from where they were linked", image_slide());
     say("  back trace:");
     print_back_trace(first, frame_pointer);
     print_stopped_cpus();

@@ -48,8 +48,7 @@ pv_trampoline_protected:
 
     .code64
 pv_trampoline_long:
-    movabsq $pv_cpu_entry, %rax
-    jmp *%rax
+    jmp *values_entry(%rip)
 
     .balign 8
 gdt:
@@ -70,6 +69,8 @@ values_long:
     .word 24
 values_cr3:
     .long 0
+values_entry:
+    .quad 0                             // pv_cpu_entry
 pv_trampoline_end:
 
     // In the kernel's own text, without a stack: is this the CPU that is expected? One that comes after its time

@@ -130,7 +130,7 @@ pv_load_user_fault:
     .size pv_load_user, . - pv_load_user
 
     // Instructions that may fault, and where they go on then.
-    .section .rodata
+    .section .data.rel.ro, "aw", @progbits
     .balign 8
     .globl pv_user_access_begin
 pv_user_access_begin:

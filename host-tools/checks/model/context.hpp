@@ -13,8 +13,9 @@ namespace pv::checks {
 
 /// Functions may be empty: then nothing is known.
 struct Context {
-    std::function<std::string(std::uint64_t)> text;    ///< an interned text; "" when there is none
-    std::function<std::string(std::uint64_t)> symbol;  ///< "nvme_submit+0x1c"; "" when not known
+    std::function<std::string(std::uint64_t)> text;  ///< an interned text; "" when there is none
+    /// What an address in the kernel is for the event of that number: "nvme_submit+0x1c"; "" when not known.
+    std::function<std::string(std::uint64_t, std::int64_t)> symbol;
     std::vector<store::Device> devices;
 };
 

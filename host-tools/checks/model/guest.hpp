@@ -22,7 +22,6 @@ class Guest {
             goodbye_ = {};
         } else if (event.kind == Kind::profile) {
             profiled_ = true;
-            slide_ = trace::get<Kind::profile, "slide">(event);
         } else if (event.kind == Kind::marker_goodbye) {
             goodbye_ = place_of(event);
             status_ = trace::get<Kind::marker_goodbye, "status">(event);
@@ -62,16 +61,12 @@ class Guest {
     /// Its mappings are told by a profile: those of devices whose drivers use the kernel's DMA calls.
     [[nodiscard]] bool is_profiled() const { return profiled_; }
 
-    /// How far its kernel moved itself from where it was linked, as its profile found.
-    [[nodiscard]] std::uint64_t slide() const { return slide_; }
-
   private:
     Place hello_;
     Place goodbye_;
     std::uint64_t features_ = 0;
     std::uint64_t slack_ = 0;
     std::uint64_t status_ = 0;
-    std::uint64_t slide_ = 0;
     bool profiled_ = false;
     bool refused_ = false;
     bool early_ = false;

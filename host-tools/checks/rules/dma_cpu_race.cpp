@@ -178,8 +178,9 @@ class BufferRule : public Rule {
 
     /// Who gave it to the device, and for what.
     void add_giver(Draft& draft, const Given& given, std::int64_t age) const {
-        const std::string symbol =
-            world().context().symbol ? world().context().symbol(given.told.pc) : std::string();
+        const std::string symbol = world().context().symbol
+                                       ? world().context().symbol(given.told.pc, given.told.sequence)
+                                       : std::string();
         draft.lines.push_back(fmt::format("owned: since {} before, given to {} by cpu {} at {}",
                                           duration(age), world().devices().long_name(draft.bdf),
                                           given.told.cpu,

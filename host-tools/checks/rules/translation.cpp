@@ -108,7 +108,8 @@ void TranslationRule::add_change(Draft& draft, std::uint64_t number) const {
                                       what_entry(change.old_entry, change.level)));
     draft.lines.push_back(fmt::format("new entry: {}", describe_entry(change.new_entry)));
     draft.lines.push_back(fmt::format("stored: by cpu {} at {}, {} before", change.told.cpu,
-                                      place_text(change.told.pc), duration(change.age)));
+                                      place_text(change.told.pc, change.told.sequence),
+                                      duration(change.age)));
     draft.events.push_back({change.told.sequence, "changed"});
 }
 
@@ -117,12 +118,13 @@ void TranslationRule::add_use(Draft& draft, std::uint64_t holder, std::uint64_t 
         draft.lines.push_back(
             fmt::format("held to it: cpu {} at {}, which executed nothing since the change that "
                         "makes it forget",
-                        holder, place_text(use)));
+                        holder, place_text(use, draft.at.sequence)));
     }
 }
 
-std::string TranslationRule::place_text(std::uint64_t pc) const {
-    const std::string symbol = world().context().symbol ? world().context().symbol(pc) : std::string();
+std::string TranslationRule::place_text(std::uint64_t pc, std::int64_t sequence) const {
+    const std::string symbol =
+        world().context().symbol ? world().context().symbol(pc, sequence) : std::string();
     return symbol.empty() ? fmt::format("{:#x}", pc) : fmt::format("{} ({:#x})", symbol, pc);
 }
 

@@ -65,8 +65,8 @@ class TranslationRule : public Rule {
         std::int64_t age = 0;  ///< microseconds from the store to the line
     };
 
-    /// "symbol (0x...)" where there is a symbol.
-    [[nodiscard]] std::string place_text(std::uint64_t pc) const;
+    /// "symbol (0x...)" where there is a symbol, as the event of that number sees it.
+    [[nodiscard]] std::string place_text(std::uint64_t pc, std::int64_t sequence) const;
 
     static constexpr std::size_t most_changes = 4'096;
 

@@ -182,6 +182,14 @@ const std::vector<Sample> samples = {
      "paravane_marker cpu 0 pc 0xffffffff80101234 number 0x10 args 0x80 0x1 0x1000 0x1000 0x200 0x1",
      {0x80, 1, 0x1000, 0x1000, 0x200, 1},
      0},
+    {Kind::marker_hello,
+     "paravane_marker cpu 0 pc 0x10 number 0x1 args 0x10004 0x5 0xf4240 0x1 0x200000",
+     {0x10004, 5, 1'000'000, 1, 0x200000},
+     0},
+    {Kind::marker_hello,  // of minor version 3
+     "paravane_marker cpu 0 pc 0x10 number 0x1 args 0x10003 0x5 0xf4240 0x1",
+     {0x10003, 5, 1'000'000, 1},
+     0},
     {Kind::marker_goodbye, "paravane_marker cpu 3 pc 0x10 number 0x2 args 0x0", {}, 3},
 };
 

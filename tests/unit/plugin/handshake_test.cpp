@@ -33,7 +33,7 @@ TEST(PluginHandshake, WithoutHelloNothingIsTakenAndItIsSaidOnce) {
 }
 
 TEST(PluginHandshake, CountsArgumentsAsTheTableSays) {
-    EXPECT_EQ(marker_arguments(PV_MARKER_hello), 4U);
+    EXPECT_EQ(marker_arguments(PV_MARKER_hello), 5U);
     EXPECT_EQ(marker_arguments(PV_MARKER_goodbye), 1U);
     EXPECT_EQ(marker_arguments(PV_MARKER_dma_map), 6U);
     EXPECT_EQ(marker_arguments(0x7abc), 6U);

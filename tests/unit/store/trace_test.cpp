@@ -72,13 +72,41 @@ TEST(Trace, finds_symbols_by_what_they_cover) {
     const test::TemporaryFolder folder;
     make_trace(folder / "t.db");
     Trace trace = *Trace::open(folder / "t.db");
-    EXPECT_EQ((*trace.symbol(0xffff'ffff'8000'00ff))->name, "start");
-    EXPECT_EQ((*trace.symbol(0xffff'ffff'8000'0180))->name, "unsized");
-    EXPECT_FALSE(*trace.symbol(0xffff'ffff'9000'0000));
-    EXPECT_FALSE(*trace.symbol(0x1000));
-    EXPECT_FALSE(*trace.symbol(0xffff'ffff'7fff'ffff));
+    EXPECT_EQ((*trace.symbol(0xffff'ffff'8000'00ff, 1))->name, "start");
+    EXPECT_EQ((*trace.symbol(0xffff'ffff'8000'0180, 1))->name, "unsized");
+    EXPECT_FALSE(*trace.symbol(0xffff'ffff'9000'0000, 1));
+    EXPECT_FALSE(*trace.symbol(0x1000, 1));
+    EXPECT_FALSE(*trace.symbol(0xffff'ffff'7fff'ffff, 1));
     EXPECT_EQ(trace.devices()->at(0).name, "disk0");
     EXPECT_EQ(trace.meta()->at("guest"), "test");
+}
+
+TEST(Trace, finds_symbols_where_a_kernel_moved_itself_to) {
+    constexpr std::uint64_t start = 0xffff'ffff'8000'0000;
+    const test::TemporaryFolder folder;
+    {
+        Writer writer = *Writer::create(folder / "t.db");
+        ASSERT_TRUE(writer.add_symbol({.address = start, .size = 0x100, .name = "start"}));
+        const auto hello = [&](std::uint64_t slide) {
+            return writer.append({.kind = Kind::marker_hello, .args = {0x10004, 0, 0, 0, slide, 0}});
+        };
+        ASSERT_TRUE(writer.append({.kind = Kind::cpu_start}));
+        ASSERT_TRUE(hello(0x20'0000));                                              // 2
+        ASSERT_TRUE(hello(0));                                                      // 3: another boot
+        ASSERT_TRUE(writer.append({.kind = Kind::profile, .args = {0x9c0'0000}}));  // 4
+        ASSERT_TRUE(hello(0));                                                      // 5: says nothing
+        ASSERT_TRUE(hello(0));                                                      // 6: another boot
+        ASSERT_TRUE(writer.finish());
+    }
+    Trace trace = *Trace::open(folder / "t.db");
+    const std::uint64_t slides[] = {0, 0x20'0000, 0, 0x9c0'0000, 0x9c0'0000, 0, 0};
+    for (std::int64_t sequence = 1; sequence <= 7; ++sequence) {
+        const std::uint64_t slide = slides[sequence - 1];
+        const auto symbol = *trace.symbol(start + slide + 0x42, sequence);
+        ASSERT_TRUE(symbol) << sequence;
+        EXPECT_EQ(symbol->address, start + slide) << sequence;
+        EXPECT_FALSE(*trace.symbol(start + slide + 0x100, sequence)) << sequence;
+    }
 }
 
 void write_results(Trace& trace, const char* title, bool commit) {
