@@ -85,7 +85,10 @@ class Exhaustion(Guest):
         words = [line for line in console if not run.KERNEL_LINE.match(line)]
         hogs = ["hog: signal 9", "hog: signal 9", "bystander: exit 23"]
         many = ["many processes: yes, then EAGAIN", "all ended: yes", "afterwards: done"]
-        self.assertEqual(words, ["== exhaust", *hogs, "in a call: signal 9", "a file: ENOSPC", *many, *hogs, *hogs, *many,
+        timers = ["many timers: yes, then EAGAIN", "a timer of another: done", "one is given back: done", "and may be had: yes"]
+        messages = [line for kind in ("datagrams", "packets")
+                    for line in (f"{kind}: some, then EAGAIN", "of others: done", "all arrive: yes", "and more: done")]
+        self.assertEqual(words, ["== exhaust", *hogs, "in a call: signal 9", "a file: ENOSPC", *timers, *messages, *many, *hogs, *hogs, *many,
                                  "memory is as it was: yes", "== status 0", "== end"], shown)
         # Whom, for whom and why is said, once for each that ended; nobody else did.
         told = [line for line in console if "memory: none is left for" in line]

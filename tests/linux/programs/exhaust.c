@@ -6,9 +6,11 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 
 enum { PAGE = 4096 };
 
@@ -135,6 +137,65 @@ static void files(void) {
     fflush(stdout);
 }
 
+static int may_set_a_timer(void) {
+    timer_t id;
+    struct sigevent silent = {.sigev_notify = SIGEV_NONE};
+    return timer_create(CLOCK_MONOTONIC, &silent, &id) == 0;
+}
+
+static void timers(void) {
+    enum { MOST = 100000 };
+
+    static timer_t ids[MOST];
+    struct sigevent silent = {.sigev_notify = SIGEV_NONE};
+    int count = 0;
+    while (count < MOST && timer_create(CLOCK_MONOTONIC, &silent, &ids[count]) == 0) {
+        ++count;
+    }
+    printf("many timers: %s, then %s\n", count >= 1000 && count < MOST ? "yes" : "NO",
+           strerrorname_np(errno));
+    int status = 0;
+    const pid_t other = fork(); /* has none of them */
+    if (other == 0) {
+        _exit(may_set_a_timer() ? 0 : 1);
+    }
+    waitpid(other, &status, 0);
+    say_done("a timer of another", status);
+    say_done("one is given back", count == 0 ? -1 : timer_delete(ids[count - 1]));
+    printf("and may be had: %s\n", may_set_a_timer() ? "yes" : "NO");
+    for (int i = 0; i < count - 1; ++i) {
+        timer_delete(ids[i]);
+    }
+}
+
+static void messages(int type, const char* name) {
+    enum { MOST = 1000000 };
+
+    static char message[512];
+    int ends[2];
+    int others[2];
+    if (socketpair(AF_UNIX, type | SOCK_NONBLOCK, 0, ends) != 0 ||
+        socketpair(AF_UNIX, type | SOCK_NONBLOCK, 0, others) != 0) {
+        return;
+    }
+    int count = 0;
+    while (count < MOST && send(ends[0], message, sizeof message, 0) == sizeof message) {
+        ++count;
+    }
+    printf("%s: %s, then %s\n", name, count > 0 && count < MOST ? "some" : "NO END", strerrorname_np(errno));
+    say_done("of others", send(others[0], message, sizeof message, 0) == sizeof message ? 0 : -1);
+    int taken = 0;
+    while (recv(ends[1], message, sizeof message, 0) == sizeof message) {
+        ++taken;
+    }
+    printf("all arrive: %s\n", taken == count ? "yes" : "NO");
+    say_done("and more", send(ends[0], message, sizeof message, 0) == sizeof message ? 0 : -1);
+    for (int i = 0; i < 2; ++i) {
+        close(ends[i]);
+        close(others[i]);
+    }
+}
+
 int main(void) {
     struct utsname names;
     uname(&names);
@@ -145,6 +206,9 @@ int main(void) {
     memory();
     in_a_call();
     files();
+    timers();
+    messages(SOCK_DGRAM, "datagrams");
+    messages(SOCK_SEQPACKET, "packets");
     processes();
     memory();
     const long before = free_kib();
