@@ -18,7 +18,11 @@ struct WaiterTraits {
     using node_ptr = Waiter*;
     using const_node_ptr = const Waiter*;
 
-    static node_ptr get_next(const_node_ptr n) { return n->next; }
+    // The head's changes at no moment but under the lock; only that it is also looked at without makes it
+    // atomic.
+    static node_ptr get_next(const_node_ptr n) {
+        return std::atomic_ref(const_cast<node_ptr>(n)->next).load(std::memory_order_relaxed);
+    }
 
     // One instruction that reads and writes, as has_waiters needs it of the head.
     static void set_next(node_ptr n, node_ptr next) {
@@ -44,7 +48,7 @@ bool has_waiters(Waiter& head) {
 
 WaitQueue::~WaitQueue() {
     SpinGuard guard(lock_);
-    PV_ASSERT(head_.next == &head_);
+    PV_ASSERT(WaiterTraits::get_next(&head_) == &head_);
 }
 
 void WaitQueue::append(Waiter& waiter) {
@@ -109,8 +113,8 @@ void WaitQueue::wake_one() {
         return;
     }
     SpinGuard guard(lock_);
-    if (head_.next != &head_) {
-        Waiter& waiter = *head_.next;
+    if (WaiterTraits::get_next(&head_) != &head_) {
+        Waiter& waiter = *WaiterTraits::get_next(&head_);
         unlink(waiter);
         waiter.woken = true;
         // Under the lock: the waiter cannot leave its stack frame before it has taken the lock itself.
@@ -123,8 +127,8 @@ void WaitQueue::wake_all() {
         return;
     }
     SpinGuard guard(lock_);
-    while (head_.next != &head_) {
-        Waiter& waiter = *head_.next;
+    while (WaiterTraits::get_next(&head_) != &head_) {
+        Waiter& waiter = *WaiterTraits::get_next(&head_);
         unlink(waiter);
         waiter.woken = true;
         unpark(*waiter.thread);
