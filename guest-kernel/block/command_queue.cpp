@@ -142,13 +142,21 @@ Result<Outcome> CommandQueue::wait(CommandId id) {
         if (woken) {
             dma::Mapping data;
             std::optional<Result<Outcome>> outcome;
+            bool is_quiet = false;
             {
                 task::SpinGuard guard{lock_};
                 outcome = table_.take(id, data);
+                is_quiet = suspended_ || table_.owed() == 0;
             }
             if (outcome) {
                 data.unmap();
-                changed_.wake_one();
+                // One of those who want room gets it; of who waits until nothing is owed none may be left
+                // out.
+                if (is_quiet) {
+                    changed_.wake_all();
+                } else {
+                    changed_.wake_one();
+                }
                 return *outcome;
             }
         }

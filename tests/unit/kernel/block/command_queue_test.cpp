@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -296,6 +297,39 @@ TEST_F(CommandQueueTest, ClosingWakesWhoWaits) {
               Error::device_failed);
     queue_->fail_all(Error::cancelled);
     EXPECT_EQ(queue_->owed(), 0U);
+}
+
+// Who waits for room while the queue is suspended can use no wake-up, and must not keep one from who settles
+// it.
+TEST_F(CommandQueueTest, SettlingHearsOfTheLastOneBesideWhoWantsRoom) {
+    constexpr Duration soon = Duration::milliseconds(900);  // by itself it looks once a second
+    bool heard = false;
+    for (int attempt = 0; attempt < 5 && !heard; ++attempt) {
+        FakeQueue queue{4};
+        const auto last = queue.submit(submission(5_s), CommandQueue::Room::now, nothing);
+        ASSERT_TRUE(last);
+        queue.suspend();
+        std::thread wants_room{[&] {
+            const auto one = queue.submit(submission(5_s), CommandQueue::Room::wait, nothing);
+            if (one) {
+                queue.answer(one->wire, 0);
+                EXPECT_TRUE(queue.wait(*one));
+            }
+        }};
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        std::thread takes_last{[&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            queue.answer(last->wire, 0);
+            EXPECT_TRUE(queue.wait(*last));
+        }};
+        const Instant begun = now();
+        EXPECT_TRUE(queue.settle(Deadline::after(4_s)));
+        heard = now() - begun < soon;
+        takes_last.join();
+        queue.resume();
+        wants_room.join();
+    }
+    EXPECT_TRUE(heard);
 }
 
 TEST_F(CommandQueueTest, MoreIsToldWithTheNext) {
