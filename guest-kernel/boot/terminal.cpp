@@ -16,9 +16,12 @@ using namespace literals;
 
 constexpr fs::DeviceNumber serial_number{4, 64};
 
-// A key is passed on within the first; once somebody types, the next one is near.
+// A key is passed on within the first; once somebody types, the next one is near, and what fills half of the
+// port's room is no person but a stream.
 constexpr Duration interval = 20_ms;
 constexpr Duration eager_interval = 2_ms;
+constexpr Duration stream_interval = 250_us;
+constexpr std::size_t stream_at_once = 8;
 constexpr int eager_looks = 50;
 
 class SerialScreen final : public fs::Screen {
@@ -58,7 +61,7 @@ void pass_on(void* context) {
         }
         if (count < typed.size()) {
             eager -= eager == 0 ? 0 : 1;
-            task::sleep(eager == 0 ? interval : eager_interval);
+            task::sleep(count >= stream_at_once ? stream_interval : eager == 0 ? interval : eager_interval);
         }
     }
 }

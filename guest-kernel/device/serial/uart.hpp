@@ -39,7 +39,9 @@ class Uart {
         ports_.write(Register::data, 1);
         ports_.write(Register::interrupt_enable, 0);
         ports_.write(Register::line_control, 0x03);
-        ports_.write(Register::fifo_control, 0x07);
+        // Enabled, both emptied. The level at which an interrupt would come is 14 characters: a virtual port
+        // takes no more than that level while nobody reads (one at a time with the lowest).
+        ports_.write(Register::fifo_control, 0xc7);
         ports_.write(Register::modem_control, 0x03);
         credit_ = 0;
     }
