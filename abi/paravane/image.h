@@ -23,6 +23,9 @@
 
 /* Printed by /init on a line of its own just before the command starts. */
 #define PV_IMAGE_STARTING "paravane: starting the command"
+/* The byte right behind the command's output, before the line feed and the status: who passes the output on
+ * need hold nothing back but this one, which programs hardly print. */
+#define PV_IMAGE_END "\x1e"
 /* Printed on a line of its own when it has ended, followed by the status in decimal: the command's exit
  * status, 128 + N when signal N ended it, 126 or 127 when it could not be started (as shells have it). Our
  * kernel says the same of /init. */

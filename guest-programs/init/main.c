@@ -131,7 +131,7 @@ static _Noreturn void power_off(int console, int status) {
         while (waitpid(-1, NULL, WNOHANG) > 0) {
         }
     }
-    const int length = snprintf(line, sizeof line, "\n" PV_IMAGE_STATUS "%d\n", status);
+    const int length = snprintf(line, sizeof line, PV_IMAGE_END "\n" PV_IMAGE_STATUS "%d\n", status);
     put(console, line, (size_t)length);
     tcdrain(console);
     sync();

@@ -11,20 +11,28 @@ namespace pv::cli {
 namespace {
 
 constexpr std::string_view starting = "\n" PV_IMAGE_STARTING;
-constexpr std::string_view ending = "\n" PV_IMAGE_STATUS;
+constexpr std::string_view status_line = "\n" PV_IMAGE_STATUS;
 constexpr std::size_t most_boot = std::size_t{1} << 20;  // kept of a boot, its end
 constexpr std::size_t most_last_words = 2'048;
 
-// The length of the longest end of `text` that `ending`, with or without the carriage return before it,
-// begins with.
-std::size_t begun(std::string_view text) {
-    for (std::size_t length = std::min(text.size(), ending.size()); length > 0; --length) {
-        if (text.ends_with(ending.substr(0, length))) {
-            const bool carriage = text.size() > length && text[text.size() - length - 1] == '\r';
-            return length + (carriage ? 1 : 0);
+struct End {
+    std::size_t at;      ///< where the command's output ends; the length of all where it goes on
+    std::size_t length;  ///< of what ends it; 0: not all of that has come
+};
+
+// A terminal makes the line feed two bytes.
+End find_end(std::string_view text) {
+    for (std::size_t at = text.find(PV_IMAGE_END); at < text.size(); at = text.find(PV_IMAGE_END, at + 1)) {
+        std::string_view rest = text.substr(at + 1);
+        rest.remove_prefix(rest.starts_with('\r') ? 1 : 0);
+        if (rest.starts_with(status_line)) {
+            return {at, text.size() - rest.size() - at + status_line.size()};
+        }
+        if (status_line.starts_with(rest)) {
+            return {at, 0};
         }
     }
-    return text.ends_with('\r') ? 1 : 0;
+    return {text.size(), 0};
 }
 
 }  // namespace
@@ -51,21 +59,16 @@ void CommandView::pass() {
                 return;
             }
             // A status line in the middle of a command's output.
-            const std::size_t line = std::min(held_.find('\n', ending.size()), held_.size());
+            const std::size_t line = std::min(held_.find('\n', find_end(held_).length), held_.size());
             put_(std::string_view(held_).substr(0, line));
             held_.erase(0, line);
             at_end_ = false;
         }
-        std::size_t end = held_.find(ending);
-        at_end_ = end != std::string::npos;
-        if (at_end_) {
-            end -= end > 0 && held_[end - 1] == '\r' ? 1U : 0U;
-        } else {
-            end = held_.size() - begun(held_);
-        }
-        if (end > 0) {
-            put_(std::string_view(held_).substr(0, end));
-            held_.erase(0, end);
+        const End end = find_end(held_);
+        at_end_ = end.length > 0;
+        if (end.at > 0) {
+            put_(std::string_view(held_).substr(0, end.at));
+            held_.erase(0, end.at);
         }
         if (!at_end_) {
             return;

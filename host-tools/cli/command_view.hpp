@@ -9,10 +9,11 @@
 
 namespace pv::cli {
 
-/// Passes on the bytes between the lines PV_IMAGE_STARTING and PV_IMAGE_STATUS (abi/paravane/image.h),
-/// exactly as they came; everything when the first never comes, so that a guest that does not get so far says
-/// why. What follows a status line is passed on as well once it is too much for a kernel's last words: then
-/// it was the command that printed it. One thread feeds it; any may ask started().
+/// Passes on the bytes between the line PV_IMAGE_STARTING and PV_IMAGE_END with the line PV_IMAGE_STATUS
+/// (abi/paravane/image.h), exactly as they came and at once; everything when the first never comes, so that a
+/// guest that does not get so far says why. What follows a status line is passed on as well once it is too
+/// much for a kernel's last words: then it was the command that printed it. One thread feeds it; any may ask
+/// started().
 class CommandView {
   public:
     using Put = std::function<void(std::string_view)>;
