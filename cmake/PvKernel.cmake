@@ -7,8 +7,9 @@ target_link_libraries(pv_kernel_flags INTERFACE pv_warnings pv_abi Boost::header
 target_include_directories(pv_kernel_flags INTERFACE "${PROJECT_SOURCE_DIR}/guest-kernel")
 target_compile_definitions(pv_kernel_flags INTERFACE PV_HOSTED=0 PV_VERSION="${PROJECT_VERSION}"
   _GLIBCXX_ASSERTIONS=1 BOOST_NO_EXCEPTIONS BOOST_NO_RTTI)
-# With what is known of variables: guest.globals reads it. The image runs where chance puts it (docs/decisions/0010-the-kernel-is-position-independent.md): no address in an instruction, and those in
-# data as relative relocations, packed.
+# -g in every build: guest.globals reads what is known of variables. The image runs where chance puts it
+# (docs/decisions/0010-the-kernel-is-position-independent.md): no address in an instruction, and those in data as
+# relative relocations, packed.
 target_compile_options(pv_kernel_flags INTERFACE
   $<$<CONFIG:RelWithDebInfo>:-g> -O2 -fpie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none
   -Ulinux -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-shrink-wrap

@@ -60,6 +60,9 @@ class DiskFile final : public fs::OpenFile {
     [[nodiscard]] Piece piece_at(std::uint64_t position, std::uint64_t count) const;
     /// A write of anything but whole blocks of an O_DIRECT file.
     [[nodiscard]] bool misaligned(std::uint64_t position, std::uint64_t count) const;
+    /// `work(device, deadline)` on the disk, where it is still there; its failure is the disk's.
+    template <class F>
+    [[nodiscard]] pv::Outcome<> on_device(F&& work);
     [[nodiscard]] pv::Outcome<> request(marker::Operation operation, std::uint64_t first, const Extent& data);
     [[nodiscard]] pv::Outcome<> flush();
     [[nodiscard]] pv::Outcome<> write_piece(const Piece& piece, const Pages& pages);
@@ -98,27 +101,28 @@ bool DiskFile::misaligned(std::uint64_t position, std::uint64_t count) const {
     return (flags() & fs::open_flag::direct) != 0 && ((position | count) & (block_size() - 1)) != 0;
 }
 
-pv::Outcome<> DiskFile::request(marker::Operation operation, std::uint64_t first, const Extent& data) {
+template <class F>
+pv::Outcome<> DiskFile::on_device(F&& work) {
     const Published::Use device(disk_);
     if (!device) {
         return fail(Errno::eio);
     }
-    const Deadline deadline = Deadline::after(program_patience());
-    const Result<> done = operation == marker::Operation::write ? device->write(first, data, deadline)
-                                                                : device->read(first, data, deadline);
+    const Result<> done = work(*device, Deadline::after(program_patience()));
     if (!done && done.error() == Error::device_failed) {
         disk_.set_gone();
     }
     return done ? pv::Outcome<>() : fail(errno_of(done.error()));
 }
 
+pv::Outcome<> DiskFile::request(marker::Operation operation, std::uint64_t first, const Extent& data) {
+    return on_device([&](Device& device, Deadline deadline) {
+        return operation == marker::Operation::write ? device.write(first, data, deadline)
+                                                     : device.read(first, data, deadline);
+    });
+}
+
 pv::Outcome<> DiskFile::flush() {
-    const Published::Use device(disk_);
-    if (!device) {
-        return fail(Errno::eio);
-    }
-    const Result<> done = device->flush(Deadline::after(program_patience()));
-    return done ? pv::Outcome<>() : fail(errno_of(done.error()));
+    return on_device([](Device& device, Deadline deadline) { return device.flush(deadline); });
 }
 
 pv::Outcome<> DiskFile::sync() {
@@ -279,13 +283,9 @@ pv::Outcome<> DiskFile::discard(fs::IoctlArgument& argument) {
         return fail(Errno::eopnotsupp);
     }
     const Span span = PV_TRY(read_span(argument));
-    const Published::Use device(disk_);
-    if (!device) {
-        return fail(Errno::eio);
-    }
-    const Result<> done = device->discard(span.start / block_size(), span.length / block_size(),
-                                          Deadline::after(program_patience()));
-    return done ? pv::Outcome<>() : fail(errno_of(done.error()));
+    return on_device([&](Device& device, Deadline deadline) {
+        return device.discard(span.start / block_size(), span.length / block_size(), deadline);
+    });
 }
 
 pv::Outcome<> DiskFile::zero(fs::IoctlArgument& argument) {
@@ -299,13 +299,9 @@ pv::Outcome<> DiskFile::zero(fs::IoctlArgument& argument) {
     if (disk_.facts().zero_bytes == 0) {
         return zero_by_writing(span);
     }
-    const Published::Use device(disk_);
-    if (!device) {
-        return fail(Errno::eio);
-    }
-    const Result<> done = device->write_zeroes(span.start / block_size(), span.length / block_size(),
-                                               Deadline::after(program_patience()));
-    return done ? pv::Outcome<>() : fail(errno_of(done.error()));
+    return on_device([&](Device& device, Deadline deadline) {
+        return device.write_zeroes(span.start / block_size(), span.length / block_size(), deadline);
+    });
 }
 
 pv::Outcome<> DiskFile::zero_by_writing(Span span) {

@@ -20,6 +20,7 @@ constexpr unsigned letters = 26;
 
 constinit std::array<Published, Published::most> all;
 constinit std::atomic<std::size_t> count{0};
+constinit Duration patience = 10_s;
 
 class DiskClass final : public fs::DeviceClass {
   public:
@@ -101,6 +102,11 @@ Result<> start_publishing() {
             return fail(Error::busy);
         }
     }
+    if (const auto text = boot::option("disk-deadline")) {
+        if (const auto asked = boot::parse_duration(*text); asked && *asked > Duration()) {
+            patience = *asked;
+        }
+    }
     fs::set_disk_teller(tell, flush_all);
     return {};
 }
@@ -149,12 +155,7 @@ Published* find_published(fs::DeviceNumber number) {
 }
 
 Duration program_patience() {
-    if (const auto text = boot::option("disk-deadline")) {
-        if (const auto asked = boot::parse_duration(*text); asked && *asked > Duration()) {
-            return *asked;
-        }
-    }
-    return 10_s;
+    return patience;
 }
 
 }  // namespace pv::block

@@ -36,6 +36,8 @@ class Published {
 
         Device* operator->() const { return device_; }
 
+        Device& operator*() const { return *device_; }
+
       private:
         Published& disk_;
         Device* device_;
@@ -68,7 +70,8 @@ class Published {
     task::WaitQueue idle_;
 };
 
-/// Registers the block devices' drivers and lets fs/ ask for them. Once. Error: busy.
+/// Registers the block devices' drivers and lets fs/ ask for them; reads the option disk-deadline. Once,
+/// before any disk is published. Error: busy.
 [[nodiscard]] Result<> start_publishing();
 
 /// Makes `device` one that programs may open, under the next name of its kind: nvmeCnN as it calls itself,
@@ -82,7 +85,8 @@ class Published {
 /// nullptr: there is no such disk.
 [[nodiscard]] Published* find_published(fs::DeviceNumber number);
 
-/// How long one request of a program may take: the option disk-deadline, or ten seconds.
+/// How long one request of a program may take: the option disk-deadline, or ten seconds. Settled by
+/// start_publishing.
 [[nodiscard]] Duration program_patience();
 
 }  // namespace pv::block

@@ -3,7 +3,6 @@
 #include "fs/epoll.hpp"
 
 #include <algorithm>
-#include <memory>
 #include <new>
 
 #include "fs/wait.hpp"
@@ -119,6 +118,20 @@ Outcome<> Epoll::insert(Item& item) {
     return {};
 }
 
+Outcome<std::unique_ptr<Epoll::Item>> Epoll::new_item(OpenFile& file, int descriptor,
+                                                      const EpollEvent& event) {
+    std::unique_ptr<Item> item(new (std::nothrow) Item);
+    if (item == nullptr) {
+        return fail(Errno::enomem);
+    }
+    item->epoll = this;
+    item->file = &file;
+    item->key = {&file, descriptor};
+    item->event = event;
+    item->is_gone = true;
+    return item;
+}
+
 Outcome<> Epoll::add(OpenFile& file, int descriptor, const EpollEvent& event) {
     const bool is_exclusive = (event.events & epoll_flag::exclusive) != 0;
     const bool is_nested = file.kind() == FileKind::epoll;
@@ -128,18 +141,10 @@ Outcome<> Epoll::add(OpenFile& file, int descriptor, const EpollEvent& event) {
     if (is_nested) {
         return add_nested(static_cast<Epoll&>(file), descriptor, event);
     }
-    std::unique_ptr<Item> owner(new (std::nothrow) Item);
-    if (owner == nullptr) {
-        return fail(Errno::enomem);
-    }
+    std::unique_ptr<Item> owner = PV_TRY(new_item(file, descriptor, event));
     Item& item = *owner;
-    item.epoll = this;
-    item.file = &file;
-    item.key = {&file, descriptor};
-    item.event = event;
     // Asked first: a file that cannot be watched gets no entry. Told meanwhile, it is on the ready list
     // without being an entry, so it counts as gone until it is one.
-    item.is_gone = true;
     (void)file.poll(&item);
     if (!item.is_watching()) {
         return fail(Errno::eperm);

@@ -5,6 +5,8 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 
+#include <memory>
+
 #include "fs/open_file.hpp"
 #include "task/lock.hpp"
 #include "task/wait_queue.hpp"
@@ -108,6 +110,9 @@ class Epoll final : public OpenFile {
     static void carry_up();
     static void serve_nested(void*);
     void carry_up_soon();
+    /// What would be an entry of this one: it counts as gone until `insert`.
+    [[nodiscard]] Outcome<std::unique_ptr<Item>> new_item(OpenFile& file, int descriptor,
+                                                          const EpollEvent& event);
     [[nodiscard]] Outcome<> add_nested(Epoll& inner, int descriptor, const EpollEvent& event);
     [[nodiscard]] Outcome<> insert(Item& item);
 

@@ -1,8 +1,6 @@
 // Epoll instances that watch epoll instances: how deep they may be, and how readiness goes up.
 // SPDX-License-Identifier: MIT
 #include <array>
-#include <memory>
-#include <new>
 
 #include "fs/epoll.hpp"
 #include "task/thread.hpp"
@@ -98,16 +96,8 @@ void Epoll::refresh() {
 }
 
 Outcome<> Epoll::add_nested(Epoll& inner, int descriptor, const EpollEvent& event) {
-    std::unique_ptr<Item> item(new (std::nothrow) Item);
-    if (item == nullptr) {
-        return fail(Errno::enomem);
-    }
-    item->epoll = this;
-    item->file = &inner;
-    item->key = {&inner, descriptor};
-    item->event = event;
+    std::unique_ptr<Item> item = PV_TRY(new_item(inner, descriptor, event));
     item->is_nested = true;
-    item->is_gone = true;
     const auto added = carrier.with(Deadline::after(10_s), [&](bool& has_thread) -> Outcome<> {
         if (!has_thread && !task::Thread::create("epoll", serve_nested, nullptr)) {
             return fail(Errno::enomem);

@@ -264,6 +264,8 @@ Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, s
     const std::span<std::byte> piece(room);
     std::uint64_t moved = 0;
     count = std::min(count, length_max);
+    // What has no place and no stream - an eventfd - takes calls of its own only.
+    const bool takes_nothing = to->attributes().type == fs::NodeType::none;
     Outcome<> failure;
     while (moved < count) {
         fs::SpanTarget target(piece.first(std::min<std::uint64_t>(piece.size(), count - moved)));
@@ -272,8 +274,7 @@ Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, s
             failure = got ? Outcome<>{} : fail(got.error());
             break;
         }
-        // What has no place and no stream - an eventfd - takes calls of its own only.
-        if (to->attributes().type == fs::NodeType::none) {
+        if (takes_nothing) {
             if (offset.is_null()) {
                 (void)from->seek(-static_cast<std::int64_t>(*got), fs::Whence::current);
             }

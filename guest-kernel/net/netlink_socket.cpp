@@ -153,6 +153,9 @@ class NetlinkSocket final : public fs::Socket {
                 break;
             }
             PV_TRY(answer_netlink(requests.first(header.nlmsg_len), port_.load(), owner_.user == 0, answers));
+            if (answers.size() > answers_max) {
+                return fail(Errno::enobufs);  // before more is collected than could be put
+            }
             requests =
                 requests.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), requests.size()));
         }

@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include "arch/x86_64/cpu.hpp"
 
+#include "arch/x86_64/cpu.hpp"
 #include "base/panic.hpp"
 #include "task/control_block.hpp"
 #include "task/park.hpp"

@@ -14,10 +14,6 @@
 namespace pv::task {
 namespace {
 
-Rank highest(std::uint64_t ranks) {
-    return static_cast<Rank>(63 - std::countl_zero(ranks));
-}
-
 struct Ranks {
     std::uint64_t& spinning;
     std::uint64_t all;  ///< what counts against the order: sleeping ones too, but not in an interrupt
@@ -38,12 +34,6 @@ Ranks ranks() {
 }
 #endif
 
-// What is rare stays out of the way of what is not: no registers are saved for it.
-[[noreturn, gnu::noinline, gnu::cold]] void refuse(Rank rank, std::uint64_t held) {
-    panic("lock rank violation: taking \"{}\" ({}) while holding \"{}\" ({})", to_string(rank),
-          static_cast<unsigned>(rank), to_string(highest(held)), static_cast<unsigned>(highest(held)));
-}
-
 // Ends as `lock` does, which has nothing left to do after it.
 [[gnu::noinline]] bool spin(std::atomic<bool>& taken, std::uint64_t bit, bool were_on) {
     do {
@@ -57,12 +47,19 @@ Ranks ranks() {
 
 }  // namespace
 
+// What is rare stays out of the way of what is not: no registers are saved for it.
+[[gnu::noinline, gnu::cold]] void refuse_rank(Rank rank, std::uint64_t held) {
+    const Rank highest = static_cast<Rank>(63 - std::countl_zero(held));
+    panic("lock rank violation: taking \"{}\" ({}) while holding \"{}\" ({})", to_string(rank),
+          static_cast<unsigned>(rank), to_string(highest), static_cast<unsigned>(highest));
+}
+
 bool SpinLock::lock() {
     const bool were_on = arch::disable_interrupts();
     const auto [spinning, held] = ranks();
     const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(rank_);
     if (held >= bit) [[unlikely]] {
-        refuse(rank_, held);
+        refuse_rank(rank_, held);
     }
     if (taken_.exchange(true, std::memory_order_acquire)) [[unlikely]] {
         return spin(taken_, bit, were_on);

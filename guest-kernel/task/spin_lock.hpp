@@ -48,6 +48,8 @@ class SpinGuard {
 /// Kernel: arch/x86_64/cpu.cpp. Hosted: per host thread.
 [[nodiscard]] std::uint64_t& spinning_ranks();
 [[nodiscard]] std::uint64_t& sleeping_ranks();
+/// Panics: a lock of `rank` is wanted with `held` (bits as above, not 0) out of order.
+[[noreturn]] void refuse_rank(Rank rank, std::uint64_t held);
 /// Whether this is an interrupt handler: the interrupted thread's sleeping locks are then not the handler's.
 [[nodiscard]] bool in_interrupt();
 /// Whether the caller may wait: no spinlock held, no interrupt handler. Any context.

@@ -4,6 +4,7 @@
 
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/local_apic.hpp"
+#include "arch/x86_64/page_table.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/trap.hpp"
 #include "base/deadline.hpp"
@@ -44,12 +45,10 @@ void forget_everything() {
     }
 }
 
-constexpr std::uint64_t half_of_kernel = 1ULL << 63;
-
 void forget(std::uint64_t begin, std::uint64_t size) {
     if (size > pages_one_by_one * page_size) {
         // Of programs nothing is global.
-        if (begin < half_of_kernel) {
+        if (begin < memory_half) {
             write_cr3(read_cr3());
         } else {
             forget_everything();
