@@ -58,19 +58,14 @@ Outcome<> write_locks(fs::Text& text) {
     return {};
 }
 
-struct OwnFile {
-    std::string_view name;
-    fs::TextWriter write;
-};
-
-constexpr std::array<OwnFile, 3> files{
-    {{"commands", write_commands}, {"mappings", write_mappings}, {"locks", write_locks}}};
+constexpr fs::StaticEntry files[] = {
+    {"commands", write_commands}, {"mappings", write_mappings}, {"locks", write_locks}};
 
 }  // namespace
 
 Result<> add_own_files() {
-    for (const OwnFile& file : files) {
-        if (!fs::add_own_file(file.name, file.write)) {
+    for (const fs::StaticEntry& file : files) {
+        if (!fs::add_own_file(file)) {
             return fail(Error::no_space);
         }
     }

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "base/format.hpp"
+#include "fs/message_trace.hpp"
 #include "fs/wait.hpp"
 #include "memory/direct_map.hpp"
 #include "memory/frames.hpp"
@@ -187,6 +188,7 @@ Outcome<std::size_t> Pipe::read(Target& target, bool nonblocking) {
     if (filled() == 0) {
         begin_ = 0;  // the pages that are warm already serve again
     }
+    trace_own_message(Channel::pipe, true, number_, done);
     guard.unlock();
     write_queue_.wake_all();
     poll_queue_.notify(poll_event::writable);
@@ -236,6 +238,7 @@ Outcome<std::size_t> Pipe::write(Source& source, bool nonblocking) {
                 return done != 0 ? Outcome<std::size_t>(done) : filled_now;
             }
             done += *filled_now;
+            trace_own_message(Channel::pipe, false, number_, *filled_now);
             guard.unlock();
             read_queue_.wake_all();
             poll_queue_.notify(poll_event::readable);

@@ -6,8 +6,8 @@
 #include <limits>
 #include <new>
 
+#include "fs/message_trace.hpp"
 #include "fs/proc_tree.hpp"
-#include "fs/static_tree.hpp"
 #include "task/lock.hpp"
 
 namespace pv::fs {
@@ -15,17 +15,12 @@ namespace {
 
 using proc::identity_of;
 
-/// Files of other parts of the kernel.
+/// Files of other parts of the kernel, and the one that is always there.
 struct OwnFiles {
     static constexpr std::size_t count_max = 16;
 
-    struct File {
-        std::string_view name;
-        TextWriter write = nullptr;
-    };
-
-    std::array<File, count_max> files;
-    std::size_t count = 0;
+    std::array<const StaticEntry*, count_max> files{&message_trace_file};
+    std::size_t count = 1;
 };
 
 constinit task::Guarded<OwnFiles, task::Rank::leaf> own_files;
@@ -38,16 +33,16 @@ class OwnDirectory final : public SyntheticDirectory {
     explicit OwnDirectory(const SyntheticIdentity& identity) : SyntheticDirectory(identity) {}
 
     Outcome<Ref<SyntheticNode>> find(std::string_view name) override {
-        const TextWriter write = own_files.with([&](const OwnFiles& all) -> TextWriter {
+        const StaticEntry* const file = own_files.with([&](const OwnFiles& all) -> const StaticEntry* {
             const auto files = std::span(all.files).first(all.count);
-            const auto found = std::ranges::find(files, name, &OwnFiles::File::name);
-            return found == files.end() ? nullptr : found->write;
+            const auto found = std::ranges::find(files, name, &StaticEntry::name);
+            return found == files.end() ? nullptr : *found;
         });
-        if (write == nullptr) {
+        if (file == nullptr) {
             return fail(Errno::enoent);
         }
         return make_synthetic<StaticFile>(
-            identity_of(identity().device, number_below(identity().number, name), 0444), write);
+            identity_of(identity().device, number_below(identity().number, name), file->mode), *file);
     }
 
   protected:
@@ -56,7 +51,7 @@ class OwnDirectory final : public SyntheticDirectory {
             if (from >= all.count) {
                 return false;
             }
-            const std::string_view name = all.files[from].name;
+            const std::string_view name = all.files[from]->name;
             found = {Name(name), number_below(identity().number, name), NodeType::regular, from};
             return true;
         });
@@ -149,12 +144,12 @@ SyntheticIdentity identity_of(std::uint64_t device, std::uint64_t number, Mode m
 
 }  // namespace proc
 
-Outcome<> add_own_file(std::string_view name, TextWriter writer) {
+Outcome<> add_own_file(const StaticEntry& file) {
     return own_files.with([&](OwnFiles& all) -> Outcome<> {
         if (all.count == OwnFiles::count_max) {
             return fail(Errno::enospc);
         }
-        all.files[all.count++] = {name, writer};
+        all.files[all.count++] = &file;
         return {};
     });
 }

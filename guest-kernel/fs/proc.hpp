@@ -7,9 +7,9 @@
 
 namespace pv::fs {
 
-/// A file /proc/paravane/NAME: what a part of the kernel tells of itself. `name` lives for ever. At most 16.
+/// A file in /proc/paravane: what a part of the kernel tells of itself. `file` lives for ever. At most 16.
 /// Error: enospc. Before or after /proc is mounted.
-[[nodiscard]] Outcome<> add_own_file(std::string_view name, TextWriter writer);
+[[nodiscard]] Outcome<> add_own_file(const StaticEntry& file);
 
 /// A new root of procfs. Error: enomem.
 [[nodiscard]] Outcome<Ref<Node>> create_procfs();

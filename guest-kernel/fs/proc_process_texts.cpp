@@ -270,6 +270,18 @@ Outcome<> write_control_group(Subject subject, Text& text) {
     return {};
 }
 
+Outcome<> write_io(Subject subject, Text& text) {
+    const ProcessFacts f = PV_TRY(facts_of(subject));
+    if (!process_view().may_look_into(subject.process)) {
+        return fail(Errno::eacces);
+    }
+    text.add("rchar: {}\nwchar: {}\nsyscr: {}\nsyscw: {}\n", f.io.read, f.io.written, f.io.reads,
+             f.io.writes);
+    text.add("read_bytes: {}\nwrite_bytes: {}\ncancelled_write_bytes: 0\n", f.io.disk_read,
+             f.io.disk_written);
+    return {};
+}
+
 Outcome<> write_scheduling(Subject subject, Text& text) {
     const ProcessFacts f = PV_TRY(facts_of(subject));
     text.add("{} 0 {}\n", f.ran.total.to_nanoseconds(), f.switches);
@@ -294,6 +306,7 @@ constexpr ProcessEntry entries[] = {
     {"wchan", write_wait_channel},
     {"cgroup", write_control_group},
     {"schedstat", write_scheduling},
+    {"io", write_io, 0400},
     {"stack", write_nothing, 0400},
 };
 

@@ -9,6 +9,7 @@
 #include "base/cpu_time.hpp"
 #include "base/errno.hpp"
 #include "base/function_ref.hpp"
+#include "base/io_counts.hpp"
 #include "base/time.hpp"
 #include "fs/descriptor_table.hpp"
 #include "fs/mounts.hpp"
@@ -42,6 +43,7 @@ struct ProcessFacts {
     int nice = 0;
     CpuTime ran{};           ///< on processors
     CpuTime children_ran{};  ///< of ended children that were waited for
+    IoCounts io{};           ///< what it moved; of a process, with its ended threads and those children
     Instant started{};
     std::uint64_t switches = 0;                             ///< how often it was given a processor
     std::uint64_t mapped = 0;                               ///< bytes

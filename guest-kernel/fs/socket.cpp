@@ -9,7 +9,7 @@
 namespace pv::fs {
 namespace {
 
-constinit std::atomic<std::uint64_t> next_number{1};
+constinit std::atomic<std::uint64_t> last_number{0};
 
 }  // namespace
 
@@ -21,11 +21,15 @@ std::uint16_t SocketAddress::family() const {
     return family;
 }
 
-Socket::Socket(std::uint16_t family, SocketType type, std::uint32_t flags)
+std::uint64_t Socket::next_number() {
+    return last_number.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+Socket::Socket(std::uint16_t family, SocketType type, std::uint32_t flags, std::uint64_t number)
     : OpenFile({}, open_flag::read_write | (flags & open_flag::nonblock), Flow::stream),
       family_(family),
       type_(type),
-      number_(next_number.fetch_add(1, std::memory_order_relaxed)) {}
+      number_(number) {}
 
 Outcome<> Socket::bind_address(const SocketAddress&) {
     return fail(Errno::eopnotsupp);

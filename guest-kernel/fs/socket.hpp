@@ -128,11 +128,19 @@ class Socket : public OpenFile {
     Attributes attributes() override;
     std::string_view label(std::span<char> room) const override;
 
+    [[nodiscard]] std::uint64_t number() const { return number_; }
+
+    /// A number that no other socket has, for stat(2).
+    [[nodiscard]] static std::uint64_t next_number();
+
   protected:
-    Socket(std::uint16_t family, SocketType type, std::uint32_t flags);
+    Socket(std::uint16_t family, SocketType type, std::uint32_t flags, std::uint64_t number = next_number());
 
     Outcome<std::size_t> do_read(std::uint64_t& position, Target& target) override;
     Outcome<std::size_t> do_write(std::uint64_t& position, bool append, Source& source) override;
+
+    /// Before programs know of it.
+    void set_number(std::uint64_t number) { number_ = number; }
 
     /// Whether a call with these flags must not wait.
     [[nodiscard]] bool must_not_wait(std::uint32_t flags) const {
@@ -142,12 +150,10 @@ class Socket : public OpenFile {
     /// Until when one that may wait does so.
     [[nodiscard]] static Deadline deadline(const std::atomic<std::uint64_t>& timeout);
 
-    [[nodiscard]] std::uint64_t number() const { return number_; }
-
   private:
     const std::uint16_t family_;
     const SocketType type_;
-    const std::uint64_t number_;
+    std::uint64_t number_;
     const Timestamp born_ = wall_time();
     SocketOptions options_;
 };

@@ -31,8 +31,6 @@ class StaticFile final : public TextNode {
     StaticFile(const SyntheticIdentity& identity, const StaticEntry& entry)
         : TextNode(identity), write_(entry.write), take_(entry.take) {}
 
-    StaticFile(const SyntheticIdentity& identity, TextWriter write) : TextNode(identity), write_(write) {}
-
     Outcome<> write_text(Text& text) override { return write_(text); }
 
     Outcome<> take_text(std::string_view text) override {

@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "fs/message_trace.hpp"
 #include "fs/unix_transfer.hpp"
 
 namespace pv::fs {
@@ -43,6 +44,7 @@ Outcome<> UnixCore::put(std::unique_ptr<UnixMessage>& message) {
             return fail(Errno::eagain);
         }
         begin_flight(message->ancillary);
+        trace_own_message(Channel::socket, false, number, message->size);
         now.bytes += message->size;
         ++now.count;
         now.inbox.push_back(*message.release());

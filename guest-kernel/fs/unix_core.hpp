@@ -92,6 +92,7 @@ class UnixCore final
     void note(const State& state);
 
     const SocketType type;
+    const std::uint64_t number = Socket::next_number();  ///< of the socket that reads here
     task::Guarded<State, task::Rank::socket> state;
     task::Mutex read_lock{task::Rank::file};  ///< readers, one after the other
     task::WaitQueue queue;

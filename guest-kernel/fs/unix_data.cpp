@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "fs/message_trace.hpp"
 #include "fs/unix_transfer.hpp"
 #include "fs/wait.hpp"
 
@@ -267,6 +268,7 @@ Outcome<> UnixSocket::take_whole(Target& target, std::uint32_t flags, Received& 
         return copy_files(message.ancillary, received.ancillary);
     }
     take_files(message.ancillary, received.ancillary);
+    trace_own_message(Channel::socket, true, core_->number, received.count);
     remove_first(*core_, message);
     return {};
 }
@@ -297,6 +299,7 @@ Outcome<bool> UnixSocket::take_stream(Target& target, std::uint32_t flags, Recei
         if (peeks) {
             message = put < part ? nullptr : next_of(*core_, *message);
         } else {
+            trace_own_message(Channel::socket, true, core_->number, put);
             core_->state.with([&](UnixCore::State& state) {
                 message->taken += put;
                 state.bytes -= put;

@@ -38,7 +38,7 @@ SocketAddress name_of(const UnixCore& core) {
 }  // namespace
 
 UnixSocket::UnixSocket(SocketType type, std::uint32_t flags, Ref<UnixCore> core)
-    : Socket(unix_family, type, flags), core_(std::move(core)) {
+    : Socket(unix_family, type, flags, core->number), core_(std::move(core)) {
     enlist_unix_socket(*this);
 }
 
@@ -224,6 +224,7 @@ Outcome<Ref<OpenFile>> UnixSocket::accept(bool nonblocking, std::uint32_t flags,
                     --state.pending_count;
                     core_->note(state);
                     std::swap(made->core_, pending->own);
+                    made->set_number(made->core_->number);
                 }
             });
         }

@@ -62,6 +62,33 @@ namespace pv::linux {
     return done(told);
 }
 
+/// Nothing is kept of a disk's blocks: what is read of one, or written to it, crosses its wires.
+[[nodiscard]] inline bool is_disk(const fs::OpenFile& file) {
+    return file.node() != nullptr && file.node()->type() == fs::NodeType::block_device;
+}
+
+/// Puts what a call that reads, or one that writes, has moved into the thread's account. What the file was
+/// not open for is no call that did.
+[[nodiscard]] inline Value counted_read(Call& call, const fs::OpenFile& file, Value result) {
+    if (result || result.error() != Errno::ebadf) {
+        call.thread.io.add_read(result.value_or(0), is_disk(file));
+    }
+    return result;
+}
+
+[[nodiscard]] inline Value counted_write(Call& call, const fs::OpenFile& file, Value result) {
+    if (result || result.error() != Errno::ebadf) {
+        call.thread.io.add_write(result.value_or(0), is_disk(file));
+    }
+    return result;
+}
+
+/// The same for a call that moves bytes from one file to another.
+inline void count_moved(Call& call, const fs::OpenFile& from, const fs::OpenFile& to, const Value& moved) {
+    call.thread.io.add_read(moved.value_or(0), is_disk(from));
+    call.thread.io.add_write(moved.value_or(0), is_disk(to));
+}
+
 /// Who writes to `file`, where nobody reads, gets SIGPIPE with the error: pipes and streams, not messages.
 [[nodiscard]] inline Value pipe_broken(Call& call, const fs::OpenFile& file, Value result) {
     const bool has_messages = file.kind() == fs::FileKind::socket &&

@@ -25,13 +25,13 @@ constexpr std::uint64_t count_max = 0x7fff'f000;
 Value read(Call& call, int descriptor, UserAddress to, std::uint64_t length) {
     const auto file = PV_TRY(get(call, descriptor));
     UserTarget target(to, std::min(length, count_max));
-    return file->read(target);
+    return counted_read(call, *file, file->read(target));
 }
 
 Value write(Call& call, int descriptor, UserAddress from, std::uint64_t length) {
     const auto file = PV_TRY(get(call, descriptor));
     UserSource source(from, std::min(length, count_max));
-    return pipe_broken(call, *file, file->write(source));
+    return counted_write(call, *file, pipe_broken(call, *file, file->write(source)));
 }
 
 Value pread(Call& call, int descriptor, UserAddress to, std::uint64_t length, std::int64_t offset) {
@@ -40,7 +40,7 @@ Value pread(Call& call, int descriptor, UserAddress to, std::uint64_t length, st
     }
     const auto file = PV_TRY(get(call, descriptor));
     UserTarget target(to, std::min(length, count_max));
-    return file->read_at(static_cast<std::uint64_t>(offset), target);
+    return counted_read(call, *file, file->read_at(static_cast<std::uint64_t>(offset), target));
 }
 
 Value pwrite(Call& call, int descriptor, UserAddress from, std::uint64_t length, std::int64_t offset) {
@@ -49,7 +49,7 @@ Value pwrite(Call& call, int descriptor, UserAddress from, std::uint64_t length,
     }
     const auto file = PV_TRY(get(call, descriptor));
     UserSource source(from, std::min(length, count_max));
-    return file->write_at(static_cast<std::uint64_t>(offset), source);
+    return counted_write(call, *file, file->write_at(static_cast<std::uint64_t>(offset), source));
 }
 
 Value readv(Call& call, int descriptor, UserAddress pieces, std::uint64_t count) {
@@ -60,7 +60,10 @@ Value readv(Call& call, int descriptor, UserAddress pieces, std::uint64_t count)
         return fail(Errno::ebadf);
     }
     const bool cannot = file->kind() == fs::FileKind::epoll;
-    return cannot ? Value(fail(Errno::einval)) : target.left() == 0 ? Value(0) : Value(file->read(target));
+    return counted_read(call, *file,
+                        cannot               ? Value(fail(Errno::einval))
+                        : target.left() == 0 ? Value(0)
+                                             : Value(file->read(target)));
 }
 
 Value writev(Call& call, int descriptor, UserAddress pieces, std::uint64_t count) {
@@ -72,9 +75,10 @@ Value writev(Call& call, int descriptor, UserAddress pieces, std::uint64_t count
     }
     const bool cannot = file->kind() == fs::FileKind::epoll || file->kind() == fs::FileKind::timer ||
                         file->kind() == fs::FileKind::signals;
-    return cannot               ? Value(fail(Errno::einval))
-           : source.left() == 0 ? Value(0)
-                                : pipe_broken(call, *file, file->write(source));
+    return counted_write(call, *file,
+                         cannot               ? Value(fail(Errno::einval))
+                         : source.left() == 0 ? Value(0)
+                                              : pipe_broken(call, *file, file->write(source)));
 }
 
 Value preadv(Call& call, int descriptor, UserAddress pieces, std::uint64_t count, std::int64_t offset) {
@@ -84,7 +88,7 @@ Value preadv(Call& call, int descriptor, UserAddress pieces, std::uint64_t count
     const auto file = PV_TRY(get(call, descriptor));
     VectorTarget target;
     PV_TRY(target.read(pieces, count));
-    return file->read_at(static_cast<std::uint64_t>(offset), target);
+    return counted_read(call, *file, file->read_at(static_cast<std::uint64_t>(offset), target));
 }
 
 Value pwritev(Call& call, int descriptor, UserAddress pieces, std::uint64_t count, std::int64_t offset) {
@@ -94,7 +98,7 @@ Value pwritev(Call& call, int descriptor, UserAddress pieces, std::uint64_t coun
     const auto file = PV_TRY(get(call, descriptor));
     VectorSource source;
     PV_TRY(source.read(pieces, count));
-    return file->write_at(static_cast<std::uint64_t>(offset), source);
+    return counted_write(call, *file, file->write_at(static_cast<std::uint64_t>(offset), source));
 }
 
 Value lseek(Call& call, int descriptor, std::int64_t offset, std::uint32_t whence) {

@@ -72,6 +72,7 @@ fs::ProcessFacts facts_of(Process& process, UserThread* thread) {
                            .exit_signal = process.exit_signal,
                            .nice = process.nice,
                            .children_ran = process.children_time,
+                           .io = thread != nullptr ? thread->io.counts() : task::io_of(process),
                            .started = process.started};
     facts.state = state_of(process, thread, facts);
     const UserThread* const asked = thread != nullptr ? thread : first;

@@ -130,10 +130,7 @@ Value rt_sigtimedwait(Call& call, UserPointer<const SignalSet> set, UserPointer<
     int signal = 0;
     const auto take = [&] {
         const task::SpinGuard guard(task::tree_lock());
-        signal = call.thread.pending.take(wanted, taken);
-        if (signal == 0) {
-            signal = call.process().pending.take(wanted, taken);
-        }
+        signal = task::take_signal(call.thread, wanted, taken);
         return signal != 0;
     };
     // While it waits, what it waits for is let through to wake it; it is taken before any handler could run.

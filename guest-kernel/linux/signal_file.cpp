@@ -67,8 +67,7 @@ std::uint32_t SignalFile::poll(fs::Watcher* watcher) {
 int SignalFile::take(task::SignalInfo& info) const {
     task::UserThread& self = task::UserThread::current();
     const task::SpinGuard guard(task::tree_lock());
-    const int signal = self.pending.take(wanted_.load(), info);
-    return signal != 0 ? signal : self.process().pending.take(wanted_.load(), info);
+    return task::take_signal(self, wanted_.load(), info);
 }
 
 Outcome<std::size_t> SignalFile::do_read(std::uint64_t&, fs::Target& target) {

@@ -293,6 +293,7 @@ Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, s
             break;
         }
     }
+    count_moved(call, *from, *to, moved);
     if (moved == 0 && !failure) {
         return pipe_broken(call, *to, fail(failure.error()));
     }
@@ -336,6 +337,7 @@ Value copy_file_range(Call& call, int in, UserPointer<std::int64_t> in_offset, i
         }
     }
     const Value moved = move_bytes(source, target, length, false);
+    count_moved(call, *from, *to, moved);
     if (moved) {
         PV_TRY(tell_offset(source, in_offset));
         PV_TRY(tell_offset(target, out_offset));

@@ -13,6 +13,7 @@
 #include "arch/x86_64/user_mode.hpp"
 #include "base/cpu_time.hpp"
 #include "base/errno.hpp"
+#include "base/io_counts.hpp"
 #include "base/ref.hpp"
 #include "base/vector.hpp"
 #include "fs/descriptor_table.hpp"
@@ -119,6 +120,8 @@ class UserThread final : public RefCounted,
     std::atomic<SignalSet> blocked{0};
     PendingSignals pending;
 
+    IoAccount io;  ///< added to by the thread alone
+
     // The thread's own.
     SignalSet saved_blocked = 0;  ///< restored after the next signal's frame is built (sigsuspend, ppoll)
     bool has_saved_blocked = false;
@@ -211,6 +214,7 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     [[nodiscard]] memory::AddressSpace::Limits space_limits() const;
 
     CpuTime ended_threads_time;
+    IoCounts ended_io;      ///< of ended threads, and of children that were waited for
     CpuTime children_time;  ///< of ended children that were waited for, and of theirs
     Instant started;
 };
@@ -235,6 +239,8 @@ void for_each_process(FunctionRef<void(Process&)> f);
 /// looking 100 times a second.
 [[nodiscard]] CpuTime time_of(Process& process);
 [[nodiscard]] CpuTime time_of(UserThread& thread);
+/// What its threads moved, ended ones too, and the children it waited for.
+[[nodiscard]] IoCounts io_of(const Process& process);
 /// Gives the threads of `process` turns as its niceness and their policies have it.
 void apply_priorities(Process& process);
 
@@ -308,6 +314,9 @@ void force_signal(UserThread& self, int signal, int code, std::uint64_t address)
 void tell_file_too_large();
 /// Sets the running thread's mask, and looks whether something is to be taken now.
 void set_blocked(UserThread& self, SignalSet blocked);
+/// With the tree's lock: takes the lowest of `wanted` that waits for the running thread or for its process,
+/// faults first. 0 when none does.
+[[nodiscard]] int take_signal(UserThread& self, SignalSet wanted, SignalInfo& info);
 /// With the tree's lock: looks whether `thread` has something to take, and wakes it.
 void recheck_signals(UserThread& thread);
 

@@ -280,6 +280,7 @@ bool look_for_child(Process& parent, const WaitRequest& request, WaitResult& res
             result = {child.id, child.status, child.identity.user, time_of(child) + child.children_time};
             if (!request.keep) {
                 parent.children_time = parent.children_time + result.time;
+                parent.ended_io = parent.ended_io + io_of(child);
                 gone = remove_child(child);
             }
             return true;

@@ -7,6 +7,7 @@
 #include <array>
 #include <boost/intrusive/list.hpp>
 
+#include "fs/message_trace.hpp"
 #include "memory/address_space.hpp"
 #include "task/control_block.hpp"
 #include "task/park.hpp"
@@ -102,6 +103,16 @@ void wake(Sleeper& sleeper) {
     unpark(thread);
 }
 
+// With the group's lock, so that it comes before what the woken ones say.
+void trace_woken(const UserThread& self, UserAddress at, std::uint64_t count) {
+    if (count != 0 && fs::is_tracing_messages()) {
+        fs::trace_message({.channel = fs::Channel::futex,
+                           .process = self.process().id,
+                           .object = at.value(),
+                           .amount = count});
+    }
+}
+
 }  // namespace
 
 Outcome<> futex_wait(UserThread& self, UserAddress at, bool shared, std::uint32_t expected,
@@ -139,6 +150,13 @@ Outcome<> futex_wait(UserThread& self, UserAddress at, bool shared, std::uint32_
         }
     }
     if (woken()) {
+        if (fs::is_tracing_messages()) {
+            fs::trace_message({.channel = fs::Channel::futex,
+                               .is_received = true,
+                               .process = self.process().id,
+                               .object = at.value(),
+                               .amount = 1});
+        }
         return {};
     }
     return fail(is_interrupted() ? Errno::eintr : Errno::etimedout);
@@ -161,6 +179,7 @@ Outcome<std::uint64_t> futex_wake(UserThread& self, UserAddress at, bool shared,
             ++woken;
         }
     }
+    trace_woken(self, at, woken);
     return woken;
 }
 
@@ -200,6 +219,7 @@ Outcome<std::uint64_t> futex_requeue(UserThread& self, UserAddress at, UserAddre
                 group.of(to_key).push_back(sleeper);
             }
         }
+        trace_woken(self, at, woken);
         return woken + moved;
     }
 }

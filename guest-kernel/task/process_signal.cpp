@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "fs/message_trace.hpp"
 #include "task/process_frame.hpp"
 #include "task/process_tree.hpp"
 
@@ -67,6 +68,25 @@ bool prepare(Process& process, int signal) {
 void notify(UserThread& thread) {
     thread.add_work(Work::signal);
     wake(thread);
+}
+
+// Who sent a signal: what a program says of itself in its information counts for nothing.
+ProcessId sender_of(int signal, const SignalInfo& info) {
+    if (signal == SIGCHLD && info.si_code > 0 && info.si_code != SI_KERNEL) {
+        return info.si_pid;
+    }
+    const UserThread* const self = UserThread::current_or_null();
+    return info.si_code > 0 || info.si_code == SI_TIMER || self == nullptr ? 0 : self->process().id;
+}
+
+void trace_sent(const Process& to, int signal, const SignalInfo& info) {
+    if (fs::is_tracing_messages()) {
+        fs::trace_message({.channel = fs::Channel::signal,
+                           .process = sender_of(signal, info),
+                           .peer = to.id,
+                           .object = static_cast<std::uint64_t>(signal),
+                           .amount = 1});
+    }
 }
 
 // Whoever reads signals as files.
@@ -181,6 +201,21 @@ SignalInfo make_info(int signal, int code, const Process* from) {
     return info;
 }
 
+int take_signal(UserThread& self, SignalSet wanted, SignalInfo& info) {
+    int signal = self.pending.take(wanted, info);
+    if (signal == 0) {
+        signal = self.process().pending.take(wanted, info);
+    }
+    if (signal != 0 && fs::is_tracing_messages()) {
+        fs::trace_message({.channel = fs::Channel::signal,
+                           .is_received = true,
+                           .process = self.process().id,
+                           .object = static_cast<std::uint64_t>(signal),
+                           .amount = 1});
+    }
+    return signal;
+}
+
 void post_signal(Process& process, int signal, const SignalInfo& info, PendingSignals::Queued*& entry) {
     if (!prepare(process, signal)) {
         return;
@@ -198,6 +233,7 @@ void post_signal(Process& process, int signal, const SignalInfo& info, PendingSi
     if (entry != nullptr) {
         entry->info = info;
     }
+    trace_sent(process, signal, info);
     process.pending.add(signal, entry, entry);
     tell_readers(process);
     if (taker != nullptr) {
@@ -214,6 +250,7 @@ void post_signal(UserThread& thread, int signal, const SignalInfo& info, Pending
     if (entry != nullptr) {
         entry->info = info;
     }
+    trace_sent(process, signal, info);
     thread.pending.add(signal, entry, entry);
     tell_readers(process);
     if (!blocks(thread, signal)) {
@@ -417,10 +454,7 @@ void deliver_signals(UserThread& self) {
         {
             const SpinGuard guard(tree_lock());
             const SignalSet wanted = ~self.blocked.load(std::memory_order_relaxed);
-            signal = self.pending.take(wanted, info);
-            if (signal == 0) {
-                signal = process.pending.take(wanted, info);
-            }
+            signal = take_signal(self, wanted, info);
             // What a tracer asked for since we looked above is looked at again.
             is_over = signal == 0 && !self.trace.wants_stop;
             if (is_over) {

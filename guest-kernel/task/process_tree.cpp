@@ -127,6 +127,7 @@ bool retire(UserThread& thread) {
     tree().threads.erase(tree().threads.iterator_to(thread));
     process.threads.erase(process.threads.iterator_to(thread));
     process.ended_threads_time = process.ended_threads_time + time_of(thread);
+    process.ended_io = process.ended_io + thread.io.counts();
     thread.control = nullptr;
     process.last_name = thread.name;
     return --process.live_threads == 0;
@@ -172,6 +173,14 @@ CpuTime time_of(Process& process) {
     CpuTime total = process.ended_threads_time;
     for (UserThread& thread : process.threads) {
         total = total + time_of(thread);
+    }
+    return total;
+}
+
+IoCounts io_of(const Process& process) {
+    IoCounts total = process.ended_io;
+    for (const UserThread& thread : process.threads) {
+        total = total + thread.io.counts();
     }
     return total;
 }

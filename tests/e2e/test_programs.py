@@ -92,9 +92,49 @@ class OnProcessors(Images):
                 self.assertEqual((result.stdout, result.returncode), (output, 0), result.stderr)
 
 
+# What people ask a machine with: who runs, who has how much memory and processor time, who says what to whom.
+INSPECT = r"""
+sleep 1000 & s=$!; cd /tmp; kb() { free -k | mawk '/^Mem/ { print $'$1' }'; }
+ps -o comm=,ppid= -p $s | mawk -v me=$$ '{ print $1, $2 == me }'; ps -e -o pid= | grep -c "^ *$s$"; pgrep -P $$ sleep | grep -c "^$s$"
+total=$(kb 2) before=$(kb 4); head -c 32M /dev/zero > x; after=$(kb 4)
+echo $((total > before)) $(((before - after) / 1024 >= 31)) $(((before - after) / 1024 <= 40)); rm x; echo $(($(kb 4) - after > 31000))
+mawk 'BEGIN { x = "x"; while (length(x) < 16777216) x = x x; print length(x); fflush(); system("ps -o rss=,vsz= -C mawk | sort -rn") }' |
+    mawk 'NR == 1; NR == 2 { print ($1 > 16384 && $2 >= $1) }'
+i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; top -b -n 1 -p $$ | mawk -v me=$$ '$1 == me { split($11, t, "[:.]"); print (t[1] * 60 + t[2] + t[3] / 100 > 0) }'
+head -c 100000 /dev/zero | wc -c; mawk '/^[rw]char/ { print $1, ($2 > 100000) }' /proc/$$/io
+# Once from echo to cat, once from cat to what carries it out of the guest.
+echo on > /proc/paravane/messages; { echo hello; sleep 0.2; } | cat; kill $s; wait $s
+mawk -v s=$s '$4 == s || $5 ~ /^pipe/ && $6 == 6 { print $3, $4 == s ? $5 : $6 }' /proc/paravane/messages
+echo off > /proc/paravane/messages; cat /proc/paravane/messages
+"""
+INSPECT_OUTPUT = """\
+sleep 1
+1
+1
+1 1 1
+1
+16777216
+1
+1
+100000
+rchar: 1
+wchar: 1
+hello
+sends 6
+receives 6
+sends 6
+receives 6
+sends signal:[15]
+off
+"""
+
+
 class Shell(OnProcessors):
     def test_bash_coreutils_dash_mawk_and_strace(self):
         self.judge("shell", ["bash", "-c", SHELL], None, SHELL_OUTPUT)
+
+    def test_procps_and_messages(self):
+        self.judge("shell", ["bash", "-c", INSPECT], None, INSPECT_OUTPUT)
 
 
 class Sql(OnProcessors):

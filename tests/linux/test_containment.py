@@ -67,6 +67,32 @@ class Roots(Guest):
             "\n".join(console))
 
 
+class Messages(Guest):
+    """LEDGER R10: what processes say to one another is traced, for who asks and may."""
+
+    def test_parent_and_child(self):
+        for smp in (1, 4):
+            with self.subTest(smp):
+                console = self.boot(["messages"], smp)
+                words = [line for line in console if not run.KERNEL_LINE.match(line)]
+                told = words[words.index("status: 7") + 1:words.index("in order: 1")]
+                # Of what does not wait for the other one only the order among its own is certain.
+                self.assertEqual(sorted(told), sorted([
+                    "parent sends - pipe the pipe 11", "child receives - pipe the pipe 11",
+                    "parent sends - socket the child's 8", "child receives - socket the child's 5",
+                    "child sends - socket the parent's 6", "parent receives - socket the parent's 6",
+                    "parent sends child signal User defined signal 1 1", "child receives - signal User defined signal 1 1",
+                    "parent sends child signal User defined signal 2 1", "child receives - signal User defined signal 2 1",
+                    "parent sends - futex a word 1", "child receives - futex a word 1"]), "\n".join(console))
+                for channel in ("pipe", "socket the child's", "socket the parent's", "signal User defined signal 1",
+                                "signal User defined signal 2", "futex"):
+                    does = [line.split()[1] for line in told if f" {channel}" in line]
+                    self.assertEqual(does, ["sends", "receives"], "\n".join(console))
+                self.assertEqual(words[words.index("in order: 1") + 1:], [
+                    "off: 3", "in order: 1", "another user: 0", "looks: EACCES", "on: EACCES", "== status 0", "== end"],
+                    "\n".join(console))
+
+
 class TimeOfDay(Guest):
     """What is set is what everybody reads from then on, by a call or without one."""
 

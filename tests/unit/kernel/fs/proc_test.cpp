@@ -5,14 +5,18 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cctype>
 #include <functional>
 #include <map>
 #include <sstream>
+#include <thread>
 
 #include "arch/processor.hpp"
 #include "fs/pipe.hpp"
 #include "fs/process_view.hpp"
 #include "fs/sysfs.hpp"
+#include "fs/unix_socket.hpp"
 #include "random/pool.hpp"
 #include "tree.hpp"
 
@@ -65,6 +69,7 @@ class View final : public ProcessView {
         found.mapped = 5 * 4096;
         found.resident = 3;
         found.caught = 0x42;
+        found.io = {.read = 1, .written = 2, .reads = 3, .writes = 4, .disk_read = 5, .disk_written = 6};
         found.limits[7] = {1024, ~0ULL};
         return found;
     }
@@ -224,6 +229,110 @@ TEST_F(ProcTest, LedgerStatusAndItsKinTellTheSame) {
     EXPECT_EQ(tree_.find("/proc/5/stat").value().node->attributes().user, 8U);
 }
 
+TEST_F(ProcTest, LedgerAccountsOfWhatAProcessMoved) {
+    constexpr std::string_view accounts =
+        "rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 5\nwrite_bytes: 6\ncancelled_write_bytes: 0\n";
+    EXPECT_EQ(tree_.get("/proc/5/io").value(), accounts);
+    EXPECT_EQ(tree_.get("/proc/5/task/6/io").value(), accounts);
+    EXPECT_EQ(tree_.find("/proc/5/io").value().node->attributes().mode, 0400U);
+    view_.may_look = false;
+    EXPECT_EQ(error_of(tree_.get("/proc/5/io")), Errno::eacces);
+}
+
+/// /proc/paravane/messages, without the times.
+class LedgerMessages : public ProcTest {
+  protected:
+    ~LedgerMessages() override { EXPECT_TRUE(tree_.put(path, "off")); }
+
+    std::vector<std::string> lines() {
+        std::istringstream text(tree_.get(path).value());
+        std::vector<std::string> found;
+        for (std::string line; std::getline(text, line);) {
+            const bool is_message = !line.empty() && std::isdigit(static_cast<unsigned char>(line[0])) != 0;
+            found.push_back(is_message ? line.substr(line.find(' ') + 1) : line);
+        }
+        return found;
+    }
+
+    static constexpr std::string_view path = "/proc/paravane/messages";
+};
+
+TEST_F(LedgerMessages, TellsWhatGoesThroughPipesAndSockets) {
+    const PipeEnds pipe = create_pipe(0).value();
+    const SocketPair pair = create_unix_pair(SocketType::stream, 0, {}).value();
+    ASSERT_TRUE(Tree::write(*pipe.write, "before anybody wants to know"));
+    EXPECT_EQ(lines(), std::vector<std::string>{"off"});
+    ASSERT_TRUE(tree_.put(path, "on\n"));
+    EXPECT_EQ(Tree::read(*pipe.read, 6).value(), "before");
+    ASSERT_TRUE(Tree::write(*pipe.write, "abc"));
+    ASSERT_TRUE(Tree::write(*pair.first, "to the second"));
+    EXPECT_EQ(Tree::read(*pair.second, 2).value(), "to");
+    ASSERT_TRUE(Tree::write(*pair.second, "back"));
+    std::array<char, 64> room;
+    const std::string through(pipe.read->label(room));
+    const std::string second(pair.second->label(room));
+    const std::string first(pair.first->label(room));
+    EXPECT_EQ(
+        lines(),
+        (std::vector<std::string>{
+            "on: 5 messages, the last 5 kept, room for 1024; time process does peer object amount",
+            "5 receives - " + through + " 6", "5 sends - " + through + " 3", "5 sends - " + second + " 13",
+            "5 receives - " + second + " 2", "5 sends - " + first + " 4"}));
+    ASSERT_TRUE(tree_.put(path, "off"));
+    ASSERT_TRUE(Tree::write(*pipe.write, "nobody"));
+    EXPECT_EQ(lines(), std::vector<std::string>{"off"});
+}
+
+TEST_F(LedgerMessages, KeepsTheLastOnes) {
+    const PipeEnds pipe = create_pipe(0).value();
+    ASSERT_TRUE(tree_.put(path, "20"));
+    for (std::size_t i = 1; i <= 50; ++i) {
+        ASSERT_TRUE(Tree::write(*pipe.write, std::string(i, 'x')));
+    }
+    const std::vector<std::string> found = lines();
+    ASSERT_EQ(found.size(), 21U);
+    EXPECT_THAT(found[0], StartsWith("on: 50 messages, the last 20 kept, room for 20;"));
+    EXPECT_TRUE(found[1].ends_with(" 31")) << found[1];
+    EXPECT_TRUE(found[20].ends_with(" 50")) << found[20];
+    ASSERT_TRUE(tree_.put(path, "16384"));
+    EXPECT_THAT(lines(), testing::ElementsAre(StartsWith("on: 0 messages")));
+    for (const std::string_view wrong : {"16385", "-1", "yes", "", "1 2"}) {
+        EXPECT_EQ(error_of(tree_.put(path, wrong)),
+                  wrong.empty() ? std::nullopt : std::optional(Errno::einval))
+            << wrong;
+    }
+    EXPECT_THAT(lines(), testing::ElementsAre(StartsWith("on: 0 messages")));
+}
+
+TEST_F(LedgerMessages, AreForTheirOwnerAlone) {
+    tree_.who.user = tree_.who.group = 1000;
+    tree_.who.privileged = false;
+    EXPECT_EQ(error_of(tree_.get(path)), Errno::eacces);
+    EXPECT_EQ(error_of(tree_.put(path, "on")), Errno::eacces);
+    tree_.who = kernel_credentials;
+}
+
+TEST_F(LedgerMessages, MayBeSwitchedWhileOthersTalk) {
+    const PipeEnds pipe = create_pipe(0).value();
+    std::atomic<bool> over{false};
+    std::thread talks([&] {
+        while (!over.load(std::memory_order_relaxed)) {
+            EXPECT_TRUE(Tree::write(*pipe.write, "x"));
+            EXPECT_EQ(Tree::read(*pipe.read, 1).value(), "x");
+        }
+    });
+    for (int i = 0; i < 200; ++i) {
+        ASSERT_TRUE(tree_.put(path, i % 3 == 0 ? "off" : i % 3 == 1 ? "5" : "300"));
+        const std::vector<std::string> found = lines();
+        for (std::size_t n = 1; n < found.size(); ++n) {
+            EXPECT_THAT(found[n],
+                        testing::AnyOf(StartsWith("5 sends - pipe:["), StartsWith("5 receives - pipe:[")));
+        }
+    }
+    over = true;
+    talks.join();
+}
+
 class MemoryFileTest : public ProcTest {
   protected:
     std::string read_at(OpenFile& file, std::uint64_t offset, std::size_t length) {
@@ -356,10 +465,11 @@ TEST_F(ProcTest, SysfsCountsProcessors) {
 }
 
 TEST_F(ProcTest, OtherPartsAddFilesOfTheirOwn) {
-    ASSERT_TRUE(add_own_file("of-a-test", [](Text& text) -> Outcome<> {
-        text.append("written by a part\n");
-        return {};
-    }));
+    static constexpr StaticEntry file{"of-a-test", [](Text& text) -> Outcome<> {
+                                          text.append("written by a part\n");
+                                          return {};
+                                      }};
+    ASSERT_TRUE(add_own_file(file));
     EXPECT_THAT(tree_.names("/proc/paravane").value(), Contains("of-a-test"));
     EXPECT_EQ(tree_.get("/proc/paravane/of-a-test").value(), "written by a part\n");
     EXPECT_EQ(error_of(tree_.find("/proc/paravane/other")), Errno::enoent);
