@@ -15,6 +15,7 @@
 #include "memory/buddy.hpp"
 #include "memory/direct_map.hpp"
 #include "memory/frames.hpp"
+#include "memory/refusal.hpp"
 #include "task/lock.hpp"
 
 namespace pv::boot {
@@ -74,7 +75,7 @@ struct BootAllocator {
     std::uint64_t take(std::uint64_t bytes) {
         const std::uint64_t at = next;
         bytes = align_up(bytes, page_size);
-        if (bytes > free.end - next) {
+        if (bytes > free.end - next || memory::is_refused()) {
             panic("not enough memory for the page tables: {} bytes more in {:#x}..{:#x}", bytes, free.begin,
                   free.end);
         }

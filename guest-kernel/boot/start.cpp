@@ -240,9 +240,11 @@ extern "C" [[noreturn]] void pv_start(std::uint64_t start_info) {
     start_interrupts();
     start_wall_clock(fixed ? fixed->century_register : std::uint8_t{0});
 
-    if (const Result<> scheduler = task::Scheduler::start_on_this_cpu(); !scheduler) {
+    const auto scheduler = task::Scheduler::create(arch::this_cpu());
+    if (!scheduler) {
         panic("no memory for the scheduler");
     }
+    (*scheduler)->start();
     apply_watchdog();
     const unsigned cpus = arch::start_other_cpus(acpi::tables().processors);
     log::info("scheduler: {} CPU{}", cpus, cpus == 1 ? "" : "s");

@@ -28,9 +28,13 @@ namespace pv::task {
 /// of its own fetches it (send_away). Two schedulers' locks are never held at once.
 class Scheduler {
   public:
-    /// Makes what runs now this CPU's idle thread; `stack` is the one it runs on, where that is known. Error:
-    /// out_of_memory.
-    static Result<> start_on_this_cpu(arch::Stack stack = {});
+    /// The scheduler of a CPU, with its idle thread, which is what will run there when it starts; `stack` is
+    /// the one that runs on, where that is known. The caller's until it starts. Error: out_of_memory.
+    [[nodiscard]] static Result<Scheduler*> create(arch::Cpu& cpu, arch::Stack stack = {});
+    /// One that never started, or nullptr.
+    static void destroy(Scheduler* scheduler);
+    /// From here on the running CPU, the one it was made for, has it.
+    void start();
 
     /// The idle thread's life. Never returns.
     [[noreturn]] static void idle();

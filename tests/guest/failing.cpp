@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: MIT
 #include <atomic>
 
+#include "arch/x86_64/starting_cpu.hpp"
 #include "base/function_ref.hpp"
 #include "base/log.hpp"
+#include "boot/options.hpp"
 #include "boot/tests.hpp"
 #include "device/dma/mapping.hpp"
 #include "device/iommu/machine.hpp"
@@ -27,6 +29,21 @@ constinit std::atomic<task::ControlBlock*> victim{nullptr};
 constinit std::atomic<std::uint64_t> countdown{0};
 constinit std::atomic<bool> has_refused{false};
 
+// `test_refuse=N`: of the allocations since the kernel's first instruction, by whichever CPU, the one that
+// fails.
+constexpr std::uint64_t not_asked_yet = ~0ULL;
+constinit std::atomic<std::uint64_t> left_at_start{not_asked_yet};
+
+bool refuse_at_start() {
+    std::uint64_t left = left_at_start.load(std::memory_order_relaxed);
+    if (left == not_asked_yet) {
+        const auto text = boot::option("test_refuse");
+        left = text ? boot::parse_number(*text).value_or(0) : 0;
+        left_at_start.store(left, std::memory_order_relaxed);
+    }
+    return left != 0 && left_at_start.fetch_sub(1, std::memory_order_relaxed) == 1;
+}
+
 }  // namespace
 }  // namespace pv::guest_test
 
@@ -34,6 +51,9 @@ namespace pv::memory {
 
 bool refuse_allocation() {
     using namespace guest_test;
+    if (refuse_at_start()) {
+        return true;
+    }
     if (victim.load(std::memory_order_relaxed) == nullptr || task::in_interrupt() ||
         task::Scheduler::current_or_null() != victim || countdown == 0) {
         return false;
@@ -137,6 +157,24 @@ PV_GUEST_TEST(each_allocation_fails) {
         }
         return all;
     });
+}
+
+// What another CPU needs before it is called.
+PV_GUEST_TEST(each_allocation_for_a_cpu_fails) {
+    constexpr unsigned unused = 100;
+    fail_each_allocation("a CPU", [] { return arch::StartingCpu::create(unused, unused).has_value(); });
+}
+
+// The kernel's own start, with the allocation failing that `test_refuse=N` chose: it has come this far, and
+// what runs works. test_start.py looks at one N after the other.
+PV_GUEST_TEST(starts_without) {
+    const std::uint64_t left = left_at_start.exchange(0, std::memory_order_relaxed);
+    std::atomic<unsigned> ran{0};
+    on_each_cpu("runs", [](void* count) { static_cast<std::atomic<unsigned>*>(count)->fetch_add(1); }, &ran);
+    PV_EXPECT(ran == arch::cpu_count());
+    const Held held = Held::now();
+    log::info("start: {} allocations left, {} CPUs, {} objects, {} frames", left, arch::cpu_count(),
+              held.objects, held.frames);
 }
 
 // The same for the drivers' whole way up, with one NVMe and one virtio-blk disk.

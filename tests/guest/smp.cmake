@@ -83,6 +83,13 @@ pv_guest_test(apic_id_255_is_everybody LEDGER APPEND "test=all_cpus_run test_mad
 
 # Each allocation fails in turn (C19).
 pv_guest_test(each_allocation_fails LEDGER EXPECT "threads: [1-9][0-9]* allocations")
+pv_guest_test(each_allocation_for_a_cpu_fails LEDGER EXPECT "a CPU: [1-9][0-9]* allocations")
+foreach(which every some)
+  add_test(NAME guest.each_allocation_at_start_fails.${which} COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_CURRENT_SOURCE_DIR}/test_start.py
+    ${PV_LIB_DIR}/paravane-kernel-test.elf ${which})
+endforeach()
+set_tests_properties(guest.each_allocation_at_start_fails.some PROPERTIES LABELS "guest;ledger" TIMEOUT 200)
+set_tests_properties(guest.each_allocation_at_start_fails.every PROPERTIES LABELS nightly TIMEOUT 1800)
 set(disks -drive if=none,id=disk0,file={disk0},format=raw -drive if=none,id=disk1,file={disk1},format=raw
   -device nvme,drive=disk0,serial=disk0)
 pv_guest_test(each_allocation_of_a_driver_fails LEDGER EXPECT "2 drivers" OPTIONS --disk 64M --disk 64M

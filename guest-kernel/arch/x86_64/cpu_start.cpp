@@ -5,23 +5,19 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/clock.hpp"
-#include "arch/x86_64/clock_skew.hpp"
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/kernel_space.hpp"
 #include "arch/x86_64/local_apic.hpp"
 #include "arch/x86_64/registers.hpp"
-#include "arch/x86_64/stack.hpp"
+#include "arch/x86_64/starting_cpu.hpp"
 #include "base/deadline.hpp"
 #include "base/log.hpp"
 #include "base/panic.hpp"
 #include "boot/memory.hpp"
-#include "interrupt/delivery.hpp"
 #include "task/scheduler.hpp"
 
 extern "C" {
@@ -55,28 +51,7 @@ struct [[gnu::packed]] TrampolineValues {
     std::uint64_t entry;
 };
 
-enum class Step : std::uint8_t { waiting, at_clock, online, failed, abandoned };
-
-/// Between the boot CPU and the one it starts. Never freed: a CPU that comes too late for us may still use
-/// it.
-struct Start {
-    Cpu cpu;
-    Stack stack;
-    SkewTest skew;
-    std::atomic<Step> step{Step::waiting};
-    std::atomic<Error> error{Error::timed_out};
-
-    /// One of the two CPUs says how it ended; the other one gets false.
-    bool finish(Step last) {
-        Step before = step.load();
-        while (before < Step::online) {
-            if (step.compare_exchange_weak(before, last)) {
-                return true;
-            }
-        }
-        return false;
-    }
-};
+using Step = StartingCpu::Step;
 
 // Neither before what stands before it, nor after what follows.
 std::uint64_t ordered_tsc() {
@@ -85,7 +60,7 @@ std::uint64_t ordered_tsc() {
     return counter;
 }
 
-constinit std::atomic<Start*> starting{nullptr};
+constinit std::atomic<StartingCpu*> starting{nullptr};
 
 // Copies the code to its page, and maps it where the CPU will run: at its physical address, never writable
 // there, and writable nowhere while it is executable.
@@ -111,31 +86,13 @@ Result<> set_up_trampoline(PhysicalAddress page) {
     std::memcpy(at, &values, sizeof values);
     PV_TRY(unmap_pages(window, page_size));
     release_space(window, page_size);
-    return map_pages(VirtualAddress(page.value()), page, page_size, Access::read_execute, Cache::write_back);
-}
-
-Result<Start*> prepare(unsigned index, std::uint32_t apic_id) {
-    auto* start = new (std::align_val_t{alignof(Start)}, std::nothrow) Start;
-    if (start == nullptr) {
-        return fail(Error::out_of_memory);
+    const Result<> mapped =
+        map_pages(VirtualAddress(page.value()), page, page_size, Access::read_execute, Cache::write_back);
+    if (!mapped) {
+        // What there is of the tables that were to lead there.
+        PV_TRY(drop_lower_half());
     }
-    start->cpu.index = index;
-    start->cpu.apic_id = apic_id;
-    const auto stack = allocate_stack();
-    Result<> rest = stack ? set_up_interrupt_stacks(start->cpu) : fail(stack.error());
-    if (rest) {
-        rest = interrupt::add_cpu(index);
-    }
-    if (!rest) {
-        release_interrupt_stacks(start->cpu);
-        if (stack) {
-            free_stack(*stack);
-        }
-        ::operator delete(start, std::align_val_t{alignof(Start)});
-        return fail(rest.error());
-    }
-    start->stack = *stack;
-    return start;
+    return mapped;
 }
 
 // True once `condition` holds.
@@ -152,7 +109,7 @@ bool wait_for(Duration patience, F&& condition) {
 }
 
 // INIT has been sent some time before.
-Result<> start_one(Start& start, PhysicalAddress page) {
+Result<> start_one(StartingCpu& start, PhysicalAddress page) {
     const std::uint32_t id = start.cpu.apic_id;
     starting.store(&start, std::memory_order_relaxed);
     pv_expected_stack = start.stack.top;
@@ -198,7 +155,7 @@ Result<> start_one(Start& start, PhysicalAddress page) {
 
 // The other CPU, on its own stack, with the boot CPU waiting.
 extern "C" [[noreturn]] void pv_cpu_main() {
-    Start& start = *starting.load(std::memory_order_relaxed);
+    StartingCpu& start = *starting.load(std::memory_order_relaxed);
     adopt_cpu(start.cpu);
     static_cast<void>(enable_protections());
     Result<> up = LocalApic::start_secondary();
@@ -208,10 +165,9 @@ extern "C" [[noreturn]] void pv_cpu_main() {
     if (up) {
         start.step.store(Step::at_clock, std::memory_order_release);
         start.skew.run(skew_rounds, ordered_tsc);
-        up = task::Scheduler::start_on_this_cpu(start.stack);
-    }
-    if (!up) {
-        start.error.store(up.error());
+        start.scheduler->start();
+    } else {
+        start.error.store(up.error(), std::memory_order_release);
     }
     if (!start.finish(up ? Step::online : Step::failed) || !up) {
         while (true) {
@@ -250,8 +206,9 @@ unsigned start_other_cpus(std::span<const acpi::LocalApic> listed) {
             log::warning("CPUs: more than {} are not used", cpus_max);
             break;
         }
-        Result<Start*> start = prepare(cpu_count(), processor.apic_id);
-        const Result<> started = start ? start_one(**start, page) : fail(start.error());
+        auto start = StartingCpu::create(cpu_count(), processor.apic_id);
+        // One that was called may come when nobody waits for it any more: what it uses is not taken back.
+        const Result<> started = start ? start_one(*start->release(), page) : fail(start.error());
         if (!started) {
             log::error("CPUs: the processor with APIC id {} does not run: {}; going on without it",
                        processor.apic_id, started.error());

@@ -2,9 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include "task/scheduler.hpp"
 
-#include <memory>
-#include <new>
-
 #include "arch/processor.hpp"
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/local_apic.hpp"
@@ -31,29 +28,6 @@ Instant next_tick(Instant time) {
 }
 
 }  // namespace
-
-Result<> Scheduler::start_on_this_cpu(arch::Stack stack) {
-    arch::Cpu& cpu = arch::this_cpu();
-    auto* scheduler = new (std::nothrow) Scheduler(cpu);
-    auto* idle = new (std::nothrow) ControlBlock;
-    if (scheduler == nullptr || idle == nullptr) {
-        delete scheduler;
-        delete idle;
-        return fail(Error::out_of_memory);
-    }
-    set_name(*idle, "idle");
-    idle->state = State::running;
-    idle->is_pinned = true;
-    idle->cpus = arch::CpuSet().set(cpu.index);
-    idle->stack = stack;
-    idle->scheduler = scheduler;
-    scheduler->idle_ = idle;
-    scheduler->running_ = idle;
-    cpu.running = idle;
-    cpu.scheduler = scheduler;
-    scheduler->beat();
-    return {};
-}
 
 // Interrupts are off, or the answer is of the past.
 Scheduler& Scheduler::here() {
