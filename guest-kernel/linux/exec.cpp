@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "linux/exec.hpp"
 
+#include <asm/hwcap2.h>
 #include <elf.h>
 
 #include <algorithm>
@@ -158,7 +159,7 @@ Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& p
         {AT_EGID, who.effective_group},
         {AT_SECURE, 0},
         {AT_RANDOM, random},
-        {AT_HWCAP2, 0},
+        {AT_HWCAP2, arch::programs_set_bases() ? HWCAP2_FSGSBASE : 0},
         {AT_EXECFN, path},
         {AT_PLATFORM, platform},
         {AT_MINSIGSTKSZ, arch::VectorState::size() + 1024},

@@ -289,6 +289,10 @@ Value futex(Call& call, UserAddress at, int operation, std::uint32_t value, std:
 }
 
 Value arch_prctl(Call& call, int code, std::uint64_t address) {
+    {
+        const arch::InterruptsOff off;
+        arch::save_bases(call.thread);
+    }
     switch (code) {
         case ARCH_SET_FS:
         case ARCH_SET_GS:

@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -45,7 +46,8 @@ def on_linux(driver, programs, deadline):
     return done.stdout.decode("latin-1").splitlines()
 
 
-def on_paravane(options, smp, more=()):
+def on_paravane(options, smp, more=(), beside=None):
+    """What the console said, and whether the guest ended in time. `beside`: called with the console's file in a thread."""
     with tempfile.TemporaryDirectory(prefix="pv-linux-") as folder:
         initrd, console = os.path.join(folder, "initrd"), os.path.join(folder, "console")
         with open(initrd, "wb") as file:
@@ -53,6 +55,8 @@ def on_paravane(options, smp, more=()):
         names = " ".join("/tests/" + os.path.basename(p) for p in options.programs)
         process = qemu.start(["-m", options.memory, "-smp", str(smp), "-kernel", options.kernel, "-initrd", initrd, "-append",
                               f"{options.append} -- {names}", "-serial", f"file:{console}", *more])
+        if beside is not None:
+            threading.Thread(target=beside, args=(console,), daemon=True).start()
         ended = qemu.ended_within(process, options.deadline)
         with open(console, encoding="latin-1") as file:
             return file.read().replace("\r", "").splitlines(), ended

@@ -3,19 +3,24 @@
 #
 # usage: test_containment.py KERNEL DRIVER PROGRAMS [unittest's arguments]
 import argparse
+import json
 import os
+import pathlib
 import re
+import socket
 import sys
+import tempfile
+import time
 import unittest
 
 import run
 
 
 class Guest(unittest.TestCase):
-    def boot(self, programs=(), smp=1, memory="256M", more=(), append="", deadline=200):
+    def boot(self, programs=(), smp=1, memory="256M", more=(), append="", deadline=200, beside=None):
         options = argparse.Namespace(kernel=KERNEL, driver=DRIVER, programs=[os.path.join(PROGRAMS, name) for name in programs],
                                      memory=memory, append=append, deadline=deadline)
-        console, ended = run.on_paravane(options, smp, more)
+        console, ended = run.on_paravane(options, smp, more, beside)
         self.assertTrue(ended, "\n".join(console))
         return console
 
@@ -48,6 +53,29 @@ class Walls(Guest):
         self.assertEqual(len(places), 8, shown)
         for what, column in zip(("stack", "mapping", "heap", "data"), zip(*places)):
             self.assertEqual(len(set(column)), 8, f"{what}: {column}")
+
+
+class Astray(Guest):
+    """What comes at any moment (an NMI) finds its processor whatever a program put into %gs."""
+
+    def test_nmi_at_a_program_with_a_base_like_the_kernels(self):
+        with tempfile.TemporaryDirectory(prefix="pv-nmi-") as folder:
+            path = os.path.join(folder, "qmp")
+
+            def interrupt(console):
+                end = time.monotonic() + 60
+                while time.monotonic() < end and not (
+                        os.path.exists(console) and b"astray: 0" in pathlib.Path(console).read_bytes()):
+                    time.sleep(0.05)
+                with socket.socket(socket.AF_UNIX) as monitor:
+                    monitor.connect(path)
+                    for command in ("qmp_capabilities", "inject-nmi"):
+                        monitor.sendall(json.dumps({"execute": command}).encode())
+                    while monitor.recv(4096):  # until QEMU ends
+                        pass
+
+            console = self.boot(["astray"], deadline=15, more=("-qmp", f"unix:{path},server=on,wait=off"), beside=interrupt)
+        self.assertTrue(any("panic: non-maskable interrupt" in line for line in console), "\n".join(console))
 
 
 class Roots(Guest):

@@ -46,7 +46,7 @@ Cpu& boot_cpu() {
 
 void adopt_cpu(Cpu& cpu) {
     cpu.self = &cpu;
-    cpu.tables.load(cpu.index);
+    cpu.tables.load(cpu.index, &cpu);
     // After the segment registers: loading a selector into %gs would clear the base.
     write_msr(Msr::gs_base, reinterpret_cast<std::uintptr_t>(&cpu));
     write_msr(Msr::kernel_gs_base, 0);

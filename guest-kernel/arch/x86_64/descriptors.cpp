@@ -39,8 +39,9 @@ Ist ist_for(std::size_t number) {
 
 }  // namespace
 
-void DescriptorTables::load(std::uint32_t cpu) {
+void DescriptorTables::load(std::uint32_t number, const void* cpu) {
     const auto task_base = reinterpret_cast<std::uintptr_t>(&task);
+    gdt[0] = reinterpret_cast<std::uintptr_t>(cpu);
     gdt[1] = code_descriptor;
     gdt[2] = data_descriptor;
     gdt[user_data_selector / 8] = user_data_descriptor;
@@ -49,7 +50,7 @@ void DescriptorTables::load(std::uint32_t cpu) {
     gdt[task_selector / 8] = (sizeof(TaskState) - 1) | (task_base & 0xff'ffff) << 16 | 0x89ULL << 40 |
                              (task_base >> 24 & 0xff) << 56;
     gdt[task_selector / 8 + 1] = task_base >> 32;
-    gdt[cpu_number_selector / 8] = cpu_number_descriptor | cpu;
+    gdt[cpu_number_selector / 8] = cpu_number_descriptor | number;
     for (std::size_t i = 0; i < idt.size(); ++i) {
         const std::uint64_t stub = reinterpret_cast<std::uintptr_t>(pv_trap_stubs) + i * stub_size;
         idt[i] = {

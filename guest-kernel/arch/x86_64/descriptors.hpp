@@ -51,8 +51,9 @@ struct DescriptorTables {
     TaskState task;
     alignas(16) std::array<Gate, 256> idt{};
 
-    /// Fills all three and loads them. `cpu`: the processor's number, below 2^12.
-    void load(std::uint32_t cpu);
+    /// Fills all three and loads them. `number`: the processor's, below 2^12. `cpu`: what the GDT's first
+    /// entry, which means nothing to a processor, is to hold for whoever must not trust %gs.
+    void load(std::uint32_t number, const void* cpu);
     void set_ist(Ist slot, std::uint64_t stack_top);
     /// Where exceptions and interrupts of user mode begin.
     void set_kernel_stack(std::uint64_t stack_top);

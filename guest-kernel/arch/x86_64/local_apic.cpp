@@ -168,6 +168,9 @@ Result<> start(PhysicalAddress registers) {
         window = PV_TRY(memory::map_device(at, registers_size)).value();
     }
     set_up();
+    // The machine's button for "where are you?" (`virsh inject-nmi`): one processor takes it, and ends all of
+    // them with what each was doing. PCs wire it to this pin.
+    write(Register::local1_vector, delivery_nmi);
     if (!tsc_deadline) {
         measure_timer();
         if (ticks_per_second == 0) {

@@ -49,6 +49,7 @@ inline constexpr std::uint64_t cr0_write_protect = 1ULL << 16;
 inline constexpr std::uint64_t cr4_global_pages = 1ULL << 7;
 inline constexpr std::uint64_t cr4_fxsr = 1ULL << 9;
 inline constexpr std::uint64_t cr4_simd_exceptions = 1ULL << 10;
+inline constexpr std::uint64_t cr4_base_instructions = 1ULL << 16;  ///< FSGSBASE
 inline constexpr std::uint64_t cr4_xsave = 1ULL << 18;
 inline constexpr std::uint64_t cr4_umip = 1ULL << 11;
 inline constexpr std::uint64_t cr4_smep = 1ULL << 20;

@@ -71,19 +71,28 @@ pv_leave_trap:
     .type trap_anywhere, @function
 trap_anywhere:
     pv_save_registers
-    // %ebx: whether %gs had to be changed. The kernel's base lies in the upper half, a program's never does.
-    xorl %ebx, %ebx
+    // %rbx: the base of %gs, the kernel's or a program's, which may be any address. The right one is found without
+    // it: the descriptor table's first entry, which no processor looks at, is the Cpu (descriptors.hpp).
     movl $0xc0000101, %ecx
     rdmsr
-    testl %edx, %edx
-    js 3f
-    swapgs
-    movl $1, %ebx
-3:  pv_call_trap
-    testl %ebx, %ebx
-    jz 4f
-    swapgs
-4:  pv_restore_registers
+    shlq $32, %rdx
+    orq %rdx, %rax
+    movq %rax, %rbx
+    subq $16, %rsp
+    sgdt (%rsp)
+    movq 2(%rsp), %rdx
+    addq $16, %rsp
+    movq (%rdx), %rax
+    movq %rax, %rdx
+    shrq $32, %rdx
+    wrmsr
+    pv_call_trap
+    movl $0xc0000101, %ecx
+    movl %ebx, %eax
+    movq %rbx, %rdx
+    shrq $32, %rdx
+    wrmsr
+    pv_restore_registers
     addq $16, %rsp
     iretq
     .size trap_anywhere, . - trap_anywhere

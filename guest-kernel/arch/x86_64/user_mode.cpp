@@ -43,6 +43,7 @@ constexpr std::size_t sse_mask_offset = 28;
 constinit std::size_t state_size = 0;
 constinit std::uint64_t components = 0;  ///< 0: FXSAVE
 constinit std::uint32_t sse_control_mask = 0xffbf;
+constinit bool has_base_instructions = false;
 constinit std::atomic<std::uint64_t> last_id{0};
 
 void save(std::byte* to) {
@@ -63,6 +64,17 @@ void load(const std::byte* from) {
     } else {
         __asm__ volatile("fxrstor64 (%0)" ::"r"(from) : "memory");
     }
+}
+
+// The program's %gs is the one not in force: the kernel's is.
+std::uint64_t read_gs_base() {
+    std::uint64_t base = 0;
+    __asm__ volatile("swapgs\n\trdgsbase %0\n\tswapgs" : "=r"(base)::"memory");
+    return base;
+}
+
+void write_gs_base(std::uint64_t base) {
+    __asm__ volatile("swapgs\n\twrgsbase %0\n\tswapgs" ::"r"(base) : "memory");
 }
 
 void load_root(Cpu& cpu, UserTables* tables) {
@@ -155,6 +167,11 @@ void start_user_mode() {
     if ((features.ecx & 1U << 26) != 0) {
         cr4 |= cr4_xsave;
     }
+    // CPUID.7.0 EBX bit 0.
+    const bool has_bases = cpuid(0).eax >= 7 && (cpuid(7).ebx & 1U) != 0;
+    if (has_bases) {
+        cr4 |= cr4_base_instructions;
+    }
     write_cr4(cr4);
     constexpr std::uint64_t cr0_monitor = 1ULL << 1;
     constexpr std::uint64_t cr0_emulate = 1ULL << 2;
@@ -175,18 +192,20 @@ void start_user_mode() {
     if (state_size == 0) {
         state_size = size;
         components = use;
+        has_base_instructions = has_bases;
         alignas(16) std::array<std::byte, legacy_size> sample{};
         __asm__ volatile("fninit\n\tfxsave64 %0" : "=m"(sample));
         std::uint32_t mask = 0;
         std::memcpy(&mask, sample.data() + sse_mask_offset, sizeof mask);
         sse_control_mask = mask != 0 ? mask : sse_control_mask;
-    } else if (size != state_size || use != components) {
-        panic("processor {} has other vector registers than the first one", this_cpu().index);
+    } else if (size != state_size || use != components || has_bases != has_base_instructions) {
+        panic("processor {} has other registers than the first one", this_cpu().index);
     }
 }
 
 void switch_user(Cpu& cpu, UserState* from, UserState* to, std::uint64_t stack_top) {
     if (from != nullptr && from->vectors.bytes().data() != nullptr) {
+        save_bases(*from);
         save(from->vectors.bytes().data());
         from->vectors_on = cpu.index;
         cpu.user.vector_owner = from->id;
@@ -214,9 +233,25 @@ void change_tables(UserState& self, Ref<UserTables> tables) {
     }
 }
 
+void save_bases(UserState& self) {
+    if (has_base_instructions) {
+        __asm__ volatile("rdfsbase %0" : "=r"(self.fs_base));
+        self.gs_base = read_gs_base();
+    }
+}
+
 void load_bases(const UserState& self) {
-    write_msr(Msr::fs_base, self.fs_base);
-    write_msr(Msr::kernel_gs_base, self.gs_base);
+    if (has_base_instructions) {
+        __asm__ volatile("wrfsbase %0" ::"r"(self.fs_base));
+        write_gs_base(self.gs_base);
+    } else {
+        write_msr(Msr::fs_base, self.fs_base);
+        write_msr(Msr::kernel_gs_base, self.gs_base);
+    }
+}
+
+bool programs_set_bases() {
+    return has_base_instructions;
 }
 
 void save_vectors(UserState& self) {

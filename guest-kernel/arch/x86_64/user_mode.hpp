@@ -45,7 +45,7 @@ class VectorState {
 /// The processor's part of one thread of a program. Guarded by being that thread, or by its not running.
 struct UserState {
     Ref<UserTables> tables;
-    std::uint64_t fs_base = 0;
+    std::uint64_t fs_base = 0;  ///< while it runs, the processor may have others (save_bases)
     std::uint64_t gs_base = 0;
     VectorState vectors;
     std::uint64_t id = 0;            ///< unique for ever: whose the registers of a processor are
@@ -64,8 +64,13 @@ void switch_user(Cpu& cpu, UserState* from, UserState* to, std::uint64_t stack_t
 
 /// The running thread's own state changes its tables: they are loaded at once.
 void change_tables(UserState& self, Ref<UserTables> tables);
-/// Puts the bases in force that were changed in the running thread's own state.
+/// Takes the running thread's bases, which it may have changed itself, to its state, or puts those there in
+/// force. Interrupts are off.
+void save_bases(UserState& self);
 void load_bases(const UserState& self);
+
+/// Whether programs may read and set their bases themselves (FSGSBASE). The same on all processors.
+[[nodiscard]] bool programs_set_bases();
 /// Writes the running thread's vector registers to its state, or loads them from there.
 void save_vectors(UserState& self);
 void load_vectors(UserState& self);
