@@ -3,17 +3,19 @@
 #include "ownership/ranges.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pv::ownership {
 
-Ranges::Ranges(std::uint64_t limit, std::size_t most)
+Ranges::Ranges(std::uint64_t limit, std::size_t most, std::shared_ptr<translation::FrameMarks> marks)
     : frames_(limit / page_size),
       most_(most),
       heads_(new std::uint32_t[static_cast<std::size_t>(frames_)]()),
       pool_(1),
       frame_(1),
-      stores_(limit),
-      loads_(limit) {}
+      stores_(marks ? std::move(marks) : std::make_shared<translation::FrameMarks>(limit),
+              translation::mark_owned_store),
+      loads_(stores_.with(translation::mark_owned_load)) {}
 
 bool Ranges::add(std::uint32_t owner, std::uint32_t& first, std::uint64_t physical, std::uint64_t length,
                  BufferRole role) {

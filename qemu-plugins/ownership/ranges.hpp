@@ -31,8 +31,9 @@ struct Range {
 /// One caller at a time, but for the two sets of frames, which any thread may ask.
 class Ranges {
   public:
-    /// For physical addresses below `limit`; at most `most` pieces.
-    Ranges(std::uint64_t limit, std::size_t most);
+    /// For physical addresses below `limit`; at most `most` pieces. `marks`, for the same limit, may be
+    /// shared with others; nullptr: it gets its own.
+    Ranges(std::uint64_t limit, std::size_t most, std::shared_ptr<translation::FrameMarks> marks = nullptr);
 
     /// Adds the pieces of [physical, physical + length) in front of the list that begins at `first`. What is
     /// not below the limit is left out. False when there was no room for all.

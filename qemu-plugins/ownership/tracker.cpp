@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "ownership/nvme.hpp"
 #include "ownership/virtio.hpp"
@@ -33,8 +34,12 @@ Region region_of(std::string_view name) {
     return name.substr(common.size()) == "virtio-iommu" ? Region::virtio_iommu : Region::virtio;
 }
 
-Tracker::Tracker(const plugin::GuestMemory& memory, Sink& sink)
-    : memory_(memory), sink_(sink), ranges_(memory.limit(), most_ranges(memory.size())), commands_(1) {}
+Tracker::Tracker(const plugin::GuestMemory& memory, Sink& sink,
+                 std::shared_ptr<translation::FrameMarks> marks)
+    : memory_(memory),
+      sink_(sink),
+      ranges_(memory.limit(), most_ranges(memory.size()), std::move(marks)),
+      commands_(1) {}
 
 Tracker::~Tracker() = default;
 

@@ -116,7 +116,9 @@ class Tracker {
     static constexpr std::size_t most_commands = 262'144;  ///< outstanding; further ones are skipped
     static constexpr std::size_t most_races = 256;         ///< lines; further ones are counted
 
-    Tracker(const plugin::GuestMemory& memory, Sink& sink);
+    /// `marks`, for the limit of `memory`, may be shared with others; nullptr: it gets its own.
+    Tracker(const plugin::GuestMemory& memory, Sink& sink,
+            std::shared_ptr<translation::FrameMarks> marks = nullptr);
     Tracker(const Tracker&) = delete;
     Tracker& operator=(const Tracker&) = delete;
     ~Tracker();
@@ -131,7 +133,7 @@ class Tracker {
     }
 
     /// For any thread: false while no load of any processor matters.
-    [[nodiscard]] bool loads_matter() const { return loads_matter_.load(std::memory_order_relaxed); }
+    [[nodiscard]] const std::atomic<bool>& loads_matter() const { return loads_matter_; }
 
     /// After an access to RAM that concerns_*().
     void access(const Actor& actor, const Access& access);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -15,8 +16,10 @@
 #include "plugin/handshake.hpp"
 #include "plugin/instruction.hpp"
 #include "plugin/line.hpp"
+#include "plugin/memory_watch.hpp"
 #include "plugin/options.hpp"
 #include "plugin/ownership_probe.hpp"
+#include "plugin/places.hpp"
 #include "plugin/profile_probe.hpp"
 #include "plugin/qemu_api.hpp"
 #include "plugin/queues.hpp"
@@ -46,7 +49,11 @@ struct PerCpu {
     std::uint64_t control_site;    ///< the instruction, packed
     std::uint64_t control_source;  ///< what it writes
     std::uint64_t control_before;  ///< the register until then
+    std::array<std::uint64_t, 7> unused;
 };
+
+/// Generated code multiplies by this at each block: a power of two makes that a shift.
+static_assert(std::has_single_bit(sizeof(PerCpu)));
 
 struct Plugin {
     Options options;
@@ -54,6 +61,7 @@ struct Plugin {
     std::atomic<bool> registers_known = false;
     Handshake handshake;
     std::unique_ptr<ProfileProbe> profile;          ///< nullptr without one
+    std::unique_ptr<Places> places;                 ///< nullptr when neither of the next two was asked for
     std::unique_ptr<TranslationProbe> translation;  ///< nullptr when it was not asked for
     std::unique_ptr<OwnershipProbe> ownership;      ///< nullptr when it was not asked for
     Queues queues{[] { return GuestMemory::find(); }};
@@ -178,8 +186,8 @@ void on_marker(unsigned cpu, void* userdata) {
 void on_control_write(unsigned cpu, void* userdata) {
     const Site site = Site::unpack(userdata);
     const ControlWrite decoded = Site::control(site.detail);
-    if (plugin->ownership) {
-        plugin->ownership->forget(cpu);
+    if (plugin->places) {
+        plugin->places->forget(cpu);
     }
     PerCpu& state = of_cpu(cpu);
     const auto before = read_register(plugin->registers.control(decoded.number), state.bytes);
@@ -246,8 +254,8 @@ void on_pending(unsigned cpu, void* userdata) {
 }
 
 void on_invlpg(unsigned cpu, void* userdata) {
-    if (plugin->ownership) {
-        plugin->ownership->forget(cpu);
+    if (plugin->places) {
+        plugin->places->forget(cpu);
     }
     const Site site = Site::unpack(userdata);
     PerCpu& state = of_cpu(cpu);
@@ -283,31 +291,6 @@ void on_sysret(unsigned cpu, void* userdata) {
     plugin->translation->user_mode(cpu, Site::unpack(userdata).pc);
 }
 
-/// One call for both probes that look at what is loaded and stored.
-void on_both_load(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
-    plugin->translation->on_load(cpu, info, linear, userdata);
-    plugin->ownership->on_load(cpu, info, linear, userdata);
-}
-
-void on_both_store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
-    plugin->translation->on_store(cpu, info, linear, userdata);
-    plugin->ownership->on_store(cpu, info, linear, userdata);
-}
-
-void watch_memory(qemu_plugin_insn* instruction, std::uint64_t pc) {
-    if (plugin->translation && plugin->ownership) {
-        void* const userdata = Site{pc, 0}.userdata();
-        qemu_plugin_register_vcpu_mem_cb(instruction, on_both_load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R,
-                                         userdata);
-        qemu_plugin_register_vcpu_mem_cb(instruction, on_both_store, QEMU_PLUGIN_CB_NO_REGS,
-                                         QEMU_PLUGIN_MEM_W, userdata);
-    } else if (plugin->translation) {
-        plugin->translation->watch(instruction, pc);
-    } else if (plugin->ownership) {
-        plugin->ownership->watch(instruction, pc);
-    }
-}
-
 /// Every translation: looks at each instruction once, and hooks the few that are watched.
 void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
     if (plugin->profile) {
@@ -340,7 +323,9 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* block) {
         const std::size_t length = qemu_plugin_insn_data(instruction, bytes.data(), bytes.size());
         const Bytes code = std::span{bytes}.first(length);
         const std::uint64_t pc = qemu_plugin_insn_vaddr(instruction);
-        watch_memory(instruction, pc);
+        if (plugin->places) {
+            watch_memory(instruction, pc);
+        }
         if (const auto number = marker_number(code)) {
             if (plugin->options.markers) {
                 qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_marker, QEMU_PLUGIN_CB_R_REGS,
@@ -429,18 +414,23 @@ int install(qemu_plugin_id_t id, const qemu_info_t& info, std::span<const char* 
         }
         plugin->profile = *std::move(probe);
     }
+    const auto cpus = static_cast<unsigned>(std::max(info.system.max_vcpus, 1));
+    if (options->tlb || options->ownership) {
+        plugin->places = std::make_unique<Places>(cpus);
+    }
     if (options->tlb) {
         plugin->translation = std::make_unique<TranslationProbe>(
-            static_cast<unsigned>(std::max(info.system.max_vcpus, 1)), options->grace,
-            [](unsigned cpu) { return of_cpu(cpu).instructions; });
+            cpus, options->grace, [](unsigned cpu) { return of_cpu(cpu).instructions; }, *plugin->places);
         plugin->translation->set_flag(plugin->held);
         if (plugin->profile) {
             plugin->profile->tell(*plugin->translation);
         }
     }
     if (options->ownership) {
-        plugin->ownership =
-            std::make_unique<OwnershipProbe>(static_cast<unsigned>(std::max(info.system.max_vcpus, 1)));
+        plugin->ownership = std::make_unique<OwnershipProbe>(*plugin->places);
+    }
+    if (plugin->places) {
+        begin_watching(*plugin->places, plugin->translation.get(), plugin->ownership.get());
     }
     Line line{"paravane_plugin"};
     line.decimal("api_version", static_cast<std::uint64_t>(info.version.cur));

@@ -57,14 +57,6 @@ class Lines final : public ownership::Sink {
 /// The one there is: QEMU's callbacks get one pointer, and that holds the instruction's address.
 OwnershipProbe* probe = nullptr;
 
-void on_memory_load(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
-    probe->on_load(cpu, info, linear, userdata);
-}
-
-void on_memory_store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
-    probe->on_store(cpu, info, linear, userdata);
-}
-
 void on_first_instruction(unsigned, void*) {
     probe->on_reset();
 }
@@ -92,30 +84,14 @@ std::uint64_t value_of(qemu_plugin_meminfo_t info) {
 
 }  // namespace
 
-OwnershipProbe::OwnershipProbe(unsigned cpus) : places_(cpus), sink_(std::make_unique<Lines>()) {
+OwnershipProbe::OwnershipProbe(Places& places) : places_(places), sink_(std::make_unique<Lines>()) {
     probe = this;
-}
-
-void OwnershipProbe::watch(qemu_plugin_insn* instruction, std::uint64_t pc) {
-    watch_memory(instruction, pc, on_memory_load, on_memory_store);
 }
 
 void OwnershipProbe::watch_reset(qemu_plugin_tb* block) {
     constexpr std::uint64_t reset_vector = 0xffff'fff0;  // SDM vol. 3A, 10.1.4
     if (qemu_plugin_tb_vaddr(block) == reset_vector) {
         qemu_plugin_register_vcpu_tb_exec_cb(block, on_first_instruction, QEMU_PLUGIN_CB_NO_REGS, nullptr);
-    }
-}
-
-void OwnershipProbe::forget(unsigned cpu) {
-    if (cpu >= places_.size()) {
-        return;
-    }
-    Places& mine = places_[cpu];
-    mine.epoch += Places::one_epoch;
-    if (mine.epoch == 0) {
-        mine.epoch = Places::one_epoch;
-        mine.places.fill({});
     }
 }
 
@@ -127,7 +103,7 @@ ownership::Tracker* OwnershipProbe::begin() {
     if (sought_.load(std::memory_order_relaxed)) {
         return owner_.get();
     }
-    const GuestMemory::Found found = GuestMemory::find();
+    const GuestMemory::Found& found = places_.memory();
     if (qemu_plugin_mem_get_value == nullptr) {
         write_unseen(0, trace::OwnershipUnseen::no_values);
     } else if (found.reason != trace::RingUnseen::none) {
@@ -135,9 +111,9 @@ ownership::Tracker* OwnershipProbe::begin() {
                             ? trace::OwnershipUnseen::no_memory
                             : trace::OwnershipUnseen::unknown_layout);
     } else {
-        memory_ = std::make_unique<GuestMemory>(found.memory);
-        owner_ = std::make_unique<ownership::Tracker>(*memory_, *sink_);
+        owner_ = std::make_unique<ownership::Tracker>(found.memory, *sink_, places_.marks());
         write_totals();  // all zero: says that the probe is on, and since when
+        loads_matter_.store(&owner_->loads_matter(), std::memory_order_release);
         tracker_.store(owner_.get(), std::memory_order_release);
     }
     sought_.store(true, std::memory_order_release);
@@ -158,48 +134,17 @@ void OwnershipProbe::on_reset() {
     }
 }
 
-std::optional<OwnershipProbe::Place> OwnershipProbe::ask(unsigned cpu, qemu_plugin_meminfo_t info,
-                                                         std::uint64_t linear) {
-    Places& mine = places_[cpu];
-    const std::uint64_t page = linear / ownership::page_size;
-    std::uint64_t& other = mine.others[page % Places::other_pages];
-    const qemu_plugin_hwaddr* found = other == page + 1 ? nullptr : qemu_plugin_get_hwaddr(info, linear);
-    if (found == nullptr) {
-        return std::nullopt;
-    }
-    const std::uint64_t physical = qemu_plugin_hwaddr_phys_addr(found);
-    Place place{.key = page | mine.epoch, .physical = physical - physical % ownership::page_size};
-    if (qemu_plugin_hwaddr_is_io(found)) {
-        const char* const name = qemu_plugin_hwaddr_device_name(found);
-        const std::string_view region = name == nullptr ? std::string_view{} : name;
-        place.region = ownership::region_of(region);
-        if (place.region == ownership::Region::other) {
-            // What has no name is nobody's, and may be a device's next time.
-            other = region.empty() || region.starts_with("anon") ? 0 : page + 1;
-            return std::nullopt;
-        }
-        place.is_looked_at = true;
-    }
-    mine.places[page % Places::pages] = place;
-    return place;
-}
-
 void OwnershipProbe::look(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear,
-                          const void* userdata, bool is_store) {
+                          const void* userdata, bool is_store, const Place& place) {
     const ownership::Tracker* const tracker = begin();
-    if (tracker == nullptr || cpu >= places_.size()) {
-        return;
-    }
-    const Place* const known = place(cpu, linear);
-    const std::optional<Place> found = known != nullptr ? *known : ask(cpu, info, linear);
-    if (!found) {
+    if (tracker == nullptr) {
         return;
     }
     const std::size_t size = std::size_t{1} << qemu_plugin_mem_size_shift(info);
     const std::uint64_t in_page = linear % ownership::page_size;
-    Access access{linear, found->physical + in_page, size, is_store};
-    if (found->is_looked_at) {
-        look_at_registers(actor_of(cpu, userdata), found->region, info, access);
+    Access access{linear, place.physical + in_page, size, is_store};
+    if (place.is_registers) {
+        look_at_registers(actor_of(cpu, userdata), place.region, info, access);
         return;
     }
     access.size = std::min<std::size_t>(size, ownership::page_size - in_page);
@@ -213,7 +158,7 @@ void OwnershipProbe::look(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_
         return;
     }
     const std::uint64_t rest = linear + access.size;
-    if (const auto next = ask(cpu, info, rest); next && !next->is_looked_at) {
+    if (const auto next = places_.ask(cpu, info, rest); next && !next->is_registers) {
         access = {rest, next->physical, size - access.size, is_store};
         if (concerns()) {
             look_at_memory(actor_of(cpu, userdata), access);

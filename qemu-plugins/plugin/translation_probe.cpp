@@ -73,17 +73,6 @@ class Lines final : public translation::Sink {
     }
 };
 
-/// The one there is: QEMU's callbacks get one pointer, and that holds the instruction's address.
-TranslationProbe* probe = nullptr;
-
-void on_memory_load(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
-    probe->on_load(cpu, info, linear, userdata);
-}
-
-void on_memory_store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata) {
-    probe->on_store(cpu, info, linear, userdata);
-}
-
 void unseen(trace::TranslationUnseen reason) {
     Line line{"paravane_translation_unseen"};
     write(line.decimal("reason", static_cast<std::uint64_t>(reason)));
@@ -92,17 +81,12 @@ void unseen(trace::TranslationUnseen reason) {
 }  // namespace
 
 TranslationProbe::TranslationProbe(unsigned cpus, std::uint64_t grace,
-                                   std::function<std::uint64_t(unsigned)> instructions)
-    : cpus_(cpus), instructions_(std::move(instructions)), quiet_(cpus), sink_(std::make_unique<Lines>()) {
+                                   std::function<std::uint64_t(unsigned)> instructions, Places& places)
+    : cpus_(cpus), instructions_(std::move(instructions)), places_(places), sink_(std::make_unique<Lines>()) {
     constexpr std::uint64_t instructions_per_millisecond = 50;
     constexpr std::uint64_t fewest_instructions = 1'000;
     limits_.grace = static_cast<std::int64_t>(grace * 1000);
     limits_.grace_instructions = std::max(grace * instructions_per_millisecond, fewest_instructions);
-    probe = this;
-}
-
-void TranslationProbe::watch(qemu_plugin_insn* instruction, std::uint64_t pc) {
-    watch_memory(instruction, pc, on_memory_load, on_memory_store);
 }
 
 Actor TranslationProbe::actor(unsigned cpu, std::uint64_t pc) const {
@@ -115,7 +99,7 @@ bool TranslationProbe::begin(unsigned cpu) {
     }
     if (!sought_) {
         sought_ = true;
-        const GuestMemory::Found found = GuestMemory::find();
+        const GuestMemory::Found& found = places_.memory();
         if (found.reason != trace::RingUnseen::none) {
             unseen(found.reason == trace::RingUnseen::no_memory ? trace::TranslationUnseen::no_memory
                                                                 : trace::TranslationUnseen::unknown_layout);
@@ -126,15 +110,14 @@ bool TranslationProbe::begin(unsigned cpu) {
         limits_.tables = static_cast<std::size_t>(std::max<std::uint64_t>(
             found.memory.size() / 16 / sizeof(translation::Table), std::uint64_t{512}));
         owner_ = std::make_unique<translation::Tracker>(*memory_, found.memory.limit(), cpus_, *sink_,
-                                                        limits_, instructions_);
+                                                        limits_, instructions_, places_.marks());
+        for (unsigned each = 0; each < cpus_; ++each) {
+            places_.set_filter(each, owner_->filter(each));
+        }
         write_totals();  // all zero: says that the probe is on, and since when
         tracker_.store(owner_.get(), std::memory_order_release);
     }
     return owner_ != nullptr;
-}
-
-void TranslationProbe::forget_quiet(unsigned cpu) {
-    quiet_[cpu].pages.fill(~std::uint64_t{0});
 }
 
 void TranslationProbe::control(unsigned cpu, std::uint64_t pc, unsigned number,
@@ -149,7 +132,6 @@ void TranslationProbe::control(unsigned cpu, std::uint64_t pc, unsigned number,
     }
     if (begin(cpu)) {
         owner_->control(actor(cpu, pc), number, now, no_flush);
-        forget_quiet(cpu);
     }
 }
 
@@ -157,7 +139,6 @@ void TranslationProbe::invlpg(unsigned cpu, std::uint64_t pc, std::uint64_t line
     const std::scoped_lock guard(lock_);
     if (owner_ != nullptr && cpu < cpus_) {
         owner_->invlpg(actor(cpu, pc), linear);
-        forget_quiet(cpu);
     }
 }
 
@@ -254,57 +235,34 @@ void TranslationProbe::run_program(unsigned cpu, std::uint64_t pc) {
     }
 }
 
-void TranslationProbe::on_load(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear,
-                               void* userdata) {
-    const translation::Tracker* tracker = tracker_.load(std::memory_order_acquire);
-    if (tracker != nullptr && cpu < cpus_ && tracker->may_cover(cpu, linear)) {
-        look(cpu, info, linear, userdata, false);
-    }
-}
-
-void TranslationProbe::on_store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear,
-                                void* userdata) {
-    const translation::Tracker* tracker = tracker_.load(std::memory_order_acquire);
-    if (tracker == nullptr || cpu >= cpus_) {
-        return;
-    }
-    Quiet& quiet = quiet_[cpu];
-    if (const std::uint64_t generation = tracker->generation(); quiet.generation != generation) {
-        forget_quiet(cpu);
-        quiet.generation = generation;
-    }
-    if (quiet.pages[(linear >> 12) % quiet_pages] != linear >> 12) {
-        look(cpu, info, linear, userdata, true);
-    }
-}
-
 void TranslationProbe::look(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear,
                             const void* userdata, bool is_store) {
-    translation::Tracker& tracker = *tracker_.load(std::memory_order_acquire);
     const qemu_plugin_hwaddr* place = qemu_plugin_get_hwaddr(info, linear);
     if (place == nullptr) {
         return;
     }
     const bool is_io = qemu_plugin_hwaddr_is_io(place);
     const std::uint64_t physical = qemu_plugin_hwaddr_phys_addr(place);
-    const bool is_table = is_store && !is_io && tracker.holds_table(physical);
-    const bool may_cover = tracker.may_cover(cpu, linear);
-    if (is_table || may_cover) {
-        const std::scoped_lock guard(lock_);
-        const bool covers = tracker.covers(cpu, linear);
-        if (!covers && !is_table) {
-            return;
-        }
-        const Actor by = actor(cpu, Site::unpack(userdata).pc);
-        if (covers) {
-            tracker.access(by, linear, is_store, physical);
-        }
-        if (is_table) {
-            tracker.store(by, physical, std::size_t{1} << qemu_plugin_mem_size_shift(info));
-        }
-    } else if (is_store) {
-        quiet_[cpu].pages[(linear >> 12) % quiet_pages] = linear >> 12;
+    const std::scoped_lock guard(lock_);
+    const bool is_table = is_store && !is_io && owner_->holds_table(physical);
+    const bool covers = owner_->covers(cpu, linear);
+    if (!covers && !is_table) {
+        return;
     }
+    const Actor by = actor(cpu, Site::unpack(userdata).pc);
+    if (covers) {
+        owner_->access(by, linear, is_store, physical);
+    }
+    if (is_table) {
+        owner_->store(by, physical, std::size_t{1} << qemu_plugin_mem_size_shift(info));
+    }
+}
+
+void TranslationProbe::store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t physical,
+                             const void* userdata) {
+    const std::scoped_lock guard(lock_);
+    owner_->store(actor(cpu, Site::unpack(userdata).pc), physical,
+                  std::size_t{1} << qemu_plugin_mem_size_shift(info));
 }
 
 void TranslationProbe::finish() {

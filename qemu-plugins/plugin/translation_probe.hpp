@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -10,9 +9,9 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <vector>
 
 #include "plugin/guest_memory.hpp"
+#include "plugin/places.hpp"
 #include "plugin/qemu_api.hpp"
 #include "translation/tracker.hpp"
 
@@ -36,13 +35,11 @@ class TableMemory final : public translation::Memory {
 class TranslationProbe {
   public:
     /// `instructions`: how many a vCPU has executed. `grace` in milliseconds.
-    TranslationProbe(unsigned cpus, std::uint64_t grace, std::function<std::uint64_t(unsigned)> instructions);
+    TranslationProbe(unsigned cpus, std::uint64_t grace, std::function<std::uint64_t(unsigned)> instructions,
+                     Places& places);
 
     TranslationProbe(const TranslationProbe&) = delete;
     TranslationProbe& operator=(const TranslationProbe&) = delete;
-
-    /// Hooks what one instruction of a block loads and stores.
-    void watch(qemu_plugin_insn* instruction, std::uint64_t pc);
 
     /// Before a vCPU first needs it: QEMU makes the machine after it loaded plugins.
     void control(unsigned cpu, std::uint64_t pc, unsigned number, const translation::Control& now,
@@ -78,23 +75,15 @@ class TranslationProbe {
     /// The totals, when QEMU ends.
     void finish();
 
-    /// For QEMU's callbacks; `userdata` is the instruction's Site.
-    void on_load(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata);
-    void on_store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, void* userdata);
-
-  private:
-    static constexpr std::size_t quiet_pages = 256;
-
-    /// Linear pages of a vCPU that are no table and that nothing is owed for: most stores end there.
-    struct alignas(64) Quiet {
-        std::uint64_t generation = 0;
-        std::array<std::uint64_t, quiet_pages> pages{};
-    };
-
-    [[nodiscard]] translation::Actor actor(unsigned cpu, std::uint64_t pc) const;
+    // --- for the callbacks of accesses; `userdata` is the instruction's Site
+    /// An access for whose page Places::may_owe().
     void look(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t linear, const void* userdata,
               bool is_store);
-    void forget_quiet(unsigned cpu);
+    /// A store to a frame with a table in it.
+    void store(unsigned cpu, qemu_plugin_meminfo_t info, std::uint64_t physical, const void* userdata);
+
+  private:
+    [[nodiscard]] translation::Actor actor(unsigned cpu, std::uint64_t pc) const;
     bool begin(unsigned cpu);
     void write_totals() const;
     void write_told() const;
@@ -103,7 +92,7 @@ class TranslationProbe {
     unsigned cpus_;
     translation::Limits limits_;
     std::function<std::uint64_t(unsigned)> instructions_;
-    std::vector<Quiet> quiet_;
+    Places& places_;
     std::mutex lock_;
     std::unique_ptr<translation::Sink> sink_;
     std::unique_ptr<translation::Memory> memory_;

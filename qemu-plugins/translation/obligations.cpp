@@ -3,6 +3,7 @@
 #include "translation/obligations.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pv::translation {
 namespace {
@@ -107,24 +108,31 @@ void Obligations::keep_globals(std::uint64_t pc) {
 
 void Obligations::count_in(const Obligation& obligation) {
     user_pages_.fetch_add(obligation.old.rights.user ? 1 : 0, std::memory_order_relaxed);
-    const std::size_t bit = filter_bit(obligation.first);
+    const std::size_t bit = PageFilter::bit(obligation.first);
     if (sharing_[bit]++ == 0) {
-        filter_[bit / 64].fetch_or(1ULL << (bit % 64), std::memory_order_relaxed);
+        filter_.set(bit);
     }
 }
 
 void Obligations::count_out(const Obligation& obligation) {
     user_pages_.fetch_sub(obligation.old.rights.user ? 1 : 0, std::memory_order_relaxed);
-    const std::size_t bit = filter_bit(obligation.first);
-    if (--sharing_[bit] == 0) {
-        filter_[bit / 64].fetch_and(~(1ULL << (bit % 64)), std::memory_order_relaxed);
+    const std::size_t bit = PageFilter::bit(obligation.first);
+    if (--sharing_[bit] == 0 && wide_count_ == 0) {
+        filter_.clear(bit);
     }
 }
 
 void Obligations::count_wide() {
     const auto count = std::ranges::count_if(
         wide_, [](const Obligation& obligation) { return !obligation.structure && !obligation.coarse; });
-    wide_count_.store(static_cast<std::size_t>(count), std::memory_order_relaxed);
+    const std::size_t before = std::exchange(wide_count_, static_cast<std::size_t>(count));
+    for (std::size_t bit = 0; (before == 0) != (wide_count_ == 0) && bit < PageFilter::bits; ++bit) {
+        if (wide_count_ != 0) {
+            filter_.set(bit);
+        } else if (sharing_[bit] == 0) {
+            filter_.clear(bit);
+        }
+    }
     const auto user =
         std::ranges::count_if(wide_, [](const Obligation& obligation) { return obligation.old.rights.user; });
     user_wide_.store(static_cast<std::size_t>(user), std::memory_order_relaxed);

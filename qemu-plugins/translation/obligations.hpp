@@ -49,7 +49,29 @@ struct Obligation {
     }
 };
 
-/// Of one processor. Not for several threads at once, but for may_cover().
+/// Asked on the path of every access, without a lock: false for most pages that nothing is owed for. True may
+/// be wrong.
+class PageFilter {
+  public:
+    static constexpr std::size_t bits = 4096;
+
+    static constexpr std::size_t bit(std::uint64_t linear) { return (linear >> 12) % bits; }
+
+    [[nodiscard]] bool may_contain(std::uint64_t linear) const {
+        return (words_[bit(linear) / 64].load(std::memory_order_relaxed) >> (bit(linear) % 64) & 1) != 0;
+    }
+
+    void set(std::size_t bit) { words_[bit / 64].fetch_or(1ULL << (bit % 64), std::memory_order_relaxed); }
+
+    void clear(std::size_t bit) {
+        words_[bit / 64].fetch_and(~(1ULL << (bit % 64)), std::memory_order_relaxed);
+    }
+
+  private:
+    std::array<std::atomic<std::uint64_t>, bits / 64> words_{};
+};
+
+/// Of one processor. Not for several threads at once, but for may_cover() and filter().
 class Obligations {
   public:
     static constexpr std::size_t most = 32'768;
@@ -72,11 +94,9 @@ class Obligations {
 
     /// False for most pages that nothing covers, without a lock: for the path of every access. True may be
     /// wrong.
-    [[nodiscard]] bool may_cover(std::uint64_t linear) const {
-        const std::size_t bit = filter_bit(linear);
-        return wide_count_.load(std::memory_order_relaxed) != 0 ||
-               (filter_[bit / 64].load(std::memory_order_relaxed) >> (bit % 64) & 1) != 0;
-    }
+    [[nodiscard]] bool may_cover(std::uint64_t linear) const { return filter_.may_contain(linear); }
+
+    [[nodiscard]] const PageFilter& filter() const { return filter_; }
 
     template <class F>
     void for_each(F&& f) {
@@ -90,10 +110,10 @@ class Obligations {
 
     /// Whether a page that an access to `linear` may use is among them.
     [[nodiscard]] bool covers(std::uint64_t linear) const {
-        return pages_.contains(linear >> 12) || (wide_count_.load(std::memory_order_relaxed) != 0 &&
-                                                 std::ranges::any_of(wide_, [&](const auto& at) {
-                                                     return at.covers(linear) && !at.structure && !at.coarse;
-                                                 }));
+        return pages_.contains(linear >> 12) ||
+               (wide_count_ != 0 && std::ranges::any_of(wide_, [&](const auto& at) {
+                    return at.covers(linear) && !at.structure && !at.coarse;
+                }));
     }
 
     /// Those that cover the page around `linear`.
@@ -111,22 +131,18 @@ class Obligations {
     }
 
   private:
-    static constexpr std::size_t filter_bits = 4096;
-
-    static std::size_t filter_bit(std::uint64_t linear) { return (linear >> 12) % filter_bits; }
-
     void count_in(const Obligation& obligation);
     void count_out(const Obligation& obligation);
     void count_wide();
 
     std::unordered_multimap<std::uint64_t, Obligation> pages_;  ///< by linear page: one page of 4 KiB each
     std::vector<Obligation> wide_;                              ///< all others
-    std::atomic<std::size_t> wide_count_ = 0;  ///< large pages among them: accesses use those
+    std::size_t wide_count_ = 0;               ///< large pages among them: accesses use those
     std::atomic<std::size_t> user_pages_ = 0;  ///< of programs, among pages_
     std::atomic<std::size_t> user_wide_ = 0;   ///< and among wide_
-    /// How many pages share a bit of the filter, and the bits.
-    std::array<std::uint16_t, filter_bits> sharing_{};
-    std::array<std::atomic<std::uint64_t>, filter_bits / 64> filter_{};
+    /// How many pages share a bit of the filter. While there are large pages all its bits are set.
+    std::array<std::uint16_t, PageFilter::bits> sharing_{};
+    PageFilter filter_;
 };
 
 }  // namespace pv::translation

@@ -14,8 +14,8 @@ Place below(Place place, unsigned index, unsigned top_level) {
 
 }  // namespace
 
-Tables::Tables(const Memory& memory, std::uint64_t limit, std::size_t most)
-    : memory_(memory), most_(most), frames_(limit) {}
+Tables::Tables(const Memory& memory, std::shared_ptr<FrameMarks> marks, std::size_t most)
+    : memory_(memory), most_(most), frames_(std::move(marks), mark_table) {}
 
 Table* Tables::find(std::uint64_t frame) {
     const auto found = tables_.find(frame);

@@ -38,8 +38,8 @@ struct Table {
 /// Not for several threads at once; `frames()` may be asked by any.
 class Tables {
   public:
-    /// `limit`: RAM lies below this physical address. At most `most` tables are kept.
-    Tables(const Memory& memory, std::uint64_t limit, std::size_t most);
+    /// At most `most` tables are kept. `marks` gets mark_table for the frame of each.
+    Tables(const Memory& memory, std::shared_ptr<FrameMarks> marks, std::size_t most);
 
     /// Follows everything under `root` and keeps it until drop_root. A root kept already is read again where
     /// something of any unused table was written since.

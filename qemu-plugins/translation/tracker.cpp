@@ -22,13 +22,13 @@ bool changed_unseen(const Control& before, const Control& now, unsigned number) 
 }  // namespace
 
 Tracker::Tracker(const Memory& memory, std::uint64_t limit, unsigned cpus, Sink& sink, const Limits& limits,
-                 std::function<std::uint64_t(unsigned)> instructions)
-    : tables_(memory, limit, limits.tables),
+                 std::function<std::uint64_t(unsigned)> instructions, std::shared_ptr<FrameMarks> marks)
+    : tables_(memory, marks ? std::move(marks) : std::make_shared<FrameMarks>(limit), limits.tables),
       sink_(sink),
       limits_(limits),
       instructions_(std::move(instructions)),
       cpus_(cpus),
-      owed_frames_(limit) {}
+      owed_frames_(tables_.frames().with(mark_owed)) {}
 
 void Tracker::control(const Actor& actor, unsigned number, const Control& now, bool no_flush) {
     Cpu& cpu = cpus_[actor.cpu];
@@ -124,12 +124,7 @@ bool Tracker::is_used_root(std::uint64_t root) const {
 
 void Tracker::use_root(Cpu& cpu) {
     const std::uint64_t root = cpu.control.root();
-    const std::size_t before = tables_.size();
-    const bool is_new = !tables_.has_root(root);
     tables_.keep_root(root, cpu.control.top_level());
-    if (is_new || tables_.size() != before) {
-        touch();
-    }
     std::erase(recent_roots_, root);
     recent_roots_.push_back(root);
     for (std::size_t i = 0; recent_roots_.size() > limits_.roots && i < recent_roots_.size();) {

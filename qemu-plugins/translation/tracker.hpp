@@ -83,9 +83,10 @@ struct Flushes {
 /// One caller at a time, but for what is said to be for any.
 class Tracker {
   public:
-    /// `limit`: RAM lies below this physical address. `instructions`: of a processor so far.
+    /// `limit`: RAM lies below this physical address. `instructions`: of a processor so far. `marks`, for the
+    /// same limit, may be shared with others; nullptr: it gets its own.
     Tracker(const Memory& memory, std::uint64_t limit, unsigned cpus, Sink& sink, const Limits& limits,
-            std::function<std::uint64_t(unsigned)> instructions);
+            std::function<std::uint64_t(unsigned)> instructions, std::shared_ptr<FrameMarks> marks = nullptr);
 
     // --- processors
     /// Control register `number` was written, and all stand as `now`. `no_flush`: a write to CR3 with bit 63.
@@ -100,13 +101,13 @@ class Tracker {
         return tables_.frames().contains(physical);
     }
 
-    /// For any thread: changes whenever holds_table() or may_cover() may have become true for some page.
-    [[nodiscard]] std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
-
     /// For any thread: false for most pages that this processor owes nothing for.
     [[nodiscard]] bool may_cover(unsigned cpu, std::uint64_t linear) const {
         return cpus_[cpu].owed.may_cover(linear);
     }
+
+    /// What may_cover() asks.
+    [[nodiscard]] const PageFilter& filter(unsigned cpu) const { return cpus_[cpu].owed.filter(); }
 
     /// The same for sure.
     [[nodiscard]] bool covers(unsigned cpu, std::uint64_t linear) const {
@@ -237,14 +238,11 @@ class Tracker {
     template <class Concerned, class Say>
     void judge_holders(std::int64_t time, const Concerned& concerned, const Say& say);
 
-    void touch() { generation_.fetch_add(1, std::memory_order_release); }
-
     Tables tables_;
     Sink& sink_;
     Limits limits_;
     std::function<std::uint64_t(unsigned)> instructions_;
     std::vector<Cpu> cpus_;
-    std::atomic<std::uint64_t> generation_ = 0;
     std::vector<std::uint64_t> recent_roots_;  ///< the one used last at the end
     std::map<std::uint64_t, Shootdown> shootdowns_;
     FrameSet owed_frames_;  ///< that a translation was taken away to, since they were last released

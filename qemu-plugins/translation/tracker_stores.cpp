@@ -79,7 +79,6 @@ void Tracker::entry_changed(const Actor& actor, Table& table, unsigned index, st
         tables_.forget_contents(table);
         return;
     }
-    const std::size_t tables_before = tables_.size();
     std::uint64_t other_level = 0;
     if (Table* child = is_page(entry, uses.front().level) ? nullptr : tables_.find(entry & entry_address);
         is_present(entry) && child != nullptr && child != &table) {
@@ -90,9 +89,6 @@ void Tracker::entry_changed(const Actor& actor, Table& table, unsigned index, st
         }
     }
     tables_.replace(table, index, entry, top_level);
-    if (tables_.size() != tables_before || !is_page(entry, uses.front().level)) {
-        touch();
-    }
     Change change{.number = 0,
                   .linear = uses.front().linear,
                   .old_entry = old,
@@ -234,9 +230,6 @@ void Tracker::owe(const std::vector<Former>& formers, Change& change) {
         } else {
             ++totals_.skipped;
         }
-    }
-    if (any) {
-        touch();
     }
 }
 

@@ -57,11 +57,10 @@ class Memory(EndToEnd):
         result = self.check(what, 2)
         self.assert_status(result, FAIL)
         self.assertEqual(result.rules("broken"), {rule}, str(result))
-        self.assertEqual(len(result.json["findings"]), 1, str(result))
-        return result.json["findings"][0]
+        return result.json["findings"]
 
     def test_a_module_that_gives_a_page_back_too_early_is_found(self):
-        finding = self.broken("early", "tlb-freed-while-cached")
+        finding, = self.broken("early", "tlb-freed-while-cached")
         self.assertIn("is given back while cpu", finding["title"])
         self.assertIn("held to it: cpu", finding["detail"])
 
@@ -69,8 +68,9 @@ class Memory(EndToEnd):
         self.silent("none", 2)
 
     def test_a_processor_that_is_left_out_of_a_shootdown_is_found(self):
-        finding = self.broken("deaf", "tlb-missed-shootdown")
-        self.assertIn("cpu 1 may still use the old translation", finding["title"])
+        # It is shown several pages, each with a shootdown of its own. How many it misses depends on when it changes threads.
+        for finding in self.broken("deaf", "tlb-missed-shootdown"):
+            self.assertIn("cpu 1 may still use the old translation", finding["title"])
 
 
 if __name__ == "__main__":

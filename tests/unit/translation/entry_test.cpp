@@ -4,8 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+
 #include "translation/frame_set.hpp"
 #include "translation/invalidation.hpp"
+#include "translation/obligations.hpp"
 
 namespace pv::translation {
 namespace {
@@ -57,7 +60,8 @@ TEST(TranslationEntry, EffectsOfInstructions) {
 }
 
 TEST(FrameSet, FirstIn) {
-    FrameSet set(1 << 24);
+    FrameSet set(std::make_shared<FrameMarks>(1 << 24), mark_table);
+    FrameSet other = set.with(mark_owed);
     EXPECT_EQ(set.first_in(0, 1 << 24), FrameSet::none);
     set.insert(0x41000);
     EXPECT_TRUE(set.contains(0x41fff));
@@ -67,10 +71,47 @@ TEST(FrameSet, FirstIn) {
     EXPECT_EQ(set.first_in(0x42000, 0x1000000), FrameSet::none);
     EXPECT_EQ(set.first_in(0x40000, 0x1000), FrameSet::none);
     EXPECT_EQ(set.first_in(0, ~std::uint64_t{0}), 0x41000U);
+    EXPECT_FALSE(other.contains(0x41000)) << "sets that share bytes have nothing else in common";
+    other.insert(0x41000);
     set.erase(0x41000);
     EXPECT_FALSE(set.contains(0x41000));
+    EXPECT_TRUE(other.contains(0x41000));
     set.insert(1 << 24);
     EXPECT_FALSE(set.contains(1 << 24)) << "beyond the limit";
+}
+
+Obligation owed(std::uint64_t first, std::uint64_t size) {
+    Obligation obligation;
+    obligation.first = first;
+    obligation.last = first + (size - 1);
+    obligation.old = {.present = true,
+                      .physical = 0x5000,
+                      .rights = {},
+                      .level = size == page_size ? 1U : 2U,
+                      .global = false};
+    return obligation;
+}
+
+TEST(Obligations, TheFilterNeverHidesAPage) {
+    Obligations obligations;
+    const Effect& one = effect_of(Operation::invlpg);
+    EXPECT_FALSE(obligations.may_cover(0x1000));
+    ASSERT_TRUE(obligations.add(owed(0x1000, page_size)));
+    EXPECT_TRUE(obligations.may_cover(0x1fff));
+    EXPECT_FALSE(obligations.may_cover(0x2000));
+    ASSERT_TRUE(obligations.add(owed(0x20'0000, 0x20'0000)));
+    EXPECT_TRUE(obligations.may_cover(0x3f'ffff)) << "the last of a large page";
+    EXPECT_TRUE(obligations.covers(0x3f'ffff));
+    obligations.discharge(one, 0x1000, 0, 0);
+    EXPECT_TRUE(obligations.may_cover(0x1000 + PageFilter::bits * page_size * 3))
+        << "a large page is owed still";
+    ASSERT_TRUE(obligations.add(owed(0x7000, page_size)));
+    obligations.discharge(one, 0x20'0000, 0, 0);
+    EXPECT_FALSE(obligations.may_cover(0x1000));
+    EXPECT_FALSE(obligations.may_cover(0x3f'ffff));
+    EXPECT_TRUE(obligations.may_cover(0x7000)) << "came while a large page was owed";
+    obligations.discharge(one, 0x7000, 0, 0);
+    EXPECT_FALSE(obligations.may_cover(0x7000));
 }
 
 }  // namespace
