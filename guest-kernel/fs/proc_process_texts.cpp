@@ -40,12 +40,14 @@ Outcome<> write_stat(Subject subject, Text& text) {
     text.add(" 0 0 0 0 0 {} {} {} {}", ticks(f.ran.user()), ticks(f.ran.system), ticks(f.children_ran.user()),
              ticks(f.children_ran.system));
     constexpr int usual_priority = 20;
-    text.add(" {} {} {} 0 {}", usual_priority + f.nice, f.nice, f.threads, ticks(f.started.since_boot()));
+    const int priority = f.real_time_priority > 0 ? -1 - f.real_time_priority : usual_priority + f.nice;
+    text.add(" {} {} {} 0 {}", priority, f.nice, f.threads, ticks(f.started.since_boot()));
     text.add(" {} {} {}", f.mapped, f.resident, ~0ULL >> 1);
     // addresses of code and stack are nobody's business
     text.add(" 0 0 0 0 0 {} {} {} {} 0 0 0", f.pending & 0x7fff'ffff, f.blocked & 0x7fff'ffff,
              f.ignored & 0x7fff'ffff, f.caught & 0x7fff'ffff);
-    text.add(" {} 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n", f.exit_signal);
+    // no processor
+    text.add(" {} 0 {} {} 0 0 0 0 0 0 0 0 0 0 0\n", f.exit_signal, f.real_time_priority, f.policy);
     return {};
 }
 

@@ -229,6 +229,9 @@ constexpr StaticEntry kernel_entries[] = {
     {"threads-max", write_number<2'097'152>},
     {"ngroups_max", write_number<32>},
     {"cap_last_cap", write_number<40>},
+    {"sched_rr_timeslice_ms", write_number<100>},
+    {"sched_rt_period_us", write_number<1'000'000>},
+    {"sched_rt_runtime_us", write_number<950'000>},
     {"random", nullptr, random_entries, 0555},
 };
 

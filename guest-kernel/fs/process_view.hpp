@@ -41,9 +41,11 @@ struct ProcessFacts {
     std::uint64_t caught = 0;
     int exit_signal = 0;
     int nice = 0;
-    CpuTime ran{};           ///< on processors
-    CpuTime children_ran{};  ///< of ended children that were waited for
-    IoCounts io{};           ///< what it moved; of a process, with its ended threads and those children
+    int policy = 0;              ///< as sched(7) numbers them
+    int real_time_priority = 0;  ///< 1 to 99, 0: none
+    CpuTime ran{};               ///< on processors
+    CpuTime children_ran{};      ///< of ended children that were waited for
+    IoCounts io{};               ///< what it moved; of a process, with its ended threads and those children
     Instant started{};
     std::uint64_t switches = 0;                             ///< how often it was given a processor
     std::uint64_t mapped = 0;                               ///< bytes

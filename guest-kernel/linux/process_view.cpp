@@ -70,12 +70,15 @@ fs::ProcessFacts facts_of(Process& process, UserThread* thread) {
                            .session = process.session,
                            .threads = std::max(process.live_threads, 1U),
                            .exit_signal = process.exit_signal,
-                           .nice = process.nice,
                            .children_ran = process.children_time,
                            .io = thread != nullptr ? thread->io.counts() : task::io_of(process),
                            .started = process.started};
     facts.state = state_of(process, thread, facts);
     const UserThread* const asked = thread != nullptr ? thread : first;
+    const task::Scheduling& scheduling = asked != nullptr ? asked->scheduling : process.last_scheduling;
+    facts.nice = scheduling.nice;
+    facts.policy = scheduling.policy;
+    facts.real_time_priority = scheduling.real_time;
     if (asked != nullptr && asked->trace.tracer != nullptr) {
         facts.tracer = asked->trace.tracer->id;
         facts.state = asked->trace.is_stopped ? 't' : facts.state;

@@ -112,6 +112,8 @@ Outcome<> execute_first(arch::TrapFrame& frame) {
     self.process().limits[RLIMIT_NOFILE] = {1024, fs::DescriptorTable::count_max};
     self.process().limits[RLIMIT_STACK] = {memory::AddressSpace::stack_max, ~0ULL};
     self.process().limits[RLIMIT_CORE] = {0, ~0ULL};
+    self.process().limits[RLIMIT_NICE] = {0, 0};
+    self.process().limits[RLIMIT_RTPRIO] = {0, 0};
     self.process().limits[RLIMIT_SIGPENDING] = {signals_max, signals_max};
     Program program;
     program.path = boot::option("init").value_or("/init");

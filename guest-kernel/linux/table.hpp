@@ -12,6 +12,7 @@ namespace pv::linux {
 extern const std::span<const Entry> memory_calls;
 extern const std::span<const Entry> process_calls;
 extern const std::span<const Entry> schedule_calls;
+extern const std::span<const Entry> policy_calls;
 extern const std::span<const Entry> signal_calls;
 extern const std::span<const Entry> time_calls;
 extern const std::span<const Entry> timer_calls;

@@ -26,8 +26,17 @@ struct ReadyTag;
 struct TimerTag;
 using Link = boost::intrusive::link_mode<boost::intrusive::normal_link>;
 
-/// How long a thread runs while others of its level wait.
+/// How long a thread runs while others of its priority wait.
 inline constexpr Duration usual_turn = Duration::milliseconds(10);
+
+/// As the scheduler counts: 0 is idle, the highest runs first.
+[[nodiscard]] constexpr unsigned level_of(Priority priority) {
+    return static_cast<unsigned>(priority) + 1;
+}
+
+[[nodiscard]] constexpr bool is_real_time_level(unsigned level) {
+    return level > level_of(Priority::normal) && level < level_of(Priority::high);
+}
 
 enum class State : std::uint8_t { ready, running, parked, ended };
 
@@ -42,12 +51,13 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
     Instant wake_at;
     Duration ran;  ///< on processors, up to its last turn
     Duration turn = usual_turn;
+    Duration turn_left;            ///< of the one in which a more urgent thread came first; zero: none of it
     std::uint32_t user_ticks = 0;  ///< how often the tick found a program's code running, and the kernel's
     std::uint32_t system_ticks = 0;
     Duration told_user;  ///< of `ran`, as it was told last: neither ever goes back
     Duration told_system;
     std::uint64_t turns = 0;  ///< how often it was given a processor
-    unsigned level = 0;       ///< 0 is idle, then Priority + 1
+    unsigned level = 0;       ///< level_of its priority; 0 is idle
     bool listed = false;      ///< among the ready ones of its scheduler
     bool is_pinned = false;   ///< to one CPU
     arch::CpuSet cpus = arch::CpuSet().set();

@@ -47,8 +47,10 @@ void run_user_thread(void* argument) {
         if (!thread->cpus.all()) {
             Scheduler::allow(current(), thread->cpus);
         }
-        if (thread->process().nice != 0 || thread->policy != 0) {
-            apply_priorities(thread->process());
+        // Others may have changed it while nothing could be told of it.
+        const Scheduling& wanted = thread->scheduling;
+        if (current().turn != wanted.turn() || current().level != level_of(wanted.priority())) {
+            set_scheduling(*thread, Scheduling(wanted));
         }
     }
     arch::begin_user(*thread);
@@ -91,7 +93,6 @@ Outcome<> copy_process(Process& child, Process& parent, const CloneRequest& requ
     child.identity = parent.identity;
     child.image = parent.image;
     child.limits = parent.limits;
-    child.nice = parent.nice;
     child.has_fixed_layout = parent.has_fixed_layout;
     child.exit_signal = request.exit_signal;
     return {};
@@ -175,7 +176,6 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
     thread->blocked.store(self.blocked.load(std::memory_order_relaxed), std::memory_order_relaxed);
     thread->name = self.name;
     thread->cpus = self.cpus;
-    thread->policy = self.policy;
     thread->clear_tid = has(CLONE_CHILD_CLEARTID) ? request.child_tid.value() : 0;
     if (is_process && !has(CLONE_VM)) {
         thread->stack_base = self.stack_base;
@@ -194,6 +194,7 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
                                                        : PTRACE_EVENT_CLONE;
     std::unique_ptr<EndNotice> notice(self.trace.tracer == nullptr ? nullptr : new (std::nothrow) EndNotice);
     Outcome<> listed;
+    Priority priority = Priority::normal;
     {
         const SpinGuard guard(tree_lock());
         listed = parent.ends || is_at_limit(parent) ? fail(Errno::eagain)
@@ -202,6 +203,8 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
         if (listed && !has(CLONE_UNTRACED)) {
             inherit_trace(self, *thread, event, notice);
         }
+        thread->scheduling = self.scheduling.inherited();
+        priority = thread->scheduling.priority();
     }
     if (!listed) {
         delete start;
@@ -216,7 +219,7 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
     if (has(CLONE_PARENT_SETTID) && is_user_range(request.parent_tid, sizeof id)) {
         static_cast<void>(arch::copy_to_user(request.parent_tid, &id, sizeof id));
     }
-    if (!Thread::create(std::string_view(thread->name.data()), run_user_thread, start)) {
+    if (!Thread::create(std::string_view(thread->name.data()), run_user_thread, start, priority)) {
         delete start;
         undo(*process, *thread);
         return fail(Errno::eagain);

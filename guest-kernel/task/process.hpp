@@ -22,6 +22,7 @@
 #include "task/process_signals.hpp"
 #include "task/process_timer.hpp"
 #include "task/process_trace.hpp"
+#include "task/thread.hpp"
 #include "task/wait_queue.hpp"
 
 namespace pv::task {
@@ -56,6 +57,22 @@ struct Identity {
 struct Limit {
     std::uint64_t soft = ~0ULL;
     std::uint64_t hard = ~0ULL;
+};
+
+/// How a program's thread is scheduled (sched(7)).
+struct Scheduling {
+    int policy = 0;     ///< SCHED_OTHER, SCHED_BATCH, SCHED_IDLE, SCHED_FIFO or SCHED_RR
+    int real_time = 0;  ///< 1 to real_time_max with the last two, 0 with others
+    int nice = 0;       ///< -20 to 19; of no effect with the last two
+    bool resets_on_fork = false;
+
+    [[nodiscard]] bool is_real_time() const { return real_time != 0; }
+
+    /// A new thread's, of one like this.
+    [[nodiscard]] Scheduling inherited() const;
+    [[nodiscard]] Priority priority() const;
+    /// Among threads of its priority, while others wait; Duration::max(): until it waits itself.
+    [[nodiscard]] Duration turn() const;
 };
 
 /// What a process executes, for /proc.
@@ -135,7 +152,7 @@ class UserThread final : public RefCounted,
     std::uint64_t robust_list = 0;
     std::array<char, 16> name{};               ///< PR_SET_NAME
     arch::CpuSet cpus = arch::CpuSet().set();  ///< where it may run; under the tree's lock
-    int policy = 0;  ///< SCHED_OTHER, SCHED_BATCH or SCHED_IDLE; under the tree's lock
+    Scheduling scheduling;                     ///< changed by set_scheduling; under the tree's lock
 
     [[nodiscard]] bool has_work() const { return work.load(std::memory_order_relaxed) != 0; }
 
@@ -178,7 +195,6 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     UserThread* executing = nullptr;  ///< the thread that waits for all others to end
     Identity identity;
     Image image;
-    int nice = 0;  ///< -20 to 19
     bool has_fixed_layout =
         false;  ///< the programs it executes lie where such programs always lie (personality)
     std::array<Limit, 16> limits;  ///< RLIM_NLIMITS
@@ -199,6 +215,7 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     Children children;  ///< one owner's part of each is the tree's
 
     std::array<char, 16> last_name{};
+    Scheduling last_scheduling;  ///< once it has ended, as its last thread's name
 
     ProcessTimers timers;  ///< guarded by the timers' lock
 
@@ -241,8 +258,7 @@ void for_each_process(FunctionRef<void(Process&)> f);
 [[nodiscard]] CpuTime time_of(UserThread& thread);
 /// What its threads moved, ended ones too, and the children it waited for.
 [[nodiscard]] IoCounts io_of(const Process& process);
-/// Gives the threads of `process` turns as its niceness and their policies have it.
-void apply_priorities(Process& process);
+void set_scheduling(UserThread& thread, const Scheduling& scheduling);
 
 // Without it.
 

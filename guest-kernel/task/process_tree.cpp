@@ -130,6 +130,7 @@ bool retire(UserThread& thread) {
     process.ended_io = process.ended_io + thread.io.counts();
     thread.control = nullptr;
     process.last_name = thread.name;
+    process.last_scheduling = thread.scheduling;
     return --process.live_threads == 0;
 }
 
@@ -185,23 +186,42 @@ IoCounts io_of(const Process& process) {
     return total;
 }
 
-void apply_priorities(Process& process) {
+Scheduling Scheduling::inherited() const {
+    if (!resets_on_fork) {
+        return *this;
+    }
+    return {.policy = is_real_time() ? SCHED_OTHER : policy, .nice = is_real_time() ? 0 : std::max(nice, 0)};
+}
+
+Priority Scheduling::priority() const {
+    return is_real_time() ? real_time_priority(real_time) : Priority::normal;
+}
+
+Duration Scheduling::turn() const {
     // Each step of niceness is a quarter more or less, as Linux weighs them; what is outside of these bounds
     // would keep others waiting for long, or switch all the time.
     constexpr Duration longest = Duration::milliseconds(100);
     constexpr Duration shortest = Duration::microseconds(500);
+    if (is_real_time()) {
+        return policy == SCHED_FIFO ? Duration::max() : longest;  // as Linux's sched_rr_timeslice_ms
+    }
+    if (policy == SCHED_IDLE) {
+        return shortest;
+    }
     Duration turn = usual_turn;
-    for (int step = 0; step < process.nice; ++step) {
+    for (int step = 0; step < nice; ++step) {
         turn = turn * 4 / 5;
     }
-    for (int step = 0; step > process.nice; --step) {
+    for (int step = 0; step > nice; --step) {
         turn = turn * 5 / 4;
     }
-    turn = std::clamp(turn, shortest, longest);
-    for (UserThread& thread : process.threads) {
-        if (thread.control != nullptr) {
-            Scheduler::set_turn(*thread.control, thread.policy == SCHED_IDLE ? shortest : turn);
-        }
+    return std::clamp(turn, shortest, longest);
+}
+
+void set_scheduling(UserThread& thread, const Scheduling& scheduling) {
+    thread.scheduling = scheduling;
+    if (thread.control != nullptr) {
+        Scheduler::set_priority(*thread.control, scheduling.priority(), scheduling.turn());
     }
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 
 #include <atomic>
@@ -12,6 +11,7 @@
 #include "base/cpu_time.hpp"
 #include "base/result.hpp"
 #include "task/control_block.hpp"
+#include "task/ready_lists.hpp"
 #include "task/spin_lock.hpp"
 
 namespace pv::arch {
@@ -61,8 +61,9 @@ class Scheduler {
     /// Where a thread may run from now on; at least one of `cpus` exists. One that runs where it may not goes
     /// at its next interrupt, which is on its way when this returns.
     static void allow(ControlBlock& thread, const arch::CpuSet& cpus);
-    /// How long its turns are from its next one on: shares of a processor are as the turns.
-    static void set_turn(ControlBlock& thread, Duration turn);
+    /// What it may run before from now on, and how long its turns are from its next one on: among equals,
+    /// shares of a processor are as the turns. Duration::max(): it goes on until it waits.
+    static void set_priority(ControlBlock& thread, Priority priority, Duration turn);
     [[noreturn]] static void end_current();
     /// What a new thread does first: the switch to it was made with the lock held.
     static void enter_thread();
@@ -95,16 +96,10 @@ class Scheduler {
         bool operator()(const ControlBlock& a, const ControlBlock& b) const { return a.wake_at < b.wake_at; }
     };
 
-    using ReadyList = boost::intrusive::list<
-        ControlBlock,
-        boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<ReadyTag>, Link>>,
-        boost::intrusive::constant_time_size<false>>;
     using TimerSet = boost::intrusive::multiset<
         ControlBlock,
         boost::intrusive::base_hook<boost::intrusive::set_base_hook<boost::intrusive::tag<TimerTag>, Link>>,
         boost::intrusive::compare<Earlier>, boost::intrusive::constant_time_size<false>>;
-
-    static constexpr unsigned levels = 4;  // idle and the three priorities
 
     static Scheduler& here();
     static Scheduler& lock_of(ControlBlock& thread, bool& interrupts_were_on);
@@ -115,11 +110,15 @@ class Scheduler {
     void put_back(ControlBlock& thread, bool at_front);
     void take_out(ControlBlock& thread);
     ControlBlock& pick();
+    ControlBlock* first_of(unsigned level);
     ControlBlock* first_to_go(unsigned above, unsigned cpu);
     void switch_away();
     void arm();
     void offer();
     void call_here();
+    void look_for_more_urgent(unsigned since);
+    void charge_real_time(Instant time);
+    void watch_real_time(Instant time);
 
     bool take_over();
     bool take_misplaced();
@@ -133,12 +132,16 @@ class Scheduler {
     ControlBlock* running_ = nullptr;
     ControlBlock* idle_ = nullptr;
     ControlBlock* dead_ = nullptr;  ///< ended, but its stack was in use until the switch
-    std::array<ReadyList, levels> ready_;
+    ReadyLists ready_;
     TimerSet timers_;
     Instant slice_end_;
     Instant tick_at_;             ///< when to look next where a program's thread is, user mode or the kernel
     Instant switched_at_;         ///< when the running thread began
     bool greed_is_told_ = false;  ///< that it keeps others waiting too long
+    bool real_time_rests_ = false;  ///< until its period ends others come first
+    Instant real_time_period_ends_;
+    Instant real_time_charged_until_;
+    Duration real_time_used_;  ///< in this period
     Instant armed_for_ = Instant::max();
     std::uint64_t switches_ = 0;
 
@@ -149,6 +152,9 @@ class Scheduler {
     std::atomic<bool> preempt_{false};    ///< another thread should run here
     std::atomic<bool> pull_{false};       ///< told that another CPU has a thread to spare
     std::atomic<std::uint64_t> beat_{0};  ///< nanoseconds since boot
+
+    /// Real-time threads that are ready on any CPU and do not run: a hint as those above.
+    static inline constinit std::atomic<unsigned> real_time_waiting_{0};
 };
 
 }  // namespace pv::task

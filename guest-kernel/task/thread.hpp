@@ -13,8 +13,16 @@ namespace pv::task {
 
 struct ControlBlock;
 
-/// Higher runs first; equals share the CPU in turns.
-enum class Priority : std::uint8_t { low = 0, normal = 1, high = 2 };
+/// Higher runs first; equals share the CPU in turns. Between the kernel's own most urgent threads and all
+/// others are the 99 real-time priorities of programs.
+enum class Priority : std::uint8_t { low = 0, normal = 1, high = 101 };
+
+inline constexpr int real_time_max = 99;
+
+/// `number`: 1 to real_time_max, as programs count them.
+[[nodiscard]] constexpr Priority real_time_priority(int number) {
+    return static_cast<Priority>(static_cast<int>(Priority::normal) + number);
+}
 
 /// The CPU a thread stays on, or any of them.
 inline constexpr unsigned any_cpu = ~0U;

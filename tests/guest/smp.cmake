@@ -98,3 +98,8 @@ pv_guest_test(each_allocation_of_a_driver_fails_iommu LEDGER TEST each_allocatio
   EXPECT "each in a domain of its own" "2 drivers" OPTIONS --disk 64M --disk 64M
   QEMU -smp 4 -machine kernel-irqchip=split -device intel-iommu,intremap=on ${disks}
        -device virtio-blk-pci,drive=disk1,iommu_platform=on,disable-legacy=on)
+
+# Turns and priorities.
+pv_smp_test(turns_are_kept CPUS 1 4 EXPECT "[0-9]+ and [0-9]+ rounds")
+pv_smp_test(real_time_comes_first CPUS 1 4 EXPECT "rounds of real time")
+pv_smp_test(real_time_goes_where_it_may_run CPUS 2 EXPECT "on the other CPU after")

@@ -119,6 +119,18 @@ class Messages(Guest):
                 self.assertEqual(words[words.index("in order: 1") + 1:], [
                     "off: 3", "in order: 1", "another user: 0", "looks: EACCES", "on: EACCES", "== status 0", "== end"],
                     "\n".join(console))
+class Priorities(Guest):
+    """Limits of priorities and niceness, which not everybody may raise on this machine: these are Linux's answers (6.1)."""
+
+    def test_what_limits_let_somebody_do(self):
+        console = self.boot(["raised"], 4)
+        words = [line for line in console if not run.KERNEL_LINE.match(line)]
+        self.assertEqual(words, [
+            "== raised", "limits 0 0, 0 0", "up to the limit: 0", "beyond: EPERM", "below: 0", "up again: 0",
+            "as it is, beyond the limit now: 0", "less, beyond the limit: 0", "another policy, beyond the limit: 0", "more: EPERM",
+            "another policy, without a limit: EPERM", "less: 0", "none for children: 0", "for children: EPERM", "idle: 0",
+            "usual: EPERM", "usual, one short: EPERM", "usual, at the limit: 0", "less nice: EACCES", "up to the limit: 0",
+            "beyond: EACCES", "nicer: 0", "back: 0", "== status 0", "== end"], "\n".join(console))
 
 
 class TimeOfDay(Guest):

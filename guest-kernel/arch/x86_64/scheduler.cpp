@@ -1,4 +1,4 @@
-// One CPU's scheduler, and how CPUs share threads.
+// One CPU's scheduler.
 // SPDX-License-Identifier: MIT
 #include "task/scheduler.hpp"
 
@@ -86,13 +86,11 @@ void Scheduler::put_back(ControlBlock& thread, bool at_front) {
     if (&thread == idle_) {
         return;
     }
-    ReadyList& list = ready_[thread.level];
-    if (at_front) {
-        list.push_front(thread);
-    } else {
-        list.push_back(thread);
-    }
+    ready_.put(thread, at_front);
     thread.listed = true;
+    if (is_real_time_level(thread.level)) [[unlikely]] {
+        real_time_waiting_.fetch_add(1, std::memory_order_relaxed);
+    }
     ready_count_.store(ready_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (!may_be_here(thread)) [[unlikely]] {
         misplaced_.store(misplaced_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -100,9 +98,11 @@ void Scheduler::put_back(ControlBlock& thread, bool at_front) {
 }
 
 void Scheduler::take_out(ControlBlock& thread) {
-    ReadyList& list = ready_[thread.level];
-    list.erase(list.iterator_to(thread));
+    ready_.take(thread);
     thread.listed = false;
+    if (is_real_time_level(thread.level)) [[unlikely]] {
+        real_time_waiting_.fetch_sub(1, std::memory_order_relaxed);
+    }
     ready_count_.store(ready_count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     if (!may_be_here(thread)) [[unlikely]] {
         misplaced_.store(misplaced_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
@@ -143,21 +143,40 @@ void Scheduler::make_ready(ControlBlock& thread) {
     }
 }
 
-ControlBlock& Scheduler::pick() {
-    for (unsigned level = levels; level-- > 0;) {
-        for (ControlBlock& next : ready_[level]) {
-            if (may_be_here(next)) [[likely]] {
-                take_out(next);
-                return next;
-            }
+// The first at that level that may run here.
+ControlBlock* Scheduler::first_of(unsigned level) {
+    for (ControlBlock& thread : ready_[level]) {
+        if (may_be_here(thread)) [[likely]] {
+            return &thread;
         }
     }
-    return *idle_;
+    return nullptr;
+}
+
+ControlBlock& Scheduler::pick() {
+    ControlBlock* found = nullptr;
+    for (unsigned level = ready_.below(ReadyLists::levels); level > 0 && found == nullptr;
+         level = ready_.below(level)) {
+        if (!real_time_rests_ || !is_real_time_level(level)) [[likely]] {
+            found = first_of(level);
+        }
+    }
+    if (real_time_rests_ && found == nullptr) [[unlikely]] {
+        for (unsigned level = ready_.below(level_of(Priority::high)); level > 0 && found == nullptr;
+             level = ready_.below(level)) {
+            found = first_of(level);
+        }
+    }
+    if (found == nullptr) {
+        return *idle_;
+    }
+    take_out(*found);
+    return *found;
 }
 
 // The most urgent thread above that level that may run on that CPU; any_cpu: that need not stay here.
 ControlBlock* Scheduler::first_to_go(unsigned above, unsigned cpu) {
-    for (unsigned level = levels; --level > above;) {
+    for (unsigned level = ready_.below(ReadyLists::levels); level > above; level = ready_.below(level)) {
         for (ControlBlock& thread : ready_[level]) {
             if (cpu == any_cpu ? !thread.is_pinned : thread.cpus.test(cpu)) {
                 return &thread;
@@ -200,102 +219,6 @@ void Scheduler::offer() {
     }
 }
 
-// Calls a CPU for each thread that may not run here. It comes: take_over begins by looking for such threads,
-// whatever it runs itself.
-void Scheduler::send_away() {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    const unsigned cpus = arch::cpu_count();
-    for (ReadyList& list : ready_) {
-        for (const ControlBlock& thread : list) {
-            unsigned step = may_be_here(thread) ? cpus : 1;
-            while (step < cpus && !thread.cpus.test((cpu_.index + step) % cpus)) {
-                ++step;
-            }
-            if (step < cpus) {
-                Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
-                if (!other.pull_.exchange(true)) {
-                    arch::LocalApic::interrupt(other.cpu_.apic_id, arch::vector_reschedule);
-                }
-            }
-        }
-    }
-}
-
-// Takes one thread that waits on a CPU where it may not run and may run here. Interrupts are off, no lock is
-// held. True when there was one.
-bool Scheduler::take_misplaced() {
-    const unsigned cpus = arch::cpu_count();
-    for (unsigned step = 1; step < cpus; ++step) {
-        Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
-        if (other.misplaced_.load(std::memory_order_relaxed) == 0) {
-            continue;
-        }
-        ControlBlock* found = nullptr;
-        static_cast<void>(other.lock_.lock());
-        for (ReadyList& list : other.ready_) {
-            for (ControlBlock& thread : list) {
-                if (found == nullptr && !other.may_be_here(thread) && may_be_here(thread)) {
-                    found = &thread;
-                }
-            }
-        }
-        if (found != nullptr) {
-            other.take_out(*found);
-            found->scheduler.store(this, std::memory_order_release);  // as in take_over
-        }
-        other.lock_.unlock(false);
-        if (found != nullptr) {
-            static_cast<void>(lock_.lock());
-            put_back(*found, false);
-            if (found->level > running_->level) {
-                preempt_.store(true, std::memory_order_relaxed);
-            }
-            lock_.unlock(false);
-            return true;
-        }
-    }
-    return false;
-}
-
-// Takes one ready thread from another CPU if one is more urgent than what runs here. Interrupts are off, no
-// lock is held. True when it did: preempt_if_needed goes on.
-bool Scheduler::take_over() {
-    pull_.store(false);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    bool any = false;
-    while (take_misplaced()) {
-        any = true;
-    }
-    if (any) {
-        return true;
-    }
-    const unsigned above = running_level_.load(std::memory_order_relaxed);
-    const unsigned cpus = arch::cpu_count();
-    for (unsigned step = 1; step < cpus; ++step) {
-        Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
-        if (other.ready_count_.load(std::memory_order_relaxed) == 0) {
-            continue;
-        }
-        static_cast<void>(other.lock_.lock());
-        ControlBlock* thread = other.first_to_go(above, cpu_.index);
-        if (thread != nullptr) {
-            other.take_out(*thread);
-            // From here on whoever wants to wake it comes to our lock. It is ready, and in nobody's list
-            // until we have put it into ours: nobody else touches it.
-            thread->scheduler.store(this, std::memory_order_release);
-        }
-        other.lock_.unlock(false);
-        if (thread != nullptr) {
-            static_cast<void>(lock_.lock());
-            put_back(*thread, true);
-            preempt_.store(true, std::memory_order_relaxed);
-            lock_.unlock(false);
-            return true;
-        }
-    }
-    return false;
-}
-
 // The timer for whatever comes first: a sleeper's deadline, the end of the turn while others want one, or the
 // watchdog's round.
 void Scheduler::arm() {
@@ -322,10 +245,14 @@ void Scheduler::switch_away() {
     ControlBlock& previous = *running_;
     ControlBlock& next = pick();
     const Instant time = now();
+    if (is_real_time_level(previous.level)) [[unlikely]] {
+        charge_real_time(time);
+    }
     previous.ran = previous.ran + (time - switched_at_);
     ++next.turns;
     switched_at_ = time;
-    slice_end_ = switched_at_ + next.turn;
+    const Duration left = std::exchange(next.turn_left, {});
+    slice_end_ = switched_at_ + (left == Duration() ? next.turn : left);
     if (tick_at_ <= time) {
         tick_at_ = next_tick(time);
     }
@@ -337,6 +264,7 @@ void Scheduler::switch_away() {
     beat();
     arm();
     offer();
+    look_for_more_urgent(previous.level);
     if (&next != &previous) {
         ++switches_;
         if (previous.user != nullptr || next.user != nullptr) {
@@ -470,7 +398,8 @@ void Scheduler::end_current() {
 void Scheduler::watch_turn(const arch::TrapFrame& frame, Instant time) {
     const Duration patience = arch::watchdog_patience();
     const ControlBlock* waiting = first_to_go(0, cpu_.index);
-    const bool tell = waiting != nullptr && !preempt_.load(std::memory_order_relaxed) && !greed_is_told_ &&
+    const bool tell = waiting != nullptr && !is_real_time_level(running_->level) &&
+                      !preempt_.load(std::memory_order_relaxed) && !greed_is_told_ &&
                       patience != Duration() && time - switched_at_ >= patience;
     std::array<char, name_max + 1> name{};
     if (tell) {
@@ -503,6 +432,9 @@ void Scheduler::timer_interrupt(const arch::TrapFrame& frame) {
             ++((frame.cs & ring) != 0 ? running.user_ticks : running.system_ticks);
         }
     }
+    if (self->real_time_rests_ || is_real_time_level(running.level)) [[unlikely]] {
+        self->watch_real_time(time);
+    }
     if (time >= self->slice_end_ && &running != self->idle_ && !self->ready_[running.level].empty()) {
         self->preempt_.store(true, std::memory_order_relaxed);
     }
@@ -532,7 +464,9 @@ void Scheduler::preempt_if_needed(bool was_called) {
         self->lock_.unlock(false);
         return;
     }
-    self->put_back(*self->running_, now() < self->slice_end_);
+    // Who is not yet through with its turn has the rest of it next, before its equals.
+    self->running_->turn_left = self->slice_end_ - now();
+    self->put_back(*self->running_, self->running_->turn_left != Duration());
     self->switch_away();
     release(false);
 }

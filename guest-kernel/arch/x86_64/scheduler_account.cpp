@@ -1,4 +1,4 @@
-// What threads had of the processors, and how long their turns are.
+// What threads had of the processors.
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
@@ -30,13 +30,6 @@ Scheduler::Account Scheduler::account(ControlBlock& thread) {
 
 Duration Scheduler::idle_time() {
     return account(*idle_).ran.total;
-}
-
-void Scheduler::set_turn(ControlBlock& thread, Duration turn) {
-    bool were_on = false;
-    Scheduler& scheduler = lock_of(thread, were_on);
-    thread.turn = turn;
-    scheduler.lock_.unlock(were_on);
 }
 
 }  // namespace pv::task

@@ -82,7 +82,7 @@ Result<Thread> Thread::create(std::string_view name, void (*function)(void*), vo
     block->saved_rsp = initial_stack(stack.top);
     block->function = function;
     block->argument = argument;
-    block->level = static_cast<unsigned>(priority) + 1;
+    block->level = level_of(priority);
     block->owners = 2;
     threads.fetch_add(1, std::memory_order_relaxed);
     block->is_pinned = cpu != any_cpu;

@@ -1,0 +1,122 @@
+// How CPUs share threads: who takes over what waits elsewhere.
+// SPDX-License-Identifier: MIT
+#include "arch/processor.hpp"
+#include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/local_apic.hpp"
+#include "arch/x86_64/trap.hpp"
+#include "task/scheduler.hpp"
+
+namespace pv::task {
+
+// Calls a CPU for each thread that may not run here. It comes: take_over begins by looking for such threads,
+// whatever it runs itself.
+void Scheduler::send_away() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    const unsigned cpus = arch::cpu_count();
+    for (unsigned level = ready_.below(ReadyLists::levels); level > 0; level = ready_.below(level)) {
+        for (const ControlBlock& thread : ready_[level]) {
+            unsigned step = may_be_here(thread) ? cpus : 1;
+            while (step < cpus && !thread.cpus.test((cpu_.index + step) % cpus)) {
+                ++step;
+            }
+            if (step < cpus) {
+                Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
+                if (!other.pull_.exchange(true)) {
+                    arch::LocalApic::interrupt(other.cpu_.apic_id, arch::vector_reschedule);
+                }
+            }
+        }
+    }
+}
+
+// Takes one thread that waits on a CPU where it may not run and may run here. Interrupts are off, no lock is
+// held. True when there was one.
+bool Scheduler::take_misplaced() {
+    const unsigned cpus = arch::cpu_count();
+    for (unsigned step = 1; step < cpus; ++step) {
+        Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
+        if (other.misplaced_.load(std::memory_order_relaxed) == 0) {
+            continue;
+        }
+        ControlBlock* found = nullptr;
+        static_cast<void>(other.lock_.lock());
+        for (unsigned level = other.ready_.below(ReadyLists::levels); level > 0 && found == nullptr;
+             level = other.ready_.below(level)) {
+            for (ControlBlock& thread : other.ready_[level]) {
+                if (found == nullptr && !other.may_be_here(thread) && may_be_here(thread)) {
+                    found = &thread;
+                }
+            }
+        }
+        if (found != nullptr) {
+            other.take_out(*found);
+            found->scheduler.store(this, std::memory_order_release);  // as in take_over
+        }
+        other.lock_.unlock(false);
+        if (found != nullptr) {
+            static_cast<void>(lock_.lock());
+            put_back(*found, false);
+            if (found->level > running_->level) {
+                preempt_.store(true, std::memory_order_relaxed);
+            }
+            lock_.unlock(false);
+            return true;
+        }
+    }
+    return false;
+}
+
+// Takes one ready thread from another CPU if one is more urgent than what runs here. Interrupts are off, no
+// lock is held. True when it did: preempt_if_needed goes on.
+bool Scheduler::take_over() {
+    pull_.store(false);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    bool any = false;
+    while (take_misplaced()) {
+        any = true;
+    }
+    if (any) {
+        return true;
+    }
+    const unsigned above = running_level_.load(std::memory_order_relaxed);
+    const unsigned cpus = arch::cpu_count();
+    for (unsigned step = 1; step < cpus; ++step) {
+        Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
+        if (other.ready_count_.load(std::memory_order_relaxed) == 0) {
+            continue;
+        }
+        static_cast<void>(other.lock_.lock());
+        ControlBlock* thread = other.first_to_go(above, cpu_.index);
+        if (thread != nullptr) {
+            other.take_out(*thread);
+            // From here on whoever wants to wake it comes to our lock. It is ready, and in nobody's list
+            // until we have put it into ours: nobody else touches it.
+            thread->scheduler.store(this, std::memory_order_release);
+        }
+        other.lock_.unlock(false);
+        if (thread != nullptr) {
+            static_cast<void>(lock_.lock());
+            put_back(*thread, true);
+            preempt_.store(true, std::memory_order_relaxed);
+            lock_.unlock(false);
+            return true;
+        }
+    }
+    return false;
+}
+
+// What runs here is less urgent than what did, at level `since`: a real-time thread that waits behind a more
+// urgent one elsewhere comes. The same rule as for a CPU that goes idle (offer): the level is set, then the
+// others' lists are looked at.
+void Scheduler::look_for_more_urgent(unsigned since) {
+    if (running_level_.load(std::memory_order_relaxed) >= since || running_ == idle_ ||
+        arch::cpu_count() == 1) {
+        return;
+    }
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (real_time_waiting_.load(std::memory_order_relaxed) > 0 && !pull_.exchange(true)) [[unlikely]] {
+        call_here();
+    }
+}
+
+}  // namespace pv::task
