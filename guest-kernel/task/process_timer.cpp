@@ -37,6 +37,11 @@ struct Service {
 constexpr std::size_t timers_max = 4096;
 /// A processor's time is not looked at more often.
 constexpr Duration finest_look = 1_ms;
+/// Nor is a timer whose last signal was not taken yet.
+constexpr Duration untaken_look = 100_us;
+/// How long the thread goes on without a pause; the pause is as long as that was. Timers may be due more
+/// often than they can be served, and the thread comes before those they are for.
+constexpr Duration longest_run = 2_ms;
 constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
 
 constinit SpinLock lock{Rank::queue};
@@ -84,7 +89,8 @@ Duration count_of(Process& process, const Timer& timer) {
     return time_of(process).total;
 }
 
-void put_in(Timer& timer) {
+// It is not looked at before `earliest`.
+void put_in(Timer& timer, Instant earliest = Instant()) {
     if (timer.counts == TimerCounts::time) {
         timer.look_at = Instant::since_boot(timer.due);
     } else {
@@ -96,6 +102,7 @@ void put_in(Timer& timer) {
         }
         timer.look_at = now() + std::max(left, finest_look);
     }
+    timer.look_at = std::max(timer.look_at, earliest);
     service().timers.insert(timer);
 }
 
@@ -104,6 +111,15 @@ void take_out(Timer& timer) {
         service().timers.erase(service().timers.iterator_to(timer));
         timer.is_set = false;
     }
+}
+
+// Whether a signal like the timer's waits already.
+bool is_untaken(const Timer& timer) {
+    const int signal = timer.notice.signal;
+    const SpinGuard guard(tree_lock());
+    const UserThread* thread = timer.notice.thread == 0 ? nullptr : find_thread(timer.notice.thread);
+    const SignalSet waiting = timer.process->pending.set() | (thread == nullptr ? 0 : thread->pending.set());
+    return signal != 0 && (waiting & bit_of(signal)) != 0;
 }
 
 /// One turn of a timer.
@@ -123,7 +139,7 @@ Turn begin_turn(Timer& timer, Duration count) {
                                      std::max<std::uint64_t>(1, timer.interval.to_nanoseconds());
         turn.missed = static_cast<int>(std::min<std::uint64_t>(missed, 1'000'000));
         timer.due = timer.due + timer.interval * (missed + 1);
-        put_in(timer);
+        put_in(timer, is_untaken(timer) ? now() + untaken_look : Instant());
     }
     timer.overruns = turn.missed;
     return turn;
@@ -204,19 +220,29 @@ void tell(const Turn& turn) {
 }
 
 void serve(void*) {
+    Instant began = now();
     while (true) {
         const std::uint64_t seen = changes.load();
         Instant next;
+        bool is_told = false;
         {
             const TurnGuard guard;
             if (const std::optional<Turn> turn = take_due(next)) {
                 tell(*turn);
-                continue;
+                is_told = true;
             }
+        }
+        if (is_told) {
+            if (const Duration run = now() - began; run >= longest_run) {
+                sleep(run);
+                began = now();
+            }
+            continue;
         }
         const Deadline deadline =
             next == Instant::max() ? Deadline::never("no program has set a timer") : Deadline::at(next);
         static_cast<void>(wake_up.wait(deadline, [&] { return changes.load() != seen; }));
+        began = now();
     }
 }
 

@@ -119,6 +119,8 @@ class Messages(Guest):
                 self.assertEqual(words[words.index("in order: 1") + 1:], [
                     "off: 3", "in order: 1", "another user: 0", "looks: EACCES", "on: EACCES", "== status 0", "== end"],
                     "\n".join(console))
+
+
 class Priorities(Guest):
     """Limits of priorities and niceness, which not everybody may raise on this machine: these are Linux's answers (6.1)."""
 

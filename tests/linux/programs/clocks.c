@@ -103,6 +103,55 @@ static void interval_timers(void) {
     say("a million microseconds", setitimer(0, &(struct itimerval){.it_value = {0, 1000000}}, NULL));
 }
 
+static timer_t frequent;
+
+static void count_to_20(int signal) {
+    (void)signal;
+    if (++came == 20) {
+        timer_settime(frequent, 0, &(struct itimerspec){0}, NULL);
+        setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    }
+}
+
+/* More often than they can be served: whom they are for goes on all the same. */
+static void often(void) {
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
+    const struct itimerspec setting = {.it_value = {0, 1}, .it_interval = {0, 1000}};
+    const struct itimerval real = {.it_value = {0, 1}, .it_interval = {0, 1}};
+    const struct sigaction action = {.sa_handler = count_to_20};
+    timer_t timers[100];
+    sigset_t set;
+    sigaction(SIGRTMIN, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
+    came = 0;
+    timer_create(CLOCK_MONOTONIC, &event, &frequent);
+    timer_settime(frequent, 0, &setting, NULL);
+    while (came < 20) {
+    }
+    came = 0;
+    setitimer(ITIMER_REAL, &real, NULL);
+    while (came < 20) {
+    }
+    timer_delete(frequent);
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    for (int i = 0; i < 100; ++i) {
+        timer_create(CLOCK_MONOTONIC, &event, &timers[i]);
+        timer_settime(timers[i], 0, &setting, NULL);
+    }
+    burn(0.05);
+    siginfo_t info = {0};
+    say("very often: taken", sigwaitinfo(&set, &info) == SIGRTMIN);
+    printf("more of them: %d\n", info.si_overrun > 100);
+    for (int i = 0; i < 100; ++i) {
+        timer_delete(timers[i]);
+    }
+    while (sigtimedwait(&set, &info, &(struct timespec){0}) > 0) {
+    }
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void made_timers(void) {
     struct sigevent event = {
         .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 42};
@@ -247,6 +296,7 @@ static void processors(void) {
 int main(void) {
     processor_time();
     interval_timers();
+    often();
     made_timers();
     queued_signals();
     processors();
