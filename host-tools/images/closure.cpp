@@ -49,9 +49,8 @@ class Assembly {
     Result<bool> take(const std::vector<std::string>& candidates);
     Result<> need_library(const std::string& name, const ElfNeeds& needs, const std::string& path,
                           const Node& node);
-    Result<> need_program(const std::string& program, const std::string& path, const Node& node,
-                          bool is_script);
-    Result<> missing(std::string_view what, const std::string& path, const Node& node) const;
+    Result<> need_program(const std::string& program, const std::string& path, const Node& node);
+    Result<> missing(std::string_view what, const std::string& path, const Node& node);
 
     const Recipe& recipe_;
     std::set<std::string, std::less<>> whole_;
@@ -173,7 +172,14 @@ Result<> Assembly::place_programs() {
     return {};
 }
 
-Result<> Assembly::missing(std::string_view what, const std::string& path, const Node& node) const {
+// A whole package brings programs that not every image needs, and has said what it depends on: what more it
+// could use is a note.
+Result<> Assembly::missing(std::string_view what, const std::string& path, const Node& node) {
+    if (whole_.contains(node.owner) && tree_.resolve(recipe_.command.front()) != path) {
+        notes_.push_back(
+            fmt::format("{} needs {}, which is in none of the recipe's packages", who(path, node), what));
+        return {};
+    }
     return fail(
         ExitStatus::usage,
         fmt::format("'{}', which {} needs, is in none of the recipe's packages", what, who(path, node)),
@@ -216,15 +222,9 @@ Result<> Assembly::need_library(const std::string& name, const ElfNeeds& needs, 
     return missing(name, path, node);
 }
 
-Result<> Assembly::need_program(const std::string& program, const std::string& path, const Node& node,
-                                bool is_script) {
+Result<> Assembly::need_program(const std::string& program, const std::string& path, const Node& node) {
     const std::string place = PV_TRY(image_path(program));
     if (!tree_.resolve(place).empty() || PV_TRY(take({place})) || may_be_missing(program)) {
-        return {};
-    }
-    if (is_script && whole_.contains(node.owner)) {
-        notes_.push_back(
-            fmt::format("{} needs {}, which is in none of the recipe's packages", who(path, node), program));
         return {};
     }
     return missing(program, path, node);
@@ -238,14 +238,14 @@ Result<> Assembly::follow() {
         const std::optional<ElfNeeds> needs = PV_TRY(read_needs(*node.content, who(path, node)));
         if (needs) {
             if (!needs->interpreter.empty()) {
-                PV_TRY(need_program(needs->interpreter, path, node, false));
+                PV_TRY(need_program(needs->interpreter, path, node));
             }
             for (const std::string& library : needs->libraries) {
                 PV_TRY(need_library(library, *needs, path, node));
             }
         } else if ((node.mode & 0111U) != 0) {
             if (const std::string program = script_interpreter(*node.content); !program.empty()) {
-                PV_TRY(need_program(program, path, node, true));
+                PV_TRY(need_program(program, path, node));
             }
         }
     }

@@ -68,6 +68,19 @@ class File {
                                     ELF_T_DYN);
     }
 
+    /// Whether it has the place of its code and not the code: symbols kept apart, for debuggers.
+    [[nodiscard]] bool is_without_code() const {
+        for (Elf_Scn* section = elf_nextscn(elf_, nullptr); section != nullptr;
+             section = elf_nextscn(elf_, section)) {
+            GElf_Shdr header;
+            if (gelf_getshdr(section, &header) != nullptr && header.sh_type == SHT_NOBITS &&
+                (header.sh_flags & SHF_EXECINSTR) != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
   private:
     Elf* elf_;
     const std::string& bytes_;
@@ -159,6 +172,9 @@ Result<std::optional<ElfNeeds>> read_needs(const std::string& bytes, const std::
     File file(elf.get(), bytes);
     if (cut || !file.read_headers()) {
         return damaged();
+    }
+    if (file.is_without_code()) {
+        return std::nullopt;
     }
     ElfNeeds needs;
     if (const GElf_Phdr* segment = file.segment(PT_INTERP)) {

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: MIT
 #include "images/closure.hpp"
 
+#include <elf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstring>
 
 #include "images/elf.hpp"
 #include "making.hpp"
@@ -14,6 +17,7 @@ namespace {
 using test::make_elf;
 using test::make_package;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -125,6 +129,46 @@ TEST_F(Closure, whole_packages_come_without_what_is_excluded_and_scripts_without
     ASSERT_EQ(image->notes.size(), 1U);
     EXPECT_THAT(image->notes[0],
                 AllOf(HasSubstr("/usr/bin/perl"), HasSubstr("'/usr/bin/script' of package tool")));
+}
+
+TEST_F(Closure, what_a_whole_package_lacks_is_noted_but_what_the_command_lacks_is_an_error) {
+    package("tool", {{"./bin/tool", file("static", 0755)},
+                     {"./bin/other", file(make_elf(loader, {"libgone.so.7"}), 0755)}});
+    const auto image = assembled("packages = ['tool']\n", {"tool"});
+    ASSERT_TRUE(image.has_value()) << image.error().message;
+    EXPECT_THAT(image->notes,
+                Contains(AllOf(HasSubstr("libgone.so.7"), HasSubstr("'/usr/bin/other' of package tool"))));
+    package("tool", {{"./bin/tool", file(make_elf(loader, {"libgone.so.7"}), 0755)}});
+    EXPECT_THAT(assembled("packages = ['tool']\nallow-missing = ['/lib64/ld-linux-x86-64.so.2']\n", {"tool"})
+                    .error()
+                    .message,
+                AllOf(HasSubstr("'libgone.so.7'"), HasSubstr("'/usr/bin/tool' of package tool")));
+}
+
+// As `objcopy --only-keep-debug` leaves a program: headers that lead to places the file does not have.
+TEST_F(Closure, symbols_kept_apart_need_nothing) {
+    std::string symbols = make_elf(loader, {"libgone.so.7"});
+    Elf64_Ehdr header{};
+    std::memcpy(&header, symbols.data(), sizeof header);
+    for (std::size_t i = 0; i < header.e_phnum; ++i) {
+        Elf64_Phdr segment{};
+        char* const at = symbols.data() + header.e_phoff + i * sizeof segment;
+        std::memcpy(&segment, at, sizeof segment);
+        segment.p_offset += segment.p_type == PT_DYNAMIC || segment.p_type == PT_INTERP ? 1U << 20 : 0U;
+        std::memcpy(at, &segment, sizeof segment);
+    }
+    EXPECT_FALSE(read_needs(symbols, "it").has_value());
+    Elf64_Shdr sections[2]{};
+    sections[1].sh_type = SHT_NOBITS;
+    sections[1].sh_flags = SHF_ALLOC | SHF_EXECINSTR;
+    header.e_shoff = symbols.size();
+    header.e_shnum = 2;
+    header.e_shentsize = sizeof sections[0];
+    std::memcpy(symbols.data(), &header, sizeof header);
+    symbols.append(reinterpret_cast<const char*>(sections), sizeof sections);
+    const auto needs = read_needs(symbols, "it");
+    ASSERT_TRUE(needs.has_value()) << needs.error().message;
+    EXPECT_EQ(*needs, std::nullopt);
 }
 
 TEST_F(Closure, damaged_programs_are_errors_and_foreign_ones_are_left_alone) {
