@@ -31,4 +31,8 @@
  * kernel says the same of /init. */
 #define PV_IMAGE_STATUS "paravane: powering off, status "
 
+/* Printed by our kernel on a line of its own after that of the status: something the command was refused,
+ * which another recipe would grant it. Ends in the recipe's key (docs/images.md). */
+#define PV_IMAGE_NOTE "paravane: note: "
+
 #endif

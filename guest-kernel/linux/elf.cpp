@@ -9,8 +9,9 @@
 #include <memory>
 #include <new>
 
-#include "base/log.hpp"
 #include "linux/file_source.hpp"
+#include "linux/writable_code.hpp"
+#include "task/process.hpp"
 
 namespace pv::linux {
 namespace {
@@ -46,12 +47,8 @@ Outcome<> check_segment(const Elf64_Phdr& segment, Layout& layout) {
         segment.p_offset % page_size != segment.p_vaddr % page_size) {
         return fail(Errno::enoexec);
     }
-    const memory::Rights rights = rights_of(segment);
-    if (rights.write && rights.execute) {
-        log::warning("a program is refused: its segment at {:#x} is writable and executable",
-                     segment.p_vaddr);
-        return fail(Errno::eacces);
-    }
+    const task::UserThread& self = task::UserThread::current();
+    PV_TRY(check_rights(rights_of(segment), self.name.data(), self.process().id));
     if (segment.p_memsz != 0) {
         layout.low = std::min(layout.low, align_down(segment.p_vaddr, page_size));
         layout.high = std::max(layout.high, align_up(segment.p_vaddr + segment.p_memsz, page_size));
@@ -147,6 +144,9 @@ Outcome<LoadedFile> load_elf(memory::AddressSpace& space, const Ref<fs::OpenFile
         return fail(Errno::enoexec);
     }
     LoadedFile loaded;
+    loaded.has_executable_stack = std::ranges::any_of(list, [](const Elf64_Phdr& segment) {
+        return segment.p_type == PT_GNU_STACK && (segment.p_flags & PF_X) != 0;
+    });
     loaded.base = header.e_type == ET_DYN ? PV_TRY(choose_base(space, layout, entropy, as_interpreter)) : 0;
     for (const Elf64_Phdr& segment : list) {
         if (segment.p_type == PT_LOAD && segment.p_memsz != 0) {

@@ -18,7 +18,8 @@ struct LoadedFile {
     std::uint64_t headers = 0;  ///< its program headers in memory (AT_PHDR), 0 when no segment has them
     std::uint64_t header_count = 0;
     std::uint64_t begin = 0;
-    std::uint64_t end = 0;  ///< of its highest segment
+    std::uint64_t end = 0;              ///< of its highest segment
+    bool has_executable_stack = false;  ///< it asks for one (PT_GNU_STACK)
 };
 
 /// The path in PT_INTERP, or nothing.
@@ -28,9 +29,9 @@ struct InterpreterPath {
 };
 
 /// Maps a program or its interpreter into `space`. `entropy` chooses where a position-independent one goes;
-/// `as_interpreter`: among the mappings instead of low. A segment that is writable and executable is refused
-/// with a line on the console. Errors: enoexec (not this machine's ELF, contradictory headers), eacces,
-/// enomem, what reading gives.
+/// `as_interpreter`: among the mappings instead of low. A segment that is writable and executable may be
+/// refused (linux/writable_code.hpp). Errors: enoexec (not this machine's ELF, contradictory headers),
+/// eacces, enomem, what reading gives.
 [[nodiscard]] Outcome<LoadedFile> load_elf(memory::AddressSpace& space, const Ref<fs::OpenFile>& file,
                                            std::uint64_t entropy, bool as_interpreter,
                                            InterpreterPath& interpreter);

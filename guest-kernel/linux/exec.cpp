@@ -118,7 +118,9 @@ Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& p
     request.fixed = true;
     request.hint = UserAddress(top - stack_at_first);
     request.length = stack_at_first;
-    request.contents.rights = {true, true, false};
+    // A stack that is not allowed to be executable is one that is not: most programs never try.
+    request.contents.rights = {true, true,
+                               main.has_executable_stack && memory::are_allowed({true, true, true})};
     request.contents.grows_down = true;
     request.contents.purpose = memory::Purpose::stack;
     PV_TRY(space.map(request));

@@ -4,13 +4,12 @@
 #include <asm/unistd.h>
 #include <linux/mman.h>
 
-#include <atomic>
 #include <new>
 
-#include "base/log.hpp"
 #include "linux/descriptors.hpp"
 #include "linux/file_source.hpp"
 #include "linux/table.hpp"
+#include "linux/writable_code.hpp"
 
 namespace pv::linux {
 namespace {
@@ -19,22 +18,14 @@ using memory::Rights;
 
 constexpr std::uint32_t protection_mask = PROT_READ | PROT_WRITE | PROT_EXEC;
 
-// Write and execute together is refused for all; the program is told of once on the console.
+// Write and execute together may be refused for all.
 Outcome<Rights> rights_of(const Call& call, std::uint32_t protection) {
     if ((protection & ~(protection_mask | PROT_SEM | PROT_GROWSDOWN | PROT_GROWSUP)) != 0) {
         return fail(Errno::einval);
     }
     const Rights rights{(protection & PROT_READ) != 0, (protection & PROT_WRITE) != 0,
                         (protection & PROT_EXEC) != 0};
-    if (rights.write && rights.execute) {
-        static constinit std::atomic<task::ProcessId> told{0};
-        if (told.exchange(call.process().id) == call.process().id) {
-            return fail(Errno::eacces);
-        }
-        log::warning("{}[{}]: memory that is writable and executable is refused",
-                     std::string_view(call.thread.name.data()), call.process().id);
-        return fail(Errno::eacces);
-    }
+    PV_TRY(check_rights(rights, call.thread.name.data(), call.process().id));
     return rights;
 }
 
@@ -200,10 +191,10 @@ Value munlockall(Call&) {
 
 constexpr Entry entries[] = {
     {__NR_mmap, "mmap", handler_of<mmap>, Support::partial,
-     "no huge pages; write and execute together is refused (EACCES)"},
+     "no huge pages; write and execute together needs writable-code=allow (EACCES)"},
     {__NR_munmap, "munmap", handler_of<munmap>},
     {__NR_mprotect, "mprotect", handler_of<mprotect>, Support::partial,
-     "write and execute together is refused (EACCES)"},
+     "write and execute together needs writable-code=allow (EACCES)"},
     {__NR_brk, "brk", handler_of<brk>},
     {__NR_mremap, "mremap", handler_of<mremap>, Support::partial, "no MREMAP_DONTUNMAP"},
     {__NR_madvise, "madvise", handler_of<madvise>, Support::partial,

@@ -23,6 +23,7 @@
 #include "linux/process_view.hpp"
 #include "linux/table.hpp"
 #include "linux/vdso.hpp"
+#include "linux/writable_code.hpp"
 #include "random/pool.hpp"
 #include "task/thread.hpp"
 
@@ -164,6 +165,7 @@ Outcome<> start() {
 
 std::uint32_t run_first_program() {
     start_calls();
+    start_writable_code();
     if (!is_seeded()) {
         log::error(
             "random: nothing gives random bytes, so no program is started: offer RDRAND or a virtio-rng "
@@ -184,6 +186,7 @@ std::uint32_t run_first_program() {
         return not_started;
     }
     const int status = task::wait_for_first();
+    tell_who_was_refused();
     const int signal = status & 0x7f;
     return signal == 0 ? static_cast<std::uint32_t>(status >> 8 & 0xff)
                        : 128U + static_cast<std::uint32_t>(signal);

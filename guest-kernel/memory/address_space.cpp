@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "memory/address_space.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <new>
 
@@ -24,7 +25,17 @@ bool is_sound(UserAddress begin, std::uint64_t length) {
 
 constexpr unsigned heap_gap_pages = 16;
 
+constinit std::atomic<bool> writable_code_allowed{false};
+
 }  // namespace
+
+void allow_writable_code() {
+    writable_code_allowed.store(true, std::memory_order_relaxed);
+}
+
+bool are_allowed(Rights rights) {
+    return !(rights.write && rights.execute) || writable_code_allowed.load(std::memory_order_relaxed);
+}
 
 Result<Ref<AddressSpace>> AddressSpace::create(std::uint64_t entropy) {
     auto tables = PV_TRY(arch::UserTables::create());
@@ -104,7 +115,7 @@ Outcome<UserAddress> AddressSpace::map(const MapRequest& request) {
     if (request.length % page_size != 0 || request.length > limit.value()) {
         return fail(Errno::enomem);
     }
-    if ((rights.write && rights.execute) || (rights.write && !request.contents.rights_max.write)) {
+    if (!are_allowed(rights) || (rights.write && !request.contents.rights_max.write)) {
         return fail(Errno::eacces);
     }
     const SpaceGuard guard(lock_);
@@ -140,6 +151,33 @@ Outcome<> AddressSpace::unmap(UserAddress begin, std::uint64_t length) {
     return {};
 }
 
+Outcome<Ref<PageSource>> AddressSpace::unmap_segment(UserAddress begin) {
+    if (!begin.is_aligned(page_size)) {
+        return fail(Errno::einval);
+    }
+    Ref<PageSource> segment;  // before the lock: its last part may end here
+    const SpaceGuard guard(lock_);
+    UserAddress from = begin;
+    while (Region* region = regions_.first_above(from)) {
+        from = region->end();
+        const Contents& contents = region->contents();
+        const bool is_of_it = contents.source != nullptr && contents.source->is_segment() &&
+                              (segment == nullptr || segment == contents.source) &&
+                              region->begin() >= begin &&
+                              region->begin() - begin == contents.offset * page_size;
+        if (is_of_it) {
+            segment = contents.source;
+            const UserAddress piece = region->begin();
+            drop_pages(piece, from);
+            regions_.remove(piece, from);
+        }
+    }
+    if (segment == nullptr) {
+        return fail(Errno::einval);
+    }
+    return segment;
+}
+
 // Calls f(region) from `begin` on, up to `end` or the first gap or the first false. Returns how far it got.
 template <class F>
 UserAddress AddressSpace::for_regions(UserAddress begin, UserAddress end, F&& f) {
@@ -162,7 +200,7 @@ Outcome<> AddressSpace::protect(UserAddress begin, std::uint64_t length, Rights 
     if (length > limit.value() || !is_sound(begin, align_up(length, page_size))) {
         return fail(Errno::enomem);
     }
-    if (rights.write && rights.execute) {
+    if (!are_allowed(rights)) {
         return fail(Errno::eacces);
     }
     const UserAddress end = begin + align_up(length, page_size);

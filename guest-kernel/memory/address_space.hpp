@@ -35,9 +35,14 @@ struct MapRequest {
     Contents contents;
 };
 
+/// Lets programs have memory that is writable and executable at once, as compilers that run inside programs
+/// want it. Once, before the first program; never taken back.
+void allow_writable_code();
+/// Whether a program may have these rights at all: not write and execute together, unless they are allowed.
+[[nodiscard]] bool are_allowed(Rights rights);
+
 /// LOCKING. One sleeping lock guards regions and tables. It is held while a page comes from its PageSource,
-/// and never while a program's memory is touched. Rights never include write and execute together: whoever
-/// asks for both gets eacces.
+/// and never while a program's memory is touched. Whoever asks for rights that are not allowed gets eacces.
 class AddressSpace final : public RefCounted {
   public:
     /// Lowest address that may be mapped: a null pointer with an offset finds nothing.
@@ -64,6 +69,9 @@ class AddressSpace final : public RefCounted {
     // Errors are those Linux gives: einval, enomem, eexist, eacces, efault.
     Outcome<UserAddress> map(const MapRequest& request);
     Outcome<> unmap(UserAddress begin, std::uint64_t length);
+    /// Takes out what is left of the segment (PageSource::is_segment) that was mapped at `begin`, and returns
+    /// it. Error: einval: there is none.
+    Outcome<Ref<PageSource>> unmap_segment(UserAddress begin);
     Outcome<> protect(UserAddress begin, std::uint64_t length, Rights rights);
     /// Makes [old, old + old_length) new_length long, elsewhere if it must and `may_move`, or at `target`
     /// (unless 0).

@@ -17,6 +17,9 @@ class PageSource : public RefCounted {
     /// Whether it is a file's (linux::FileSource), for people.
     [[nodiscard]] virtual bool is_file() const { return false; }
 
+    /// Whether it is a System V segment, which a program takes out by where it put it.
+    [[nodiscard]] virtual bool is_segment() const { return false; }
+
     /// The frame with bytes [index * page_size, ...) of the object; beyond its last byte it is zero-filled.
     /// The caller becomes one owner more of it (memory/frame_owners.hpp). Who writes into it changes the
     /// object (MAP_SHARED); copies are the caller's business. Errors: out_of_range (beyond the object's end:

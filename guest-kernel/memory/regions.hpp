@@ -13,7 +13,8 @@
 
 namespace pv::memory {
 
-/// What a program may do. Writable and executable at once does not exist (regions are refused before).
+/// What a program may do. Writable and executable at once exists only where the machine was told to allow it
+/// (allow_writable_code): regions are refused before.
 struct Rights {
     bool read = false;
     bool write = false;

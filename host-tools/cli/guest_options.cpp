@@ -119,7 +119,7 @@ Result<> use_recipe(Guest& guest, const GuestOptions& options, bool ours, const 
     guest.start = start;
     guest.start.command = start.unattended() && options.command.empty() ? recipe.session : options.command;
     guest.spec.initrd = built.image;
-    guest.spec.command_line = recipe_command_line(ours);
+    guest.spec.command_line = recipe_command_line(recipe, ours);
     // Where nobody types, devices are what is looked at: ours are at work beside the programs.
     const std::string more = options.append.value_or(ours && start.unattended() ? default_command_line : "");
     if (!more.empty()) {

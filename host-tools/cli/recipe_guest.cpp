@@ -13,6 +13,7 @@
 #include "cli/progress.hpp"
 #include "domain/installation.hpp"
 #include "images/store.hpp"
+#include "paravane/image.h"
 
 namespace pv::cli {
 
@@ -48,10 +49,31 @@ Result<images::Built> build_image(const images::Recipe& recipe, const images::Bu
     return built;
 }
 
-std::string recipe_command_line(bool ours) {
+std::string recipe_command_line(const images::Recipe& recipe, bool ours) {
     // A panic is the end, not a picture that stays; what a kernel says while a command runs would be in its
     // output.
-    return ours ? "loglevel=error" : "console=ttyS0 quiet loglevel=3 panic=-1";
+    if (!ours) {
+        return "console=ttyS0 quiet loglevel=3 panic=-1";
+    }
+    return recipe.writable_code ? "loglevel=error writable-code=allow" : "loglevel=error";
+}
+
+std::vector<std::string> notes_in(std::string_view console) {
+    constexpr std::string_view mark = PV_IMAGE_NOTE;
+    std::vector<std::string> notes;
+    for (std::size_t begin = 0; begin < console.size();) {
+        const std::size_t end = std::min(console.find('\n', begin), console.size());
+        std::string_view line = console.substr(begin, end - begin);
+        line = line.substr(0, line.find('\r'));
+        if (line.starts_with(mark)) {
+            // What a guest says is not obeyed by a terminal.
+            std::string note(line.substr(mark.size()));
+            std::ranges::replace_if(note, [](char c) { return c < ' ' || c > '~'; }, '?');
+            notes.push_back(std::move(note));
+        }
+        begin = end + 1;
+    }
+    return notes;
 }
 
 images::Start start_at_terminal() {

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "images/build.hpp"
@@ -26,8 +28,11 @@ Result<images::BuildOptions> build_options();
 Result<images::Built> build_image(const images::Recipe& recipe, const images::BuildOptions& options,
                                   bool quiet);
 
-/// The command line a kernel gets for a recipe: nothing for ours, a console and few words for Linux's.
-std::string recipe_command_line(bool ours);
+/// The command line a kernel gets for a recipe: few words, what it grants for ours, a console for Linux's.
+std::string recipe_command_line(const images::Recipe& recipe, bool ours);
+
+/// What our kernel said at its end that another recipe would have granted (PV_IMAGE_NOTE).
+std::vector<std::string> notes_in(std::string_view console);
 
 /// What /init is told by someone at this process's terminal: TERM, the window's size, and which of standard
 /// input and output are pipes.

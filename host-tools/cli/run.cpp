@@ -153,6 +153,11 @@ Result<ExitStatus> run(const Options& options) {
     if (!options.keep.empty()) {
         PV_TRY(run->keep(options.keep));
     }
+    if (guest.is_recipe && !options.quiet) {
+        for (const std::string& note : notes_in(report.console_tail)) {
+            fmt::print(stderr, "paravane: note: {}\n", note);
+        }
+    }
     return judge(report, options);
 }
 

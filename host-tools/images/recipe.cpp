@@ -264,9 +264,9 @@ Result<Recipe> parse_recipe(std::string source, const fs::path& path) {
     recipe.path = fs::absolute(path);
     recipe.name = path.stem().string();
     recipe.source = std::move(source);
-    PV_TRY(
-        document.only({"description", "command", "session", "directory", "memory", "environment", "packages",
-                       "programs", "files", "links", "directories", "exclude", "allow-missing"}));
+    PV_TRY(document.only({"description", "command", "session", "directory", "memory", "environment",
+                          "packages", "programs", "files", "links", "directories", "exclude", "allow-missing",
+                          "writable-code"}));
     recipe.description = PV_TRY(document.text("description", ""));
     recipe.command = PV_TRY(document.texts("command"));
     if (recipe.command.empty() || recipe.command.front().empty()) {
@@ -291,6 +291,12 @@ Result<Recipe> parse_recipe(std::string source, const fs::path& path) {
             return document.wrong(*node, memory.error().message, memory.error().hint);
         }
         recipe.memory = *memory;
+    }
+    if (const toml::node* node = document.node("writable-code")) {
+        if (!node->is_boolean()) {
+            return document.wrong(*node, "'writable-code' is true or false", "writable-code = true");
+        }
+        recipe.writable_code = node->as_boolean()->get();
     }
     PV_TRY(read_packages(document, recipe));
     PV_TRY(read_places(document, recipe));

@@ -30,6 +30,7 @@ struct Recipe {
     std::vector<std::string> session;     ///< instead of the command where nobody types; may be empty
     std::string directory = "/root";      ///< where the command starts
     std::optional<std::uint64_t> memory;  ///< bytes a guest should have
+    bool writable_code = false;           ///< its programs may have memory that is writable and executable
     std::map<std::string, std::string> environment;  ///< besides the tool's own
     std::vector<std::string> packages;               ///< whole, with what they depend on; "one | other"
     std::map<std::string, std::vector<std::string>> programs;  ///< package -> paths and patterns in it

@@ -5,7 +5,7 @@ import re
 import subprocess
 import unittest
 
-from harness import BUILD
+from harness import BUILD, SOURCE
 from test_image import Images
 
 # Each line's output is that of Debian's bash, coreutils and others on Linux.
@@ -154,6 +154,20 @@ class Small(Images):
         stripped = self.folder / "kernel"
         subprocess.run(["strip", "-o", stripped, BUILD / "lib/paravane/paravane-kernel.elf"], check=True)
         self.assertLess(stripped.stat().st_size, 2 << 20)
+
+
+class WritableCode(Images):
+    ASK = ("python3", "-c", "import mmap; mmap.mmap(-1, 4096, prot=7); print('mapped')")
+    NOTE = "paravane: note: python3 asked for memory that is writable and executable, and was refused: writable-code"
+
+    def test_refused_with_a_note_and_granted_by_the_recipe(self):
+        refused = self.command("python", *self.ASK)
+        self.assertIn("PermissionError", refused.stdout)
+        self.assertEqual((refused.stderr.splitlines()[-1:], refused.returncode), ([self.NOTE], 1), refused.stderr)
+        recipe = self.recipe("writable-code = true\n" + (SOURCE / "disk-images/python.toml").read_text())
+        granted = self.command(recipe, *self.ASK)
+        self.assertEqual((granted.stdout, granted.returncode), ("mapped\n", 0), granted.stderr)
+        self.assertNotIn("note:", granted.stderr)
 
 
 class Watched(Images):

@@ -48,11 +48,23 @@ class Walls(Guest):
         shown = "\n".join(console)
         for what in ("mmap", "mprotect", "mprotect of data", "a segment"):
             self.assertIn(f"{what}: EACCES", console, shown)
-        self.assertTrue(any("segment at 0x" in line and "is writable and executable" in line for line in console), shown)
+        self.assertTrue(any("walls[" in line and "memory that is writable and executable is refused" in line for line in console), shown)
+        note = "paravane: note: walls asked for memory that is writable and executable, and was refused: writable-code"
+        self.assertIn(note, console[-3:], shown)
         places = [re.findall(r"0x[0-9a-f]+", line) for line in console if line.startswith("stack ")]
         self.assertEqual(len(places), 8, shown)
         for what, column in zip(("stack", "mapping", "heap", "data"), zip(*places)):
             self.assertEqual(len(set(column)), 8, f"{what}: {column}")
+
+
+    def test_what_is_granted(self):
+        """For compilers inside programs: allowed for all by a word on the command line, and for nobody without it."""
+        console = self.boot(["walls"], append="writable-code=allow")
+        shown = "\n".join(console)
+        for what in ("mmap", "mprotect", "mprotect of data", "a segment"):
+            self.assertIn(f"{what}: ALLOWED", console, shown)
+        self.assertIn("made and run: 42", console, shown)
+        self.assertFalse(any("executable is refused" in line or "note:" in line for line in console), shown)
 
 
 class Astray(Guest):

@@ -60,10 +60,17 @@ int main(int count, char** words) {
         return 0;
     }
     char* page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    refuse("mmap", mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-                           MAP_FAILED
-                       ? -1
-                       : 0);
+    unsigned char* code =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    refuse("mmap", code == MAP_FAILED ? -1 : 0);
+    if (code != MAP_FAILED) {
+        /* mov $42, %eax; ret - and while it can be run, another number. */
+        memcpy(code, "\xb8\x29\0\0\0\xc3", 6);
+        int (*run)(void) = (int (*)(void))(uintptr_t)code;
+        int first = run();
+        code[1] = 42;
+        printf("made and run: %d\n", first == 41 ? run() : first);
+    }
     refuse("mprotect", mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC));
     refuse("mprotect of data",
            mprotect((void*)((uintptr_t)&in_data & ~4095UL), 4096, PROT_WRITE | PROT_EXEC));

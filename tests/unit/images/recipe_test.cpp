@@ -17,6 +17,7 @@ description = "all of it"
 command = ["/bin/x", "-v"]
 session = ["/bin/x", "--test"]
 memory = "64M"
+writable-code = true
 directory = "/srv"
 packages = ["one", "two | three"]
 exclude = ["/usr/share/doc/*"]
@@ -39,6 +40,7 @@ A = "b=c"
     EXPECT_THAT(recipe->command, ElementsAre("/bin/x", "-v"));
     EXPECT_THAT(recipe->session, ElementsAre("/bin/x", "--test"));
     EXPECT_EQ(recipe->memory, std::uint64_t{64} << 20);
+    EXPECT_TRUE(recipe->writable_code);
     EXPECT_EQ(recipe->directory, "/srv");
     EXPECT_THAT(recipe->packages, ElementsAre("one", "two | three"));
     EXPECT_THAT(recipe->programs.at("four"), ElementsAre("/usr/bin/x", "/usr/bin/*"));
@@ -82,6 +84,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{"command = ['x']\n[links]\n'/a' = ''", "nowhere"},
                     Wrong{"command = ['x']\n[environment]\n'A=B' = 'c'", "variable"},
                     Wrong{"command = [\"a\\u0000b\"]", "NUL"},
+                    Wrong{"command = ['x']\nwritable-code = 'yes'", "true or false"},
                     Wrong{"command = ['x']\nmemory = 'much'", "much"}));
 
 }  // namespace
