@@ -92,8 +92,12 @@ class Root final : public StaticDirectory {
         if (name == OwnDirectory::own_name) {
             return make_synthetic<OwnDirectory>(identity_of(device, number_below(1, name), 0555));
         }
-        if (const int process = number_of_name(name); process > 0) {
-            return proc::make_process_directory(identity(), {.process = process});
+        if (const int number = number_of_name(name); number > 0) {
+            // A thread's number leads to it as well, though it is not listed.
+            const int process = process_view().process_of(number);
+            return process == 0 || process == number
+                       ? proc::make_process_directory(identity(), {.process = number})
+                       : proc::make_process_directory(identity(), {.process = process, .thread = number});
         }
         return StaticDirectory::find(name);
     }

@@ -16,6 +16,8 @@ class NoProcesses final : public ProcessView {
 
     int next_thread(int, int) override { return -1; }
 
+    int process_of(int) override { return 0; }
+
     int own_process() override { return 0; }
 
     int own_thread() override { return 0; }

@@ -91,6 +91,8 @@ class ProcessView {
     [[nodiscard]] virtual int next_process(int from) = 0;
     /// The same among the threads of a process.
     [[nodiscard]] virtual int next_thread(int process, int from) = 0;
+    /// The process that a thread of that number is of; 0: there is none.
+    [[nodiscard]] virtual int process_of(int thread) = 0;
     /// Of the running thread; 0: the kernel's own.
     [[nodiscard]] virtual int own_process() = 0;
     [[nodiscard]] virtual int own_thread() = 0;

@@ -379,6 +379,7 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
         std::swap(process.descriptors, descriptors);
         fs::move_locks(descriptors.get(), process.descriptors.get());
         process.has_executed = true;
+        process.keeps_capabilities = false;
         process.identity.saved_user = process.identity.effective_user;
         process.identity.saved_group = process.identity.effective_group;
         self.stack_base = self.stack_size = 0;

@@ -3,6 +3,7 @@
 #include <asm/ioctls.h>
 #include <asm/unistd.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 
 #include <algorithm>
 
@@ -99,6 +100,33 @@ Value pwritev(Call& call, int descriptor, UserAddress pieces, std::uint64_t coun
     VectorSource source;
     PV_TRY(source.read(pieces, count));
     return counted_write(call, *file, file->write_at(static_cast<std::uint64_t>(offset), source));
+}
+
+// preadv2(2) and pwritev2(2): offset -1 is where the file stands; a wish that is not known is refused.
+constexpr std::uint32_t wishes_without_effect = RWF_HIPRI;
+constexpr std::uint32_t wishes_to_last = RWF_DSYNC | RWF_SYNC;
+
+Value preadv2(Call& call, int descriptor, UserAddress pieces, std::uint64_t count, std::int64_t offset,
+              std::uint64_t, std::uint32_t wishes) {
+    if ((wishes & ~(wishes_without_effect | wishes_to_last)) != 0) {
+        return fail(Errno::eopnotsupp);
+    }
+    return offset == -1 ? readv(call, descriptor, pieces, count)
+                        : preadv(call, descriptor, pieces, count, offset);
+}
+
+Value pwritev2(Call& call, int descriptor, UserAddress pieces, std::uint64_t count, std::int64_t offset,
+               std::uint64_t, std::uint32_t wishes) {
+    if ((wishes & ~(wishes_without_effect | wishes_to_last)) != 0) {
+        return fail(Errno::eopnotsupp);
+    }
+    const Value written = offset == -1 ? writev(call, descriptor, pieces, count)
+                                       : pwritev(call, descriptor, pieces, count, offset);
+    if (written && (wishes & wishes_to_last) != 0) {
+        const auto file = PV_TRY(get(call, descriptor));
+        PV_TRY(file->sync());
+    }
+    return written;
 }
 
 Value lseek(Call& call, int descriptor, std::int64_t offset, std::uint32_t whence) {
@@ -286,6 +314,8 @@ constexpr Entry entries[] = {
     {__NR_writev, "writev", handler_of<writev>},
     {__NR_preadv, "preadv", handler_of<preadv>},
     {__NR_pwritev, "pwritev", handler_of<pwritev>},
+    {__NR_preadv2, "preadv2", handler_of<preadv2>, Support::partial, "no RWF_NOWAIT"},
+    {__NR_pwritev2, "pwritev2", handler_of<pwritev2>, Support::partial, "no RWF_NOWAIT, no RWF_APPEND"},
     {__NR_lseek, "lseek", handler_of<lseek>},
     {__NR_close, "close", handler_of<close>},
     {__NR_close_range, "close_range", handler_of<close_range>, Support::partial,

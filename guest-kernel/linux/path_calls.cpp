@@ -441,7 +441,11 @@ Value umask(Call& call, std::uint32_t mask) {
     return call.process().context->set_umask(static_cast<fs::Mode>(mask & 0777));
 }
 
-Value getdents64(Call& call, int descriptor, UserAddress to, std::uint32_t size) {
+/// How getdents(2) and getdents64(2) tell an entry: the head, the name, a zero. The older one has the type in
+/// the last byte.
+enum class EntryForm : std::uint8_t { old, with_type };
+
+void put_entry(std::span<std::byte> at, const fs::DirectoryEntry& entry, EntryForm form) {
     struct [[gnu::packed]] Head {
         std::uint64_t number;
         std::uint64_t next;
@@ -450,7 +454,25 @@ Value getdents64(Call& call, int descriptor, UserAddress to, std::uint32_t size)
     };
 
     static_assert(sizeof(Head) == 19);
+    const auto type = static_cast<std::uint8_t>(static_cast<unsigned>(entry.type) >> 12);
+    const Head head{entry.number, entry.next, static_cast<std::uint16_t>(at.size()), type};
+    const std::size_t head_size = form == EntryForm::old ? offsetof(Head, type) : sizeof head;
+    std::ranges::fill(at, std::byte{});
+    std::memcpy(at.data(), &head, head_size);
+    std::memcpy(at.data() + head_size, entry.name.data(), entry.name.size());
+    if (form == EntryForm::old) {
+        at.back() = static_cast<std::byte>(type);
+    }
+}
+
+template <EntryForm Form>
+Value list_entries(Call& call, int descriptor, UserAddress to, std::uint32_t size) {
+    // Both forms take the same room: the older one's last byte is what the newer one's head has more.
+    constexpr std::size_t around = 20;
     const auto file = PV_TRY(get(call, descriptor));
+    if (file->node() == nullptr || file->node()->type() != fs::NodeType::directory) {
+        return fail(Errno::enotdir);
+    }
     // By way of the kernel: nobody sleeps on a page while a directory is listed.
     std::array<std::byte, 2048> room{};
     const std::size_t limit = std::min<std::size_t>(size, room.size());
@@ -459,16 +481,11 @@ Value getdents64(Call& call, int descriptor, UserAddress to, std::uint32_t size)
     const std::uint64_t before = PV_TRY(file->seek(0, fs::Whence::current));
     PV_TRY(file->list([&](const fs::DirectoryEntry& entry) {
         any = true;
-        const std::size_t length = align_up(sizeof(Head) + entry.name.size() + 1, 8);
+        const std::size_t length = align_up(around + entry.name.size(), 8);
         if (used + length > limit) {
             return false;
         }
-        const Head head{entry.number, entry.next, static_cast<std::uint16_t>(length),
-                        static_cast<std::uint8_t>(static_cast<unsigned>(entry.type) >> 12)};
-        std::byte* at = room.data() + used;
-        std::memset(at, 0, length);
-        std::memcpy(at, &head, sizeof head);
-        std::memcpy(at + sizeof head, entry.name.data(), entry.name.size());
+        put_entry(std::span(room).subspan(used, length), entry, Form);
         used += length;
         return true;
     }));
@@ -526,7 +543,8 @@ constexpr Entry entries[] = {
     {__NR_utimensat, "utimensat", handler_of<utimensat>},
     {__NR_truncate, "truncate", handler_of<truncate>},
     {__NR_umask, "umask", handler_of<umask>},
-    {__NR_getdents64, "getdents64", handler_of<getdents64>},
+    {__NR_getdents, "getdents", handler_of<list_entries<EntryForm::old>>},
+    {__NR_getdents64, "getdents64", handler_of<list_entries<EntryForm::with_type>>},
 };
 
 }  // namespace

@@ -3,9 +3,7 @@
 #include <asm/prctl.h>
 #include <asm/unistd.h>
 #include <linux/futex.h>
-#include <linux/prctl.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <linux/wait.h>
 #include <sched.h>
 #include <time.h>
@@ -314,60 +312,6 @@ Value arch_prctl(Call& call, int code, std::uint64_t address) {
     }
 }
 
-Value confine(Call& call) {
-    call.thread.watches_calls.fetch_or(task::call_watch::confined);
-    return 0;
-}
-
-Value seccomp(Call& call, std::uint32_t operation, std::uint32_t flags, UserAddress argument) {
-    if (operation != SECCOMP_SET_MODE_STRICT || flags != 0 || argument.value() != 0) {
-        return fail(Errno::einval);
-    }
-    return confine(call);
-}
-
-Value prctl(Call& call, int option, std::uint64_t argument, std::uint64_t third, std::uint64_t fourth,
-            std::uint64_t fifth) {
-    switch (option) {
-        case PR_SET_NAME: {
-            std::array<char, 16> name{};
-            const auto length =
-                UserString{UserAddress(argument)}.read(std::span(name).first(name.size() - 1));
-            if (!length && length.error() == Errno::efault) {
-                return fail(Errno::efault);
-            }
-            std::fill(name.begin() + static_cast<std::ptrdiff_t>(length.value_or(name.size() - 1)),
-                      name.end(), '\0');
-            call.thread.name = name;
-            return 0;
-        }
-        case PR_GET_NAME:
-            return done(copy_out(UserAddress(argument), std::as_bytes(std::span(call.thread.name))));
-        case PR_GET_DUMPABLE:
-            return 1;
-        case PR_SET_DUMPABLE:
-            return argument > 1 ? Value(fail(Errno::einval)) : Value(0);
-        case PR_SET_SECCOMP:
-            return argument == SECCOMP_MODE_STRICT ? confine(call) : Value(fail(Errno::einval));
-        case PR_SET_NO_NEW_PRIVS:
-            if (argument != 1 || third != 0 || fourth != 0 || fifth != 0) {
-                return fail(Errno::einval);
-            }
-            call.process().identity.no_new_privileges = true;
-            return 0;
-        case PR_GET_NO_NEW_PRIVS:
-            if (argument != 0 || third != 0 || fourth != 0 || fifth != 0) {
-                return fail(Errno::einval);
-            }
-            return call.process().identity.no_new_privileges ? 1 : 0;
-        case PR_GET_SECCOMP:  // one that is confined cannot ask
-        case PR_GET_KEEPCAPS:
-            return 0;
-        default:
-            return fail(Errno::einval);
-    }
-}
-
 constexpr Entry entries[] = {
     {__NR_exit, "exit", handler_of<exit>},
     {__NR_exit_group, "exit_group", handler_of<exit_group>},
@@ -389,10 +333,6 @@ constexpr Entry entries[] = {
      "of oneself only"},
     {__NR_futex, "futex", handler_of<futex>, Support::partial, "no priority inheritance, no FUTEX_WAKE_OP"},
     {__NR_arch_prctl, "arch_prctl", handler_of<arch_prctl>, Support::partial, "segment bases only"},
-    {__NR_seccomp, "seccomp", handler_of<seccomp>, Support::partial,
-     "strict mode only; who breaks it ends with all its threads"},
-    {__NR_prctl, "prctl", handler_of<prctl>, Support::partial,
-     "names, dumpable, no new privileges and the strict mode of seccomp only"},
 };
 
 }  // namespace

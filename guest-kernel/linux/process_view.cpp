@@ -142,6 +142,12 @@ class Processes final : public fs::ProcessView {
         return process == nullptr ? -1 : process->id;
     }
 
+    int process_of(int id) override {
+        const task::SpinGuard guard(task::tree_lock());
+        const UserThread* thread = task::find_thread(id);
+        return thread == nullptr ? 0 : thread->process().id;
+    }
+
     int next_thread(int id, int from) override {
         const auto found = with_process(id, [&](Process& process) {
             int lowest = -1;

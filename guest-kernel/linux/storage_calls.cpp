@@ -83,6 +83,22 @@ Value fadvise64(Call& call, int descriptor, std::int64_t, std::int64_t length, i
     return 0;
 }
 
+// What was written has reached files in memory, and disks, when the write ended: nothing is left to be begun.
+Value sync_file_range(Call& call, int descriptor, std::int64_t offset, std::int64_t length,
+                      std::uint32_t flags) {
+    constexpr std::uint32_t known =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    const auto file = PV_TRY(get(call, descriptor));
+    std::int64_t end = 0;
+    if ((flags & ~known) != 0 || offset < 0 || length < 0 || __builtin_add_overflow(offset, length, &end)) {
+        return fail(Errno::einval);
+    }
+    const bool has_storage = file->node() != nullptr && (file->node()->type() == fs::NodeType::regular ||
+                                                         file->node()->type() == fs::NodeType::directory ||
+                                                         file->node()->type() == fs::NodeType::block_device);
+    return has_storage ? Value(0) : Value(fail(Errno::espipe));
+}
+
 Value sync(Call&) {
     fs::flush_disks();
     return 0;
@@ -93,6 +109,7 @@ constexpr Entry entries[] = {
     {__NR_fstatfs, "fstatfs", handler_of<fstatfs>},
     {__NR_fadvise64, "fadvise64", handler_of<fadvise64>},
     {__NR_sync, "sync", handler_of<sync>},
+    {__NR_sync_file_range, "sync_file_range", handler_of<sync_file_range>},
     {__NR_getxattr, "getxattr", handler_of<xattr>, Support::partial,
      "files have no extended attributes (EOPNOTSUPP)"},
     {__NR_lgetxattr, "lgetxattr", handler_of<lxattr>, Support::partial,

@@ -32,6 +32,7 @@ enum class Rank : std::uint8_t {
     socket = 22,         ///< what waits in one socket
     notify = 23,         ///< who watches which files (inotify), and what they were told
     dma = 24,            ///< mappings of devices and the quarantine
+    ipc = 25,            ///< which System V objects there are; what one of them holds
     iommu = 26,          ///< an IOMMU's queue of commands
     process = 27,        ///< the tree of processes, their signals
     interrupt = 28,      ///< the table of interrupt vectors
@@ -101,6 +102,8 @@ constexpr std::string_view to_string(Rank rank) {
             return "notify";
         case Rank::dma:
             return "dma";
+        case Rank::ipc:
+            return "ipc";
         case Rank::iommu:
             return "iommu";
         case Rank::interrupt:

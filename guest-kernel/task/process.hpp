@@ -48,6 +48,8 @@ struct Identity {
     static constexpr std::size_t groups_max = 32;
     std::array<std::uint32_t, groups_max> groups{};
     std::size_t group_count = 0;
+    std::uint64_t dropped_capabilities =
+        0;                           ///< from the bounding set (PR_CAPBSET_DROP); told, and nothing more
     bool no_new_privileges = false;  ///< PR_SET_NO_NEW_PRIVS: execve gives none; here it never does
 
     [[nodiscard]] bool is_privileged() const { return effective_user == 0; }
@@ -153,6 +155,7 @@ class UserThread final : public RefCounted,
     std::array<char, 16> name{};               ///< PR_SET_NAME
     arch::CpuSet cpus = arch::CpuSet().set();  ///< where it may run; under the tree's lock
     Scheduling scheduling;                     ///< changed by set_scheduling; under the tree's lock
+    std::uint64_t timer_slack = 0;  ///< PR_SET_TIMERSLACK, in nanoseconds; 0: the usual one. Without effect.
 
     [[nodiscard]] bool has_work() const { return work.load(std::memory_order_relaxed) != 0; }
 
@@ -195,6 +198,9 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     UserThread* executing = nullptr;  ///< the thread that waits for all others to end
     Identity identity;
     Image image;
+    int parent_end_signal = 0;        ///< what it gets when its parent ends (PR_SET_PDEATHSIG)
+    bool is_subreaper = false;        ///< orphans below it become its children
+    bool keeps_capabilities = false;  ///< PR_SET_KEEPCAPS, until execve
     bool has_fixed_layout =
         false;  ///< the programs it executes lie where such programs always lie (personality)
     std::array<Limit, 16> limits;  ///< RLIM_NLIMITS

@@ -53,16 +53,31 @@ bool is_wanted_by_nobody(Process& child) {
     return action.handler == 1 || (action.flags & SA_NOCLDWAIT) != 0;
 }
 
-// The children of one that ends become the first process's.
+// Who takes over the children of one that ends: the nearest that asked for them, or the first process.
+Process* heir_of(const Process& process) {
+    for (Process* one = process.parent; one != nullptr; one = one->parent) {
+        if (one->is_subreaper && !one->ends) {
+            return one;
+        }
+    }
+    Process* const first = first_process();
+    return first == &process ? nullptr : first;
+}
+
 void give_children_away(Process& process, PendingSignals::Queued*& entry) {
-    Process* first = first_process();
+    Process* const heir = heir_of(process);
     while (!process.children.empty()) {
         Process& child = process.children.front();
         process.children.pop_front();
-        child.set_parent(first == &process ? nullptr : first);
+        child.set_parent(heir);
+        if (child.parent_end_signal != 0 && child.life != Life::ended) {
+            PendingSignals::Queued* none = nullptr;
+            post_signal(child, child.parent_end_signal, make_info(child.parent_end_signal, SI_USER, &process),
+                        none);
+        }
         if (child.parent != nullptr) {
             child.exit_signal = SIGCHLD;
-            first->children.push_back(child);
+            heir->children.push_back(child);
             if (child.life == Life::ended) {
                 tell_parent(child, SIGCHLD, told_of(child.status), entry);
             }

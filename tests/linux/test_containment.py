@@ -56,7 +56,6 @@ class Walls(Guest):
         for what, column in zip(("stack", "mapping", "heap", "data"), zip(*places)):
             self.assertEqual(len(set(column)), 8, f"{what}: {column}")
 
-
     def test_what_is_granted(self):
         """For compilers inside programs: allowed for all by a word on the command line, and for nobody without it."""
         console = self.boot(["walls"], append="writable-code=allow")

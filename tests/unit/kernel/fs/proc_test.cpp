@@ -44,6 +44,10 @@ class View final : public ProcessView {
         return found == descriptors_of.end() ? -1 : found->first;
     }
 
+    int process_of(int thread) override {
+        return thread == 6 ? 5 : descriptors_of.contains(thread) ? thread : 0;
+    }
+
     int next_thread(int process, int from) override {
         const int last = process == 5 ? 6 : process;
         return from <= process ? process : from <= last ? last : -1;

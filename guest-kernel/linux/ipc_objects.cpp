@@ -1,0 +1,45 @@
+// System V objects: who may do what with them.
+// SPDX-License-Identifier: MIT
+#include "linux/ipc_objects.hpp"
+
+namespace pv::linux::ipc {
+namespace {
+
+bool is_in_group(const task::Identity& who, std::uint32_t group) {
+    const auto others = std::span(who.groups).first(who.group_count);
+    return who.effective_group == group || std::ranges::find(others, group) != others.end();
+}
+
+}  // namespace
+
+bool may(const Call& call, const Permission& permission, std::uint32_t flags) {
+    const task::Identity& who = call.process().identity;
+    const std::uint32_t wanted = (flags >> 6 | flags >> 3 | flags) & 7;
+    std::uint32_t granted = permission.mode;
+    if (who.effective_user == permission.user || who.effective_user == permission.maker) {
+        granted >>= 6;
+    } else if (is_in_group(who, permission.group) || is_in_group(who, permission.maker_group)) {
+        granted >>= 3;
+    }
+    return (wanted & ~granted) == 0 || who.is_privileged();
+}
+
+bool owns(const Call& call, const Permission& permission) {
+    const task::Identity& who = call.process().identity;
+    return who.effective_user == permission.user || who.effective_user == permission.maker ||
+           who.is_privileged();
+}
+
+ipc_perm value_of(const Permission& permission) {
+    ipc_perm value{};
+    value.__key = permission.key;
+    value.uid = permission.user;
+    value.gid = permission.group;
+    value.cuid = permission.maker;
+    value.cgid = permission.maker_group;
+    value.mode = permission.mode;
+    value.__seq = static_cast<unsigned short>(permission.sequence);
+    return value;
+}
+
+}  // namespace pv::linux::ipc
