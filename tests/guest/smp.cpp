@@ -287,13 +287,26 @@ void drain_here(void*) {
     memory::drain_heap();
 }
 
+// Threads that were joined are gone a moment later: what is in use once nothing goes any more.
+memory::HeapStatistics settled_heap() {
+    const Deadline end = Deadline::after(5_s);
+    memory::HeapStatistics before = memory::heap_statistics();
+    for (int same = 0; same < 20 && !end.expired();) {
+        task::sleep(1_ms);
+        const memory::HeapStatistics now = memory::heap_statistics();
+        same = now.objects == before.objects ? same + 1 : 0;
+        before = now;
+    }
+    return before;
+}
+
 }  // namespace
 
 // LEDGER H17.
 PV_GUEST_TEST(memory_stress_across_cpus) {
     on_each_cpu("warm", drain_here, nullptr);
+    const memory::HeapStatistics heap = settled_heap();
     const memory::FrameStatistics frames = memory::frame_statistics();
-    const memory::HeapStatistics heap = memory::heap_statistics();
     Exchange exchange;
     on_each_cpu("exchanger", exchange_blocks, &exchange);
     Exchange::Item* left = exchange.pile.unguarded().first;
@@ -305,12 +318,9 @@ PV_GUEST_TEST(memory_stress_across_cpus) {
     }
     PV_EXPECT(exchange.corrupted == 0);
     PV_EXPECT(exchange.passed == std::uint64_t{arch::cpu_count()} * exchanges);
-    // The stress's own threads are gone a moment after they were joined.
-    const Deadline end = Deadline::after(5_s);
-    while (memory::heap_statistics().objects != heap.objects && !end.expired()) {
-        task::sleep(1_ms);
-    }
-    PV_EXPECT(memory::heap_statistics().objects == heap.objects);
+    const std::uint64_t objects = settled_heap().objects;
+    log::info("{} objects in use before, {} afterwards", heap.objects, objects);
+    PV_EXPECT(objects == heap.objects);
     on_each_cpu("drainer", drain_here, nullptr);
     memory::drain_heap();
     const memory::FrameStatistics after = memory::frame_statistics();
