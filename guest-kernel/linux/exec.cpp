@@ -390,12 +390,11 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
     arch::change_tables(self, tables);
     space = nullptr;
     process.descriptors->close_on_exec();
-    self.fs_base = self.gs_base = 0;
     {
         const arch::InterruptsOff off;
         self.vectors.reset();
         arch::load_vectors(self);
-        arch::load_bases(self);
+        arch::set_bases(self, 0, 0);
     }
     task::delete_timers(process);
     task::release_parent(process);

@@ -287,21 +287,15 @@ Value futex(Call& call, UserAddress at, int operation, std::uint32_t value, std:
 }
 
 Value arch_prctl(Call& call, int code, std::uint64_t address) {
-    {
-        const arch::InterruptsOff off;
-        arch::save_bases(call.thread);
-    }
+    arch::save_bases(call.thread);
     switch (code) {
         case ARCH_SET_FS:
         case ARCH_SET_GS:
             if (address >= arch::user_end.value()) {
                 return fail(Errno::eperm);
             }
-            (code == ARCH_SET_FS ? call.thread.fs_base : call.thread.gs_base) = address;
-            {
-                const arch::InterruptsOff off;
-                arch::load_bases(call.thread);
-            }
+            arch::set_bases(call.thread, code == ARCH_SET_FS ? address : call.thread.fs_base,
+                            code == ARCH_SET_GS ? address : call.thread.gs_base);
             return 0;
         case ARCH_GET_FS:
             return done(UserPointer<std::uint64_t>(address).write(call.thread.fs_base));

@@ -164,10 +164,7 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
         return fail(Errno::enomem);
     }
     arch::save_vectors(self);
-    {
-        const arch::InterruptsOff off;
-        arch::save_bases(self);
-    }
+    arch::save_bases(self);
     std::memcpy(thread->vectors.bytes().data(), self.vectors.bytes().data(), arch::VectorState::size());
     thread->arch::UserState::id = arch::next_user_id();
     thread->tables = process->space->tables();

@@ -77,6 +77,23 @@ void write_gs_base(std::uint64_t base) {
     __asm__ volatile("swapgs\n\twrgsbase %0\n\tswapgs" ::"r"(base) : "memory");
 }
 
+void take_bases(UserState& self) {
+    if (has_base_instructions) {
+        __asm__ volatile("rdfsbase %0" : "=r"(self.fs_base));
+        self.gs_base = read_gs_base();
+    }
+}
+
+void put_bases(const UserState& self) {
+    if (has_base_instructions) {
+        __asm__ volatile("wrfsbase %0" ::"r"(self.fs_base));
+        write_gs_base(self.gs_base);
+    } else {
+        write_msr(Msr::fs_base, self.fs_base);
+        write_msr(Msr::kernel_gs_base, self.gs_base);
+    }
+}
+
 void load_root(Cpu& cpu, UserTables* tables) {
     UserTables* before = cpu.user.tables;
     if (before == tables) {
@@ -205,7 +222,7 @@ void start_user_mode() {
 
 void switch_user(Cpu& cpu, UserState* from, UserState* to, std::uint64_t stack_top) {
     if (from != nullptr && from->vectors.bytes().data() != nullptr) {
-        save_bases(*from);
+        take_bases(*from);
         save(from->vectors.bytes().data());
         from->vectors_on = cpu.index;
         cpu.user.vector_owner = from->id;
@@ -216,7 +233,7 @@ void switch_user(Cpu& cpu, UserState* from, UserState* to, std::uint64_t stack_t
     cpu.kernel_stack = stack_top;
     cpu.tables.set_kernel_stack(stack_top);
     load_root(cpu, to->tables.get());
-    load_bases(*to);
+    put_bases(*to);
     if (cpu.user.vector_owner != to->id || to->vectors_on != cpu.index) {
         load(to->vectors.bytes().data());
         cpu.user.vector_owner = to->id;
@@ -234,20 +251,15 @@ void change_tables(UserState& self, Ref<UserTables> tables) {
 }
 
 void save_bases(UserState& self) {
-    if (has_base_instructions) {
-        __asm__ volatile("rdfsbase %0" : "=r"(self.fs_base));
-        self.gs_base = read_gs_base();
-    }
+    const InterruptsOff off;
+    take_bases(self);
 }
 
-void load_bases(const UserState& self) {
-    if (has_base_instructions) {
-        __asm__ volatile("wrfsbase %0" ::"r"(self.fs_base));
-        write_gs_base(self.gs_base);
-    } else {
-        write_msr(Msr::fs_base, self.fs_base);
-        write_msr(Msr::kernel_gs_base, self.gs_base);
-    }
+void set_bases(UserState& self, std::uint64_t fs, std::uint64_t gs) {
+    const InterruptsOff off;
+    self.fs_base = fs;
+    self.gs_base = gs;
+    put_bases(self);
 }
 
 bool programs_set_bases() {

@@ -64,10 +64,11 @@ void switch_user(Cpu& cpu, UserState* from, UserState* to, std::uint64_t stack_t
 
 /// The running thread's own state changes its tables: they are loaded at once.
 void change_tables(UserState& self, Ref<UserTables> tables);
-/// Takes the running thread's bases, which it may have changed itself, to its state, or puts those there in
-/// force. Interrupts are off.
+/// Takes the running thread's bases, which it may have changed itself, to its state.
 void save_bases(UserState& self);
-void load_bases(const UserState& self);
+/// Gives the running thread these, in its state and in the processor at once: a switch in between would take
+/// the old ones to its state again.
+void set_bases(UserState& self, std::uint64_t fs, std::uint64_t gs);
 
 /// Whether programs may read and set their bases themselves (FSGSBASE). The same on all processors.
 [[nodiscard]] bool programs_set_bases();
