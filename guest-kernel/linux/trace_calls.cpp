@@ -164,7 +164,6 @@ Value register_set(UserThread& thread, std::uint64_t which, UserPointer<Piece> w
             if (!thread.vectors.adopt(fresh.bytes())) {
                 return fail(Errno::einval);
             }
-            thread.trace.has_new_vectors = true;
         } else {
             PV_TRY(copy_out(at, thread.vectors.bytes().first(piece.length)));
         }

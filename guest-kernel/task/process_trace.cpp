@@ -76,7 +76,7 @@ bool may_trace(const Process& tracer, const Process& process) {
 // The traced thread stops here until its tracer lets it go on, or it is killed. No lock is held.
 void stop_here(UserThread& self, TraceStop stop, int code, const SignalInfo* info, std::uint64_t message) {
     auto* entry = new (std::nothrow) PendingSignals::Queued;
-    arch::save_vectors(self);
+    arch::hold_registers(self);
     Trace& trace = self.trace;
     {
         const SpinGuard guard(tree_lock());
@@ -109,9 +109,7 @@ void stop_here(UserThread& self, TraceStop stop, int code, const SignalInfo* inf
         }
         return !trace.is_stopped && trace.held == 0;
     }));
-    if (std::exchange(trace.has_new_vectors, false)) {
-        arch::load_vectors(self);
-    }
+    arch::release_registers(self);
 }
 
 bool is_traced(UserThread& self) {

@@ -42,7 +42,6 @@ struct Trace {
     bool is_told = false;   ///< wait(2) has told of this stop
     bool listens = false;   ///< PTRACE_LISTEN: it stays, and the tracer is told of what comes
     bool has_news = false;  ///< what it would listen for came in this stop, before PTRACE_LISTEN
-    bool has_new_vectors = false;
     TraceStop stop = TraceStop::signal;
     int code = 0;               ///< the signal, and the event << 8
     int signal = 0;             ///< what the tracer lets it go on with

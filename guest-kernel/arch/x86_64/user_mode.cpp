@@ -221,7 +221,7 @@ void start_user_mode() {
 }
 
 void switch_user(Cpu& cpu, UserState* from, UserState* to, std::uint64_t stack_top) {
-    if (from != nullptr && from->vectors.bytes().data() != nullptr) {
+    if (from != nullptr && !from->is_held && from->vectors.bytes().data() != nullptr) {
         take_bases(*from);
         save(from->vectors.bytes().data());
         from->vectors_on = cpu.index;
@@ -273,6 +273,20 @@ void save_vectors(UserState& self) {
 
 void load_vectors(UserState& self) {
     const InterruptsOff off;
+    load(self.vectors.bytes().data());
+}
+
+void hold_registers(UserState& self) {
+    const InterruptsOff off;
+    take_bases(self);
+    save(self.vectors.bytes().data());
+    self.is_held = true;
+}
+
+void release_registers(UserState& self) {
+    const InterruptsOff off;
+    self.is_held = false;
+    put_bases(self);
     load(self.vectors.bytes().data());
 }
 

@@ -50,6 +50,7 @@ struct UserState {
     VectorState vectors;
     std::uint64_t id = 0;            ///< unique for ever: whose the registers of a processor are
     std::uint32_t vectors_on = ~0U;  ///< the processor that has them since they were saved last
+    bool is_held = false;            ///< the state is what counts, not the processor (hold_registers)
 };
 
 /// A number no UserState had before.
@@ -75,6 +76,10 @@ void set_bases(UserState& self, std::uint64_t fs, std::uint64_t gs);
 /// Writes the running thread's vector registers to its state, or loads them from there.
 void save_vectors(UserState& self);
 void load_vectors(UserState& self);
+/// From here on the running thread's bases and vector registers are those of its state, which another thread
+/// may change: no switch takes the processor's to it, until it has them put back into force.
+void hold_registers(UserState& self);
+void release_registers(UserState& self);
 
 /// What the running program's x87 unit, or its vector unit, was stopped by: the exceptions that are raised
 /// and not masked, bits as in the status word (SDM vol. 1, sections 8.1.3 and 10.2.3).
