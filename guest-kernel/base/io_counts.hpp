@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+
+#include "base/atomic.hpp"
 
 namespace pv {
 
@@ -44,7 +45,7 @@ class IoAccount {
     }
 
   private:
-    using Count = std::atomic<std::uint64_t>;
+    using Count = Atomic<std::uint64_t>;
 
     static void add(Count& count, std::uint64_t amount) {
         count.store(count.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);

@@ -3,15 +3,15 @@
 #include "base/log.hpp"
 
 #include <algorithm>
-#include <atomic>
 
+#include "base/atomic.hpp"
 #include "base/time.hpp"
 
 namespace pv::log {
 namespace {
 
-constinit std::atomic<Level> minimum{Level::info};
-constinit std::atomic<Mirror> mirror{nullptr};
+constinit Atomic<Level> minimum{Level::info};
+constinit Atomic<Mirror> mirror{nullptr};
 
 std::string_view prefix(Level level) {
     switch (level) {

@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: MIT
 #include "base/marker.hpp"
 
-#include <atomic>
+#include "base/atomic.hpp"
 
 namespace pv::marker {
 namespace {
 
-constinit std::atomic<std::uint64_t> last_wait{0};
-constinit std::atomic<std::uint64_t> last_recovery{0};
+constinit Atomic<std::uint64_t> last_wait{0};
+constinit Atomic<std::uint64_t> last_recovery{0};
 
 }  // namespace
 

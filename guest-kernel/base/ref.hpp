@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
+#include "base/atomic.hpp"
 #include "base/panic.hpp"
 
 namespace pv {
@@ -53,7 +53,7 @@ class RefCounted {
     virtual void end_of_life() { delete this; }
 
   private:
-    mutable std::atomic<std::uint32_t> owners_{1};
+    mutable Atomic<std::uint32_t> owners_{1};
 };
 
 /// One owner's part of a T. Copying makes one owner more. Not synchronised itself.

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/wall_time.hpp"
 
-#include <atomic>
+#include "base/atomic.hpp"
 
 namespace pv {
 namespace {
@@ -10,7 +10,7 @@ namespace {
 constexpr std::int64_t second = 1'000'000'000;
 
 // Nanoseconds: 292 years to either side.
-constinit std::atomic<std::int64_t> offset{0};
+constinit Atomic<std::int64_t> offset{0};
 
 std::int64_t since_boot() {
     return static_cast<std::int64_t>(now().since_boot().to_nanoseconds());

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/function_ref.hpp"
 #include "base/marker.hpp"
@@ -209,7 +209,7 @@ class CommandQueue {
     task::WaitQueue changed_;                                  ///< a slot became free, or less is owed
     std::size_t untold_ = 0;  ///< commands published without a doorbell; guarded by lock_
     bool suspended_ = false;  ///< guarded by lock_
-    std::atomic<bool> closed_{false};
+    Atomic<bool> closed_{false};
 };
 
 }  // namespace pv::block

@@ -3,9 +3,9 @@
 #include "block/device.hpp"
 
 #include <array>
-#include <atomic>
 #include <optional>
 
+#include "base/atomic.hpp"
 #include "block/split.hpp"
 #include "misbehave/misbehave.hpp"
 
@@ -17,7 +17,7 @@ constexpr std::size_t window = 8;
 /// A request that so many recoveries interrupted is given back.
 constexpr unsigned most_repeats = 4;
 
-constinit std::atomic<std::uint64_t> last_request{0};
+constinit Atomic<std::uint64_t> last_request{0};
 constinit const dma::Pages nothing;
 
 }  // namespace

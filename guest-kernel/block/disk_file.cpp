@@ -135,15 +135,15 @@ pv::Outcome<std::uint64_t> DiskFile::seek(std::int64_t offset, fs::Whence whence
     }
     const fs::MutexGuard guard(position_lock_);
     const std::uint64_t base = whence == fs::Whence::set       ? 0
-                               : whence == fs::Whence::current ? position_.load()
+                               : whence == fs::Whence::current ? position_.load(std::memory_order_relaxed)
                                                                : size();
     std::int64_t result = 0;
     if (__builtin_add_overflow(static_cast<std::int64_t>(base), offset, &result) || result < 0 ||
         static_cast<std::uint64_t>(result) > size()) {
         return fail(Errno::einval);
     }
-    position_ = static_cast<std::uint64_t>(result);
-    return position_.load();
+    position_.store(static_cast<std::uint64_t>(result), std::memory_order_relaxed);
+    return position_.load(std::memory_order_relaxed);
 }
 
 pv::Outcome<std::size_t> DiskFile::do_read(std::uint64_t& position, fs::Target& target) {

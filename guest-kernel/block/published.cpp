@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "block/published.hpp"
 
+#include "base/atomic.hpp"
 #include "base/format.hpp"
 #include "base/log.hpp"
 #include "block/disk_file.hpp"
@@ -19,7 +20,7 @@ constexpr std::uint32_t virtio_minors = 16;
 constexpr unsigned letters = 26;
 
 constinit std::array<Published, Published::most> all;
-constinit std::atomic<std::size_t> count{0};
+constinit Atomic<std::size_t> count{0};
 constinit Duration patience = 10_s;
 
 class DiskClass final : public fs::DeviceClass {
@@ -74,26 +75,27 @@ fs::Name virtio_name(std::uint32_t index) {
 
 void Published::begin(Device& device, const fs::DiskFacts& facts) {
     facts_ = facts;
-    device_.store(&device);
+    device_.store(&device, std::memory_order_seq_cst);
 }
 
 // The count goes up before the device is looked at, and withdraw takes the device away before it looks at the
 // count: one of the two sees the other.
 Device* Published::enter() {
-    users_.fetch_add(1);
-    return device_.load();
+    users_.fetch_add(1, std::memory_order_seq_cst);
+    return device_.load(std::memory_order_seq_cst);
 }
 
 void Published::leave() {
-    if (users_.fetch_sub(1) == 1 && device_.load() == nullptr) {
+    if (users_.fetch_sub(1, std::memory_order_seq_cst) == 1 &&
+        device_.load(std::memory_order_seq_cst) == nullptr) {
         idle_.wake_all();
     }
 }
 
 Result<> Published::withdraw(Deadline deadline) {
     set_gone();
-    device_.store(nullptr);
-    return idle_.wait(deadline, [&] { return users_.load() == 0; });
+    device_.store(nullptr, std::memory_order_seq_cst);
+    return idle_.wait(deadline, [&] { return users_.load(std::memory_order_seq_cst) == 0; });
 }
 
 Result<> start_publishing() {

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <optional>
 
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/errno.hpp"
 #include "block/device.hpp"
@@ -64,9 +64,9 @@ class Published {
     void leave();
 
     std::optional<fs::DiskFacts> facts_;  ///< there from begin() on
-    std::atomic<Device*> device_{nullptr};
-    std::atomic<unsigned> users_{0};
-    std::atomic<bool> gone_{false};
+    Atomic<Device*> device_{nullptr};
+    Atomic<unsigned> users_{0};
+    Atomic<bool> gone_{false};
     task::WaitQueue idle_;
 };
 

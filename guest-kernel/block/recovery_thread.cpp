@@ -52,7 +52,7 @@ void RecoveryThread::end_thread(Duration longest) {
     }
     PV_ASSERT(joined);
     thread_ = task::Thread{};
-    if (id_ != 0) {
+    if (id_.load(std::memory_order_seq_cst) != 0) {
         end(!dead());
     }
 }
@@ -77,23 +77,23 @@ void RecoveryThread::serve() {
 }
 
 void RecoveryThread::begin(marker::Reason reason) {
-    if (id_ == 0) {
-        id_ = marker::next_recovery();
+    if (id_.load(std::memory_order_seq_cst) == 0) {
+        id_.store(marker::next_recovery(), std::memory_order_seq_cst);
         begun_.fetch_add(1, std::memory_order_relaxed);
-        marker::recovery_begin(device_, id_, reason);
+        marker::recovery_begin(device_, id_.load(std::memory_order_seq_cst), reason);
     }
 }
 
 void RecoveryThread::mark(marker::RecoveryStep step, Duration deadline, std::uint64_t queue) {
-    marker::recovery_step(device_, id_, step, deadline, queue);
+    marker::recovery_step(device_, id_.load(std::memory_order_seq_cst), step, deadline, queue);
 }
 
 void RecoveryThread::end(bool serves) {
-    marker::recovery_end(device_, id_, serves);
+    marker::recovery_end(device_, id_.load(std::memory_order_seq_cst), serves);
     if (serves) {
-        log::info("{}: recovery {} is over: it serves", name_, id_.load());
+        log::info("{}: recovery {} is over: it serves", name_, id_.load(std::memory_order_seq_cst));
     }
-    id_ = 0;
+    id_.store(0, std::memory_order_seq_cst);
     due_.reset();
 }
 

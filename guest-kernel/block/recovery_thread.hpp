@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/marker.hpp"
 #include "base/result.hpp"
@@ -88,15 +88,15 @@ class RecoveryThread {
 
     std::string_view name_;
     marker::Device device_;
-    std::atomic<std::uint64_t> begun_{0};
-    std::atomic<std::uint64_t> id_{0};  ///< of the recovery under way, 0 = none
+    Atomic<std::uint64_t> begun_{0};
+    Atomic<std::uint64_t> id_{0};  ///< of the recovery under way, 0 = none
     std::optional<Instant> due_;
     std::uint64_t progress_ = 0;  ///< successes at the last step
     unsigned useless_ = 0;        ///< steps since, without one more
-    std::atomic<bool> dead_{false};
-    std::atomic<bool> asked_{false};
-    std::atomic<bool> stopping_{false};
-    std::atomic<std::uint64_t> leaves_{0};  ///< how long it has for that, in nanoseconds; 0: it stays
+    Atomic<bool> dead_{false};
+    Atomic<bool> asked_{false};
+    Atomic<bool> stopping_{false};
+    Atomic<std::uint64_t> leaves_{0};  ///< how long it has for that, in nanoseconds; 0: it stays
     task::WaitQueue work_;
     task::Thread thread_;
 };

@@ -10,6 +10,7 @@
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/page_table.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "base/atomic.hpp"
 #include "base/marker.hpp"
 #include "base/panic.hpp"
 #include "memory/buddy.hpp"
@@ -33,7 +34,7 @@ constexpr std::uint64_t boot_page = 2ULL << 20;
 struct Zone {
     Zone* next;
     std::uint64_t metadata_frames;
-    std::atomic<std::uint32_t>* further_owners;  ///< one a frame of the run
+    Atomic<std::uint32_t>* further_owners;  ///< one a frame of the run
     Buddy buddy;
 };
 
@@ -46,8 +47,8 @@ constinit std::span<const Range> ram_ranges;
 constinit PhysicalAddress startup_page_at;
 constinit Range module_bytes;  ///< the initramfs, as the loader placed it
 constinit task::Guarded<Zones, task::Rank::frames> zones;
-constinit std::atomic<bool> scarce{false};
-constinit std::atomic<bool> low{false};
+constinit Atomic<bool> scarce{false};
+constinit Atomic<bool> low{false};
 
 // After each change; zones are few.
 void note_scarcity(const Zones& list) {
@@ -211,14 +212,14 @@ void add_zone(Zones& list, Range range) {
     const std::uint64_t frames = range.size() / page_size;
     const std::uint64_t counts_at = align_up(sizeof(Zone) + frames, sizeof(std::uint64_t));
     const std::uint64_t books =
-        align_up(counts_at + frames * sizeof(std::atomic<std::uint32_t>), page_size) / page_size;
+        align_up(counts_at + frames * sizeof(Atomic<std::uint32_t>), page_size) / page_size;
     if (books >= frames) {
         return;  // a sliver whose books would fill it
     }
     std::byte* at = to_pointer(PhysicalAddress(range.begin));
     auto* states = reinterpret_cast<std::uint8_t*>(at + sizeof(Zone));
     std::memset(states, 0, frames);
-    auto* counts = reinterpret_cast<std::atomic<std::uint32_t>*>(at + counts_at);
+    auto* counts = reinterpret_cast<Atomic<std::uint32_t>*>(at + counts_at);
     std::uninitialized_value_construct_n(counts, frames);
     const std::uint64_t first = range.begin / page_size;
     auto* zone = ::new (static_cast<void*>(at))
@@ -387,7 +388,7 @@ Buddy* buddy_of(PhysicalAddress frame) {
 
 }  // namespace
 
-std::atomic<std::uint32_t>& further_owners(PhysicalAddress frame) {
+Atomic<std::uint32_t>& further_owners(PhysicalAddress frame) {
     const std::uint64_t number = frame.value() / page_size;
     for (const Zone* zone = zones.unguarded().first; zone != nullptr; zone = zone->next) {
         if (zone->buddy.contains(number)) {

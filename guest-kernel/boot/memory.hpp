@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <span>
 
 #include "base/address.hpp"
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "boot/start_info.hpp"
 #include "memory/frames.hpp"
@@ -45,7 +45,7 @@ void free_common(std::span<const PhysicalAddress> frames);
 
 /// How many owners a frame has beyond its first one (memory/frame_owners.hpp). Panics for an address that is
 /// no frame under management.
-[[nodiscard]] std::atomic<std::uint32_t>& further_owners(PhysicalAddress frame);
+[[nodiscard]] Atomic<std::uint32_t>& further_owners(PhysicalAddress frame);
 
 /// The first module the loader brought, an initramfs: nothing else is put there until it is released. Empty
 /// when there is none.

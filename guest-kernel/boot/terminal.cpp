@@ -3,9 +3,9 @@
 #include "boot/terminal.hpp"
 
 #include <array>
-#include <atomic>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "device/serial/console.hpp"
 #include "task/thread.hpp"
 
@@ -34,7 +34,7 @@ class SerialScreen final : public fs::Screen {
         return count;
     }
 
-    std::atomic<bool> full{false};  ///< somebody may wait for room
+    Atomic<bool> full{false};  ///< somebody may wait for room
 };
 
 constinit SerialScreen screen;

@@ -3,9 +3,9 @@
 #include "boot/tests.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <span>
 
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "base/time.hpp"
 #include "boot/options.hpp"
@@ -17,7 +17,7 @@ extern const pv::boot::GuestTest pv_tests_start[], pv_tests_end[];
 namespace pv::boot {
 namespace {
 
-constinit std::atomic<std::uint32_t> failed_expectations{0};
+constinit Atomic<std::uint32_t> failed_expectations{0};
 
 constexpr std::uint32_t failures_max = 200;
 
@@ -31,10 +31,10 @@ bool run(std::string_view name) {
         return false;
     }
     log::info("test {}: begins", name);
-    const std::uint32_t failed_before = failed_expectations;
+    const std::uint32_t failed_before = failed_expectations.load(std::memory_order_relaxed);
     const Instant begin = now();
     test->run();
-    const bool passed = failed_expectations == failed_before;
+    const bool passed = failed_expectations.load(std::memory_order_relaxed) == failed_before;
     log::info("test {}: {} after {}", name, passed ? "passed" : "failed", now() - begin);
     return passed;
 }

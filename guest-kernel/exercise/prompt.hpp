@@ -3,11 +3,11 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "base/status_lines.hpp"
 #include "task/thread.hpp"
@@ -46,7 +46,7 @@ class Prompt {
     void* context_;
     std::array<char, 64> line_{};
     std::size_t length_ = 0;  ///< beyond its size: the line is too long
-    std::atomic<bool> stopping_{false};
+    Atomic<bool> stopping_{false};
     task::WaitQueue wake_;
     task::Thread thread_;
 };

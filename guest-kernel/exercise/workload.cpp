@@ -1,8 +1,8 @@
 // The kernel's work: find the devices, do what the command line asks, let go of them, say how it went.
 // SPDX-License-Identifier: MIT
 #include "boot/workload.hpp"
+#include "base/atomic.hpp"
 
-#include <atomic>
 #include <memory>
 #include <new>
 #include <optional>
@@ -120,14 +120,14 @@ struct Machine {
 
 /// Programs that run meanwhile, and how far this thread and they have come.
 struct Beside {
-    std::atomic<bool> is_up{false};  ///< the devices are there, or will not be
-    std::atomic<bool> may_end{false};
-    std::atomic<bool> has_ended{false};
-    std::atomic<std::uint32_t> status{0};
+    Atomic<bool> is_up{false};  ///< the devices are there, or will not be
+    Atomic<bool> may_end{false};
+    Atomic<bool> has_ended{false};
+    Atomic<std::uint32_t> status{0};
     task::WaitQueue changed;
 
-    void tell(std::atomic<bool>& what) {
-        what.store(true);
+    void tell(Atomic<bool>& what) {
+        what.store(true, std::memory_order_seq_cst);
         changed.wake_all();
     }
 };
@@ -236,8 +236,9 @@ Status run(Beside* beside) {
         status = worse(status, Status::set_up);
     }
     if (beside != nullptr) {
-        static_cast<void>(beside->changed.wait(Deadline::never("devices are there as long as programs are"),
-                                               [&] { return beside->may_end.load(); }));
+        static_cast<void>(
+            beside->changed.wait(Deadline::never("devices are there as long as programs are"),
+                                 [&] { return beside->may_end.load(std::memory_order_seq_cst); }));
     }
     prompt = nullptr;
     show_commands_of(nullptr);
@@ -261,8 +262,9 @@ Status run(Beside* beside) {
 constinit Beside beside_programs;
 
 void run_beside(void*) {
-    beside_programs.status.store(static_cast<std::uint32_t>(run(&beside_programs)));
-    beside_programs.is_up.store(true);  // where it never came so far
+    beside_programs.status.store(static_cast<std::uint32_t>(run(&beside_programs)),
+                                 std::memory_order_seq_cst);
+    beside_programs.is_up.store(true, std::memory_order_seq_cst);  // where it never came so far
     beside_programs.tell(beside_programs.has_ended);
 }
 
@@ -281,7 +283,8 @@ Result<> start_workload() {
     // Its end is told through Beside: the handle is not kept.
     static_cast<void>(PV_TRY(task::Thread::create("devices", exercise::run_beside, nullptr)));
     exercise::Beside& beside = exercise::beside_programs;
-    if (!beside.changed.wait(Deadline::after(2_s), [&] { return beside.is_up.load(); })) {
+    if (!beside.changed.wait(Deadline::after(2_s),
+                             [&] { return beside.is_up.load(std::memory_order_seq_cst); })) {
         log::warning("devices: not all are up yet; programs start without waiting longer");
     }
     return {};
@@ -291,8 +294,8 @@ std::uint32_t finish_workload() {
     exercise::Beside& beside = exercise::beside_programs;
     beside.tell(beside.may_end);
     static_cast<void>(beside.changed.wait(Deadline::never("the work bounds itself by its own limits"),
-                                          [&] { return beside.has_ended.load(); }));
-    return beside.status.load();
+                                          [&] { return beside.has_ended.load(std::memory_order_seq_cst); }));
+    return beside.status.load(std::memory_order_seq_cst);
 }
 
 }  // namespace pv::boot

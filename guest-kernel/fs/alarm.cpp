@@ -3,10 +3,10 @@
 #include "fs/alarm.hpp"
 
 #include <array>
-#include <atomic>
 #include <boost/intrusive/set.hpp>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "task/lock.hpp"
 #include "task/thread.hpp"
 
@@ -60,8 +60,8 @@ struct Alarms {
 namespace {
 
 constinit task::Guarded<Alarms*, task::Rank::queue> guarded_alarms{nullptr};
-constinit std::atomic<std::uint64_t> changes{0};
-constinit std::atomic<bool> is_started{false};
+constinit Atomic<std::uint64_t> changes{0};
+constinit Atomic<bool> is_started{false};
 
 // Calls f(Alarms&) with the lock held.
 template <class F>
@@ -77,7 +77,7 @@ decltype(auto) with_alarms(F&& f) {
 
 void serve(void*) {
     while (true) {
-        const std::uint64_t seen = changes.load();
+        const std::uint64_t seen = changes.load(std::memory_order_seq_cst);
         Instant next;
         Ref<const RefCounted> whole;
         task::WaitQueue* changed = nullptr;
@@ -91,7 +91,8 @@ void serve(void*) {
         }
         const Deadline deadline =
             next == Instant::max() ? Deadline::never("no alarm is set") : Deadline::at(next);
-        static_cast<void>(changed->wait(deadline, [&] { return changes.load() != seen; }));
+        static_cast<void>(
+            changed->wait(deadline, [&] { return changes.load(std::memory_order_seq_cst) != seen; }));
     }
 }
 
@@ -102,7 +103,7 @@ void Alarm::set(Instant moment) {
         all.put_in(*this, moment);
         return all.changed;
     });
-    changes.fetch_add(1);
+    changes.fetch_add(1, std::memory_order_seq_cst);
     changed.wake_all();
 }
 
@@ -111,8 +112,9 @@ void Alarm::cancel() {
 }
 
 Outcome<> start_alarms() {
-    if (!is_started.exchange(true) && !task::Thread::create("alarms", serve, nullptr, task::Priority::high)) {
-        is_started.store(false);
+    if (!is_started.exchange(true, std::memory_order_seq_cst) &&
+        !task::Thread::create("alarms", serve, nullptr, task::Priority::high)) {
+        is_started.store(false, std::memory_order_seq_cst);
         return fail(Errno::enomem);
     }
     return {};

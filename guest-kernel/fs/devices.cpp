@@ -3,7 +3,8 @@
 #include "fs/devices.hpp"
 
 #include <array>
-#include <atomic>
+
+#include "base/atomic.hpp"
 
 namespace pv::fs {
 namespace {
@@ -11,8 +12,8 @@ namespace {
 constexpr std::uint32_t majors = 512;
 
 // Written once each, read without a lock.
-constinit std::array<std::atomic<DeviceClass*>, majors> character_classes{};
-constinit std::array<std::atomic<DeviceClass*>, majors> block_classes{};
+constinit std::array<Atomic<DeviceClass*>, majors> character_classes{};
+constinit std::array<Atomic<DeviceClass*>, majors> block_classes{};
 
 }  // namespace
 
@@ -22,7 +23,7 @@ Outcome<> register_device_class(NodeType type, std::uint32_t major, DeviceClass&
     }
     auto& place = (type == NodeType::block_device ? block_classes : character_classes)[major];
     DeviceClass* nobody = nullptr;
-    if (!place.compare_exchange_strong(nobody, &device_class)) {
+    if (!place.compare_exchange_strong(nobody, &device_class, std::memory_order_acq_rel)) {
         return fail(Errno::ebusy);
     }
     return {};
@@ -33,7 +34,9 @@ Outcome<Ref<OpenFile>> open_device(const Location& here, NodeType type, DeviceNu
     if (number.major >= majors) {
         return fail(Errno::enxio);
     }
-    DeviceClass* found = (type == NodeType::block_device ? block_classes : character_classes)[number.major];
+    DeviceClass* found =
+        (type == NodeType::block_device ? block_classes : character_classes)[number.major].load(
+            std::memory_order_acquire);
     if (found == nullptr) {
         return fail(Errno::enxio);
     }

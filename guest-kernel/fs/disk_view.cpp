@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: MIT
 #include "fs/disk_view.hpp"
 
-#include <atomic>
+#include "base/atomic.hpp"
 
 namespace pv::fs {
 namespace {
 
-constinit std::atomic<DiskTeller> disk_teller{nullptr};
-constinit std::atomic<DiskFlusher> disk_flusher{nullptr};
+constinit Atomic<DiskTeller> disk_teller{nullptr};
+constinit Atomic<DiskFlusher> disk_flusher{nullptr};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "base/atomic.hpp"
 #include "fs/open_file.hpp"
 #include "task/lock.hpp"
 #include "task/wait_queue.hpp"
@@ -126,10 +127,10 @@ class Epoll final : public OpenFile {
     task::SpinLock lock_{task::Rank::epoll};
     Items items_;
     ReadyList ready_;
-    std::atomic<std::size_t> ready_count_{0};
-    std::atomic<unsigned> nested_{0};    ///< instances among what it watches
-    std::atomic<unsigned> watchers_{0};  ///< entries of instances that watch it
-    std::atomic<bool> told_{false};      ///< those have not heard of its last change yet
+    Atomic<std::size_t> ready_count_{0};
+    Atomic<unsigned> nested_{0};    ///< instances among what it watches
+    Atomic<unsigned> watchers_{0};  ///< entries of instances that watch it
+    Atomic<bool> told_{false};      ///< those have not heard of its last change yet
     task::WaitQueue waiters_;
     PollQueue poll_queue_{task::Rank::epoll_poll};
     Epoll* next_ = nullptr;      ///< in the list of all

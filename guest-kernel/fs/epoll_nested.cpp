@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <array>
 
+#include "base/atomic.hpp"
 #include "fs/epoll.hpp"
 #include "task/thread.hpp"
 
@@ -17,8 +18,8 @@ constexpr unsigned nests_max = 4;
 /// thread that carries readiness up has been made.
 constinit task::SleepGuarded<bool, task::Rank::file> carrier{false};
 constinit task::WaitQueue carrier_queue;
-constinit std::atomic<bool> is_told{false};
-constinit std::atomic<std::uint64_t> rounds{0};
+constinit Atomic<bool> is_told{false};
+constinit Atomic<std::uint64_t> rounds{0};
 
 std::uint64_t next_round() {
     return rounds.fetch_add(1, std::memory_order_relaxed) + 1;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "fs/wait.hpp"
 
 namespace pv::fs {
@@ -93,7 +94,7 @@ class EventFile final : public OpenFile {
         return false;
     }
 
-    std::atomic<std::uint64_t> count_;
+    Atomic<std::uint64_t> count_;
     const bool semaphore_;
     task::WaitQueue readers_;
     task::WaitQueue writers_;

@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "base/atomic.hpp"
 #include "base/time.hpp"
 #include "fs/process_view.hpp"
 #include "task/lock.hpp"
@@ -139,7 +140,7 @@ Outcome<> write_messages(Text& text) {
 
 namespace detail {
 
-constinit std::atomic<bool> messages_are_traced{false};
+constinit Atomic<bool> messages_are_traced{false};
 
 void keep_message(const Message& message) {
     trace.with([&](Trace& now) {

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "base/atomic.hpp"
 #include "fs/static_tree.hpp"
 
 namespace pv::fs {
@@ -24,7 +24,7 @@ struct Message {
 
 namespace detail {
 
-extern std::atomic<bool> messages_are_traced;
+extern Atomic<bool> messages_are_traced;
 void keep_message(const Message& message);
 
 }  // namespace detail

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "task/lock.hpp"
 
 namespace pv::fs {
@@ -25,7 +26,7 @@ struct MountTable {
 namespace {
 
 constinit task::Guarded<MountTable, task::Rank::mounts> table;
-constinit std::atomic<std::uint32_t> last_id{0};
+constinit Atomic<std::uint32_t> last_id{0};
 
 void copy_text(std::array<char, 32>& to, std::string_view text) {
     const std::size_t length = std::min(text.size(), to.size() - 1);

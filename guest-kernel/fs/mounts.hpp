@@ -3,9 +3,9 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/function_ref.hpp"
 #include "base/ref.hpp"
 #include "fs/node.hpp"
@@ -66,7 +66,7 @@ class Mount final : public RefCounted {
 
     Ref<Node> root_;
     Location point_;  ///< guarded by the table's lock
-    std::atomic<MountFlags> flags_{};
+    Atomic<MountFlags> flags_{};
     std::array<char, 32> kind_{};
     std::array<char, 32> source_{};
     std::uint32_t id_ = 0;

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include "fs/network_view.hpp"
 
-#include <atomic>
+#include "base/atomic.hpp"
 
 namespace pv::fs {
 namespace {
 
-constinit std::atomic<NetworkWriter> network_writer{nullptr};
+constinit Atomic<NetworkWriter> network_writer{nullptr};
 
 }  // namespace
 

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <span>
 #include <string_view>
 
 #include "base/address.hpp"
+#include "base/atomic.hpp"
 #include "base/function_ref.hpp"
 #include "base/ref.hpp"
 #include "fs/io.hpp"
@@ -142,9 +142,9 @@ class Node : public RefCounted {
     [[nodiscard]] virtual Mappable* mappable() { return nullptr; }
 
     /// Something is mounted here. Only fs/mounts.cpp changes it.
-    std::atomic<std::uint32_t> mounts_here{0};
+    Atomic<std::uint32_t> mounts_here{0};
     /// How many advisory locks there are on it. Only fs/file_locks.cpp changes it.
-    std::atomic<std::uint32_t> locks_here{0};
+    Atomic<std::uint32_t> locks_here{0};
 
   protected:
     explicit Node(NodeType type) : type_(type) {}

@@ -8,6 +8,7 @@
 #include <array>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "fs/wait.hpp"
 #include "task/lock.hpp"
 
@@ -81,7 +82,7 @@ struct NotifyFile::Table {
 namespace {
 
 constinit task::Guarded<NotifyFile::Table*, task::Rank::notify> guarded_table{nullptr};
-constinit std::atomic<std::uint32_t> watch_count{0};
+constinit Atomic<std::uint32_t> watch_count{0};
 
 // Calls f(Table&) with the lock held.
 template <class F>
@@ -151,7 +152,7 @@ void notify_entry(Node& directory, std::string_view name, std::uint32_t events, 
 }
 
 void notify_rename(Node& from, std::string_view old_name, Node& to, std::string_view new_name, Node& node) {
-    static constinit std::atomic<std::uint32_t> last_cookie{0};
+    static constinit Atomic<std::uint32_t> last_cookie{0};
     if (!is_anybody_watching()) {
         return;
     }

@@ -4,6 +4,7 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include "base/atomic.hpp"
 #include "fs/open_file.hpp"
 #include "task/wait_queue.hpp"
 
@@ -88,7 +89,7 @@ class NotifyFile final : public OpenFile {
     std::size_t bytes_ = 0;
     int last_number_ = 0;
     bool overflowed_ = false;
-    std::atomic<bool> is_ready_{false};
+    Atomic<bool> is_ready_{false};
     task::WaitQueue readers_;
     PollQueue poll_queue_;
 };

@@ -6,6 +6,7 @@
 #include <limits>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "fs/epoll.hpp"
 #include "fs/file_locks.hpp"
 #include "fs/notify.hpp"
@@ -21,15 +22,16 @@ class PlainFile final : public OpenFile {
 
     Outcome<> list(FunctionRef<bool(const DirectoryEntry&)> each) override {
         const MutexGuard guard(position_lock_);
-        std::uint64_t next = position_;
-        const Outcome<> listed = node()->list(position_, [&](const DirectoryEntry& entry) {
-            if (!each(entry)) {
-                return false;
-            }
-            next = entry.next;
-            return true;
-        });
-        position_ = next;
+        std::uint64_t next = position_.load(std::memory_order_relaxed);
+        const Outcome<> listed =
+            node()->list(position_.load(std::memory_order_relaxed), [&](const DirectoryEntry& entry) {
+                if (!each(entry)) {
+                    return false;
+                }
+                next = entry.next;
+                return true;
+            });
+        position_.store(next, std::memory_order_relaxed);
         return listed;
     }
 
@@ -38,7 +40,7 @@ class PlainFile final : public OpenFile {
 
 }  // namespace
 
-constinit std::atomic<std::uint64_t> OpenFile::count_{0};
+constinit Atomic<std::uint64_t> OpenFile::count_{0};
 
 void OpenFile::end_of_life() {
     if (in_epoll_.load(std::memory_order_acquire)) {
@@ -63,7 +65,8 @@ Outcome<std::size_t> OpenFile::told(Outcome<std::size_t> count, std::uint32_t ev
 void OpenFile::set_status_flags(std::uint32_t wanted) {
     std::uint32_t before = flags();
     while (!flags_.compare_exchange_weak(
-        before, (before & ~open_flag::status_mask) | (wanted & open_flag::status_mask))) {
+        before, (before & ~open_flag::status_mask) | (wanted & open_flag::status_mask),
+        std::memory_order_seq_cst)) {
     }
 }
 
@@ -76,9 +79,9 @@ Outcome<std::size_t> OpenFile::read(Target& target) {
         return told(do_read(nowhere, target), notify_event::access);
     }
     const MutexGuard guard(position_lock_);
-    std::uint64_t position = position_;
+    std::uint64_t position = position_.load(std::memory_order_relaxed);
     const Outcome<std::size_t> count = do_read(position, target);
-    position_ = position;
+    position_.store(position, std::memory_order_relaxed);
     return told(count, notify_event::access);
 }
 
@@ -95,9 +98,9 @@ Outcome<std::size_t> OpenFile::write(Source& source) {
         return std::size_t{0};
     }
     const MutexGuard guard(position_lock_);
-    std::uint64_t position = position_;
+    std::uint64_t position = position_.load(std::memory_order_relaxed);
     const Outcome<std::size_t> count = do_write(position, append, source);
-    position_ = position;
+    position_.store(position, std::memory_order_relaxed);
     return told(count, notify_event::modify);
 }
 
@@ -131,7 +134,7 @@ Outcome<std::uint64_t> OpenFile::seek(std::int64_t offset, Whence whence) {
         case Whence::set:
             break;
         case Whence::current:
-            base = static_cast<std::int64_t>(position_.load());
+            base = static_cast<std::int64_t>(position_.load(std::memory_order_relaxed));
             break;
         case Whence::end:
             base = static_cast<std::int64_t>(attributes().size);
@@ -141,8 +144,10 @@ Outcome<std::uint64_t> OpenFile::seek(std::int64_t offset, Whence whence) {
             if (offset < 0) {
                 return fail(Errno::enxio);
             }
-            position_ = PV_TRY(node()->seek_data(static_cast<std::uint64_t>(offset), whence == Whence::hole));
-            return position_.load();
+            position_.store(
+                PV_TRY(node()->seek_data(static_cast<std::uint64_t>(offset), whence == Whence::hole)),
+                std::memory_order_relaxed);
+            return position_.load(std::memory_order_relaxed);
         default:
             return fail(Errno::einval);
     }
@@ -153,8 +158,8 @@ Outcome<std::uint64_t> OpenFile::seek(std::int64_t offset, Whence whence) {
     if (result < 0) {
         return fail(Errno::einval);
     }
-    position_ = static_cast<std::uint64_t>(result);
-    return position_.load();
+    position_.store(static_cast<std::uint64_t>(result), std::memory_order_relaxed);
+    return position_.load(std::memory_order_relaxed);
 }
 
 Outcome<> OpenFile::list(FunctionRef<bool(const DirectoryEntry&)>) {

@@ -3,9 +3,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "base/atomic.hpp"
 #include "base/ref.hpp"
 #include "fs/io.hpp"
 #include "fs/mounts.hpp"
@@ -136,7 +136,7 @@ class OpenFile : public RefCounted {
     void end_of_life() override;
 
     task::Mutex position_lock_{task::Rank::file_position};
-    std::atomic<std::uint64_t> position_{0};  ///< changed with the lock held
+    Atomic<std::uint64_t> position_{0};  ///< changed with the lock held
 
   private:
     friend class Epoll;
@@ -144,11 +144,11 @@ class OpenFile : public RefCounted {
     /// Tells who watches the file (fs/notify.hpp) when something was read or written.
     Outcome<std::size_t> told(Outcome<std::size_t> count, std::uint32_t event) const;
 
-    static constinit std::atomic<std::uint64_t> count_;
+    static constinit Atomic<std::uint64_t> count_;
 
     Location location_;
-    std::atomic<bool> in_epoll_{false};
-    std::atomic<std::uint32_t> flags_;
+    Atomic<bool> in_epoll_{false};
+    Atomic<std::uint32_t> flags_;
     Flow flow_;
 };
 

@@ -297,7 +297,8 @@ Outcome<> remove(const Caller& caller, std::string_view path, bool directory) {
         if (!directory && place.trailing_slash) {
             return fail(Errno::enotdir);
         }
-        if (place.found.mount != place.directory.mount || victim.mounts_here.load() != 0) {
+        if (place.found.mount != place.directory.mount ||
+            victim.mounts_here.load(std::memory_order_seq_cst) != 0) {
             return fail(Errno::ebusy);
         }
         const Outcome<> removed = place.directory.node->remove(place.name.text(), victim);
@@ -353,9 +354,10 @@ Outcome<> rename(const Caller& from_caller, std::string_view from, const Caller&
             !may(from_caller.who, node.attributes(), bits(Access::write))) {
             return fail(Errno::eacces);
         }
-        if (source.found.mount != source.directory.mount || node.mounts_here.load() != 0 ||
-            (target.found &&
-             (target.found.mount != target.directory.mount || target.found.node->mounts_here.load() != 0))) {
+        if (source.found.mount != source.directory.mount ||
+            node.mounts_here.load(std::memory_order_seq_cst) != 0 ||
+            (target.found && (target.found.mount != target.directory.mount ||
+                              target.found.node->mounts_here.load(std::memory_order_seq_cst) != 0))) {
             return fail(Errno::ebusy);
         }
         renamed = source.directory.node->rename(source.name.text(), node, *target.directory.node,

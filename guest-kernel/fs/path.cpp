@@ -8,6 +8,8 @@
 #include <memory>
 #include <new>
 
+#include "base/atomic.hpp"
+
 namespace pv::fs {
 namespace {
 
@@ -289,7 +291,7 @@ class Walk {
     unsigned links_ = 0;
 };
 
-constinit std::atomic<std::uint64_t> moves{0};
+constinit Atomic<std::uint64_t> moves{0};
 
 }  // namespace
 
@@ -307,7 +309,7 @@ Outcome<Ref<Context>> Context::create(Location root, Location current, Mode umas
         return fail(Errno::enomem);
     }
     made->places_.unguarded() = {std::move(root), std::move(current)};
-    made->umask_ = umask;
+    made->umask_.store(umask, std::memory_order_relaxed);
     return made;
 }
 

@@ -2,8 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
-
+#include "base/atomic.hpp"
 #include "fs/mounts.hpp"
 #include "fs/types.hpp"
 #include "task/lock.hpp"
@@ -36,7 +35,7 @@ class Context final : public RefCounted {
     Context() = default;
 
     mutable task::Guarded<Places, task::Rank::context> places_;
-    std::atomic<Mode> umask_{022};
+    Atomic<Mode> umask_{022};
 };
 
 /// On whose behalf, and from where, paths are resolved. A view for the length of a call.

@@ -8,6 +8,7 @@
 #include <bit>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "base/format.hpp"
 #include "fs/message_trace.hpp"
 #include "fs/wait.hpp"
@@ -17,7 +18,7 @@
 namespace pv::fs {
 namespace {
 
-constinit std::atomic<std::uint64_t> next_number{1};
+constinit Atomic<std::uint64_t> next_number{1};
 
 class PipeFile final : public OpenFile {
   public:
@@ -104,7 +105,7 @@ Outcome<Ref<Pipe>> Pipe::create() {
     if (pipe->pages_ == nullptr) {
         return fail(Errno::enomem);
     }
-    pipe->capacity_ = capacity_default;
+    pipe->capacity_.store(capacity_default, std::memory_order_relaxed);
     pipe->number_ = next_number.fetch_add(1, std::memory_order_relaxed);
     return pipe;
 }

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <memory>
 
+#include "base/atomic.hpp"
 #include "fs/open_file.hpp"
 #include "task/wait_queue.hpp"
 
@@ -70,12 +70,12 @@ class Pipe final : public RefCounted {
     // Guarded by lock_; the atomics are read without it by those who wait.
     std::unique_ptr<std::byte*[]> pages_;  ///< a ring of capacity / 4096
     std::size_t begin_ = 0;                ///< where the next byte is read
-    std::atomic<std::size_t> filled_{0};
-    std::atomic<std::size_t> capacity_{0};
-    std::atomic<std::uint32_t> readers_{0};
-    std::atomic<std::uint32_t> writers_{0};
-    std::atomic<std::uint32_t> readers_ever_{0};  ///< a fifo's open looks whether the other side came
-    std::atomic<std::uint32_t> writers_ever_{0};
+    Atomic<std::size_t> filled_{0};
+    Atomic<std::size_t> capacity_{0};
+    Atomic<std::uint32_t> readers_{0};
+    Atomic<std::uint32_t> writers_{0};
+    Atomic<std::uint32_t> readers_ever_{0};  ///< a fifo's open looks whether the other side came
+    Atomic<std::uint32_t> writers_ever_{0};
     task::WaitQueue read_queue_;
     task::WaitQueue write_queue_;
     task::WaitQueue open_queue_;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "fs/epoll.hpp"
 #include "fs/open_file.hpp"
 #include "fs/wait.hpp"
@@ -15,7 +16,7 @@ namespace {
 /// What all entries of one call to poll() wake.
 struct Sleeper {
     task::WaitQueue queue;
-    std::atomic<bool> told{false};
+    Atomic<bool> told{false};
 };
 
 class PollWatcher final : public Watcher {

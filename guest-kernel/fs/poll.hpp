@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <span>
 
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/errno.hpp"
 #include "base/ref.hpp"
@@ -82,7 +82,7 @@ class PollQueue {
     boost::intrusive::list<Watcher, boost::intrusive::member_hook<Watcher, Hook, &Watcher::hook_>,
                            boost::intrusive::constant_time_size<false>>
         watchers_;
-    std::atomic<std::uint32_t> count_{0};
+    Atomic<std::uint32_t> count_{0};
 };
 
 /// One entry of poll(2)'s array.

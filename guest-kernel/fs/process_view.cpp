@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "fs/process_view.hpp"
 
-#include <atomic>
-
 #include "arch/processor.hpp"
+#include "base/atomic.hpp"
 
 namespace pv::fs {
 namespace {
@@ -50,7 +49,7 @@ class NoProcesses final : public ProcessView {
 };
 
 constinit NoProcesses no_processes;
-constinit std::atomic<ProcessView*> current_view{&no_processes};
+constinit Atomic<ProcessView*> current_view{&no_processes};
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include <boost/intrusive/set.hpp>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "base/format.hpp"
 #include "fs/synthetic.hpp"
 #include "fs/wait.hpp"
@@ -85,8 +86,8 @@ class Output final : public RefCounted, public Screen {
     };
 
     task::Guarded<Ring, task::Rank::leaf> ring_;
-    std::atomic<std::size_t> filled_{0};
-    std::atomic<bool> closed_{false};
+    Atomic<std::size_t> filled_{0};
+    Atomic<bool> closed_{false};
 };
 
 class Master final
@@ -109,11 +110,11 @@ class Master final
     [[nodiscard]] const Ref<Terminal>& terminal() const { return terminal_; }
 
     int number = -1;  ///< constant once it is in the table
-    std::atomic<bool> is_locked{true};
+    Atomic<bool> is_locked{true};
     // Of the other side's node.
-    std::atomic<UserId> user;
-    std::atomic<GroupId> group{tty_group};
-    std::atomic<Mode> mode{0620};
+    Atomic<UserId> user;
+    Atomic<GroupId> group{tty_group};
+    Atomic<Mode> mode{0620};
 
   protected:
     Outcome<std::size_t> do_read(std::uint64_t& position, Target& target) override;

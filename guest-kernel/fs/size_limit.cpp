@@ -3,13 +3,14 @@
 #include "fs/size_limit.hpp"
 
 #include <algorithm>
-#include <atomic>
+
+#include "base/atomic.hpp"
 
 namespace pv::fs {
 namespace {
 
-constinit std::atomic<std::uint64_t (*)()> ask{nullptr};
-constinit std::atomic<void (*)()> tell{nullptr};
+constinit Atomic<std::uint64_t (*)()> ask{nullptr};
+constinit Atomic<void (*)()> tell{nullptr};
 
 std::uint64_t most() {
     const auto answer = ask.load(std::memory_order_acquire);

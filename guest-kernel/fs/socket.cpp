@@ -4,12 +4,13 @@
 
 #include <cstring>
 
+#include "base/atomic.hpp"
 #include "base/format.hpp"
 
 namespace pv::fs {
 namespace {
 
-constinit std::atomic<std::uint64_t> last_number{0};
+constinit Atomic<std::uint64_t> last_number{0};
 
 }  // namespace
 
@@ -75,7 +76,7 @@ Outcome<std::size_t> Socket::do_write(std::uint64_t&, bool, Source& source) {
     return send(source, nullptr, nothing, 0);
 }
 
-Deadline Socket::deadline(const std::atomic<std::uint64_t>& timeout) {
+Deadline Socket::deadline(const Atomic<std::uint64_t>& timeout) {
     const std::uint64_t span = timeout.load(std::memory_order_relaxed);
     return span == 0 ? Deadline::never("a program waits for another; a signal ends it")
                      : Deadline::after(Duration::nanoseconds(span));

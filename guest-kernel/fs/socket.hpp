@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 
+#include "base/atomic.hpp"
 #include "base/vector.hpp"
 #include "fs/open_file.hpp"
 
@@ -63,16 +64,16 @@ struct Received {
 
 /// Options all sockets have (SOL_SOCKET).
 struct SocketOptions {
-    std::atomic<bool> pass_credentials{false};
-    std::atomic<std::uint64_t> receive_timeout{0};  ///< nanoseconds; 0: none
-    std::atomic<std::uint64_t> send_timeout{0};
-    std::atomic<std::uint32_t> send_buffer{212'992};
-    std::atomic<std::uint32_t> receive_buffer{212'992};
-    std::atomic<bool> reuse_address{false};
-    std::atomic<bool> reuse_port{false};
-    std::atomic<bool> keep_alive{false};
-    std::atomic<bool> broadcast{false};
-    std::atomic<std::int32_t> linger{-1};  ///< SO_LINGER in seconds; negative: off
+    Atomic<bool> pass_credentials{false};
+    Atomic<std::uint64_t> receive_timeout{0};  ///< nanoseconds; 0: none
+    Atomic<std::uint64_t> send_timeout{0};
+    Atomic<std::uint32_t> send_buffer{212'992};
+    Atomic<std::uint32_t> receive_buffer{212'992};
+    Atomic<bool> reuse_address{false};
+    Atomic<bool> reuse_port{false};
+    Atomic<bool> keep_alive{false};
+    Atomic<bool> broadcast{false};
+    Atomic<std::int32_t> linger{-1};  ///< SO_LINGER in seconds; negative: off
 };
 
 /// The open file of a socket. Errors of all calls are those of their manual pages.
@@ -148,7 +149,7 @@ class Socket : public OpenFile {
     }
 
     /// Until when one that may wait does so.
-    [[nodiscard]] static Deadline deadline(const std::atomic<std::uint64_t>& timeout);
+    [[nodiscard]] static Deadline deadline(const Atomic<std::uint64_t>& timeout);
 
   private:
     const std::uint16_t family_;

@@ -6,13 +6,14 @@
 #include <charconv>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "fs/open_file.hpp"
 #include "fs/wait.hpp"
 
 namespace pv::fs {
 namespace {
 
-constinit std::atomic<std::uint32_t> next_minor{0x100};
+constinit Atomic<std::uint32_t> next_minor{0x100};
 
 class TextFile final : public OpenFile {
   public:

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "fs/signals.hpp"
 #include "fs/wait.hpp"
 
@@ -30,7 +31,7 @@ class Nobody final : public JobControl {
 };
 
 constinit Nobody nobody;
-constinit std::atomic<JobControl*> job_control{&nobody};
+constinit Atomic<JobControl*> job_control{&nobody};
 constinit task::Guarded<Terminal*, task::Rank::terminal_list> terminals{nullptr};
 
 class TerminalFile final : public OpenFile {

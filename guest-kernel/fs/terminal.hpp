@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "base/atomic.hpp"
 #include "fs/line_discipline.hpp"
 #include "fs/open_file.hpp"
 #include "fs/poll.hpp"
@@ -135,15 +136,15 @@ class Terminal final : public RefCounted, private TerminalEffects {
     Ref<RefCounted> keeper_;
     const DeviceNumber number_;
     task::Guarded<LineDiscipline, task::Rank::terminal> line_;
-    std::atomic<bool> readable_{false};
-    std::atomic<bool> has_room_{true};
-    std::atomic<bool> hung_up_{false};
-    std::atomic<bool> stopped_{false};
-    std::atomic<std::uint32_t> rooms_{0};  ///< how often the screen said it has room again
-    std::atomic<unsigned> files_{0};
-    std::atomic<int> session_{0};
-    std::atomic<int> foreground_{0};
-    std::atomic<WindowSize> window_{};
+    Atomic<bool> readable_{false};
+    Atomic<bool> has_room_{true};
+    Atomic<bool> hung_up_{false};
+    Atomic<bool> stopped_{false};
+    Atomic<std::uint32_t> rooms_{0};  ///< how often the screen said it has room again
+    Atomic<unsigned> files_{0};
+    Atomic<int> session_{0};
+    Atomic<int> foreground_{0};
+    Atomic<WindowSize> window_{};
     task::WaitQueue readers_;
     task::WaitQueue writers_;
     PollQueue poll_queue_;

@@ -108,7 +108,8 @@ Outcome<std::uint64_t> Terminal::ioctl(std::uint32_t request, IoctlArgument& arg
         case TIOCSWINSZ: {
             WireWindow wire{};
             PV_TRY(argument.read(writable_bytes_of(wire)));
-            const WindowSize before = window_.exchange({wire.rows, wire.columns, wire.width, wire.height});
+            const WindowSize before = window_.exchange({wire.rows, wire.columns, wire.width, wire.height},
+                                                       std::memory_order_seq_cst);
             if (before.rows != wire.rows || before.columns != wire.columns) {
                 signal(signals::window_change);
             }

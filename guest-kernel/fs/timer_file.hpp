@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "base/atomic.hpp"
 #include "fs/alarm.hpp"
 #include "fs/open_file.hpp"
 #include "task/wait_queue.hpp"
@@ -62,7 +63,7 @@ class TimerFile final : public OpenFile {
 
     const bool is_wall_;
     task::Guarded<State, task::Rank::leaf> state_;
-    std::atomic<bool> is_ready_{false};
+    Atomic<bool> is_ready_{false};
     task::WaitQueue readers_;
     PollQueue poll_queue_;
     Bell bell_{*this};

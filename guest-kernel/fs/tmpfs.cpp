@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "fs/devices.hpp"
 #include "fs/tmpfs_node.hpp"
 #include "memory/frames.hpp"
@@ -16,9 +17,9 @@ namespace tmpfs {
 namespace {
 
 // Minor numbers of file systems without a disk; major 0, as Linux numbers them.
-constinit std::atomic<std::uint32_t> next_device{1};
+constinit Atomic<std::uint32_t> next_device{1};
 
-constinit std::atomic<std::uint64_t> all_pages{0};
+constinit Atomic<std::uint64_t> all_pages{0};
 
 }  // namespace
 
@@ -252,7 +253,7 @@ namespace {
 
 // Where all of them are: one file system, made with the first and kept.
 Outcome<Ref<FileSystem>> memory_files() {
-    static constinit std::atomic<FileSystem*> kept{nullptr};
+    static constinit Atomic<FileSystem*> kept{nullptr};
     FileSystem* found = kept.load(std::memory_order_acquire);
     if (found == nullptr) {
         auto fresh = Ref<FileSystem>::adopt(new (std::nothrow) FileSystem({}));

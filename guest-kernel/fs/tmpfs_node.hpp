@@ -5,9 +5,9 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 
-#include <atomic>
 #include <memory>
 
+#include "base/atomic.hpp"
 #include "base/vector.hpp"
 #include "fs/node.hpp"
 #include "fs/page_tree.hpp"
@@ -101,9 +101,9 @@ class FileSystem final : public RefCounted {
   private:
     const TmpfsLimits limits_;
     const std::uint64_t device_;
-    std::atomic<std::uint64_t> pages_{0};
-    std::atomic<std::uint64_t> nodes_{0};
-    std::atomic<std::uint64_t> number_{1};
+    Atomic<std::uint64_t> pages_{0};
+    Atomic<std::uint64_t> nodes_{0};
+    Atomic<std::uint64_t> number_{1};
     TmpNode* doomed_ = nullptr;  ///< guarded by tree
     bool is_burying_ = false;
 };
@@ -247,8 +247,8 @@ class File final : public TmpNode, public Mappable {
     PageTree pages_;                  ///< guarded by pages_lock_
     Vector<PhysicalAddress> in_use_;  ///< cut off, but readers or mappings may use them still
     std::uint64_t users_ = 0;         ///< mappings, and readers and writers at work
-    std::atomic<std::uint64_t> size_{0};
-    std::atomic<std::uint32_t> seals_{seal::seal};
+    Atomic<std::uint64_t> size_{0};
+    Atomic<std::uint32_t> seals_{seal::seal};
 };
 
 /// Any type. Errors: enospc, enomem.

@@ -6,6 +6,7 @@
 #include <boost/intrusive/set_hook.hpp>
 #include <memory>
 
+#include "base/atomic.hpp"
 #include "fs/socket.hpp"
 #include "task/lock.hpp"
 #include "task/wait_queue.hpp"
@@ -97,13 +98,13 @@ class UnixCore final
     task::Mutex read_lock{task::Rank::file};  ///< readers, one after the other
     task::WaitQueue queue;
     PollQueue poll_queue;
-    std::atomic<bool> is_listening{false};
-    std::atomic<bool> is_gone{false};    ///< its file has ended
-    std::atomic<bool> was_reset{false};  ///< the peer went with data unread
-    std::atomic<std::size_t> pending_count{0};
-    std::atomic<std::size_t> backlog{0};  ///< one more than this may wait to be accepted
+    Atomic<bool> is_listening{false};
+    Atomic<bool> is_gone{false};    ///< its file has ended
+    Atomic<bool> was_reset{false};  ///< the peer went with data unread
+    Atomic<std::size_t> pending_count{0};
+    Atomic<std::size_t> backlog{0};  ///< one more than this may wait to be accepted
     /// The one a datagram socket takes messages from; nullptr: anybody's. Compared, never looked into.
-    std::atomic<const UnixCore*> only_from{nullptr};
+    Atomic<const UnixCore*> only_from{nullptr};
     // Constant from when others know of it.
     SocketOwner owner;
     SocketAddress name;
@@ -111,11 +112,11 @@ class UnixCore final
     bool is_named = false;       ///< in the table of names; guarded by its lock
 
   private:
-    std::atomic<bool> reading_closed_{false};
-    std::atomic<bool> input_over_{false};
-    std::atomic<bool> peer_gone_{false};
-    std::atomic<std::size_t> bytes_{0};
-    std::atomic<std::size_t> count_{0};
+    Atomic<bool> reading_closed_{false};
+    Atomic<bool> input_over_{false};
+    Atomic<bool> peer_gone_{false};
+    Atomic<std::size_t> bytes_{0};
+    Atomic<std::size_t> count_{0};
 };
 
 }  // namespace pv::fs

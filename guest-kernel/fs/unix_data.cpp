@@ -96,7 +96,8 @@ Outcome<std::size_t> UnixSocket::send(Source& source, const SocketAddress* to, A
         }
         return sent;
     }
-    if (socket_type() == SocketType::sequenced && core_->was_reset.exchange(false)) {
+    if (socket_type() == SocketType::sequenced &&
+        core_->was_reset.exchange(false, std::memory_order_seq_cst)) {
         return fail(Errno::econnreset);
     }
     const bool is_stream = socket_type() == SocketType::stream;
@@ -191,7 +192,7 @@ Outcome<bool> UnixSocket::wait_for_message(std::uint32_t flags, Deadline until) 
     const auto is_over = [&] { return core_->is_input_over() || !core_->is_read(); };
     while (!core_->has_message()) {
         if (is_over()) {
-            if (core_->was_reset.exchange(false)) {
+            if (core_->was_reset.exchange(false, std::memory_order_seq_cst)) {
                 return fail(Errno::econnreset);
             }
             if (socket_type() == SocketType::datagram && must_not_wait(flags)) {
@@ -213,7 +214,7 @@ Outcome<> UnixSocket::receive(Target& target, std::uint32_t flags, Received& rec
     }
     const Deadline until = deadline(options().receive_timeout);
     const bool is_stream = socket_type() == SocketType::stream;
-    if (!is_stream && core_->was_reset.exchange(false)) {
+    if (!is_stream && core_->was_reset.exchange(false, std::memory_order_seq_cst)) {
         return fail(Errno::econnreset);
     }
     // A read of nothing waits all the same.

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "base/format.hpp"
 #include "fs/unix_transfer.hpp"
 #include "fs/wait.hpp"
@@ -82,7 +83,7 @@ Outcome<> UnixSocket::bind(const SocketAddress& address, Ref<Node> node) {
 Outcome<> UnixSocket::bind_anywhere() {
     // Five hexadecimal digits behind a zero (unix(7), "Autobind feature").
     constexpr unsigned names = 1U << 20;
-    static constinit std::atomic<unsigned> next{0};
+    static constinit Atomic<unsigned> next{0};
     for (unsigned attempt = 0; attempt < names; ++attempt) {
         SocketAddress address = no_name();
         std::array<char, 8> room;
@@ -254,7 +255,7 @@ SocketOwner UnixSocket::peer_owner() {
 }
 
 int UnixSocket::take_error() {
-    return core_->was_reset.exchange(false) ? pv::number(Errno::econnreset) : 0;
+    return core_->was_reset.exchange(false, std::memory_order_seq_cst) ? pv::number(Errno::econnreset) : 0;
 }
 
 Outcome<> UnixSocket::shutdown(int how) {
@@ -297,8 +298,8 @@ Outcome<SocketPair> create_unix_pair(SocketType type, std::uint32_t flags, const
     static_cast<void>(second->set_peer(first->core_));
     first->peer_owner_ = second->peer_owner_ = owner;
     if (type == SocketType::datagram) {
-        first->core_->only_from = second->core_.get();
-        second->core_->only_from = first->core_.get();
+        first->core_->only_from.store(second->core_.get(), std::memory_order_release);
+        second->core_->only_from.store(first->core_.get(), std::memory_order_release);
     }
     return SocketPair{std::move(first), std::move(second)};
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "base/atomic.hpp"
 #include "fs/unix_core.hpp"
 
 namespace pv::fs {
@@ -93,7 +94,7 @@ class UnixSocket final
     Ref<UnixCore> core_;
     task::Guarded<Ref<UnixCore>, task::Rank::leaf> peer_;
     SocketOwner peer_owner_;  ///< constant once there is a peer
-    std::atomic<bool> writing_closed_{false};
+    Atomic<bool> writing_closed_{false};
     Ref<Node> node_;
 };
 

@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: MIT
 #include "fs/wait.hpp"
 
-#include <atomic>
+#include "base/atomic.hpp"
 
 namespace pv::fs {
 namespace {
 
-constinit std::atomic<InterruptionCheck> interruption_check{nullptr};
-constinit std::atomic<InterruptionCheck> killed_check{nullptr};
+constinit Atomic<InterruptionCheck> interruption_check{nullptr};
+constinit Atomic<InterruptionCheck> killed_check{nullptr};
 
 }  // namespace
 

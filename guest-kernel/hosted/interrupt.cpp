@@ -1,8 +1,8 @@
 // Interrupt messages of a host: an address that only hosted::raise understands. And its pretended CPUs.
 // SPDX-License-Identifier: MIT
-#include <atomic>
 
 #include "arch/processor.hpp"
+#include "base/atomic.hpp"
 #include "hosted/control.hpp"
 #include "interrupt/delivery.hpp"
 
@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t message_base = 0xfee0'0000;
 constexpr unsigned cpu_shift = 12;
 
-std::atomic<unsigned> cpus{1};
+Atomic<unsigned> cpus{1};
 thread_local unsigned own_cpu = 0;
 
 }  // namespace
@@ -20,7 +20,7 @@ thread_local unsigned own_cpu = 0;
 namespace arch {
 
 unsigned cpu_count() {
-    return cpus;
+    return cpus.load(std::memory_order_seq_cst);
 }
 
 unsigned current_cpu() {
@@ -53,7 +53,7 @@ bool set_cpu_count(unsigned count) {
             return false;
         }
     }
-    cpus = count;
+    cpus.store(count, std::memory_order_seq_cst);
     return count > 0;
 }
 
@@ -63,7 +63,7 @@ void run_as_cpu(unsigned cpu) {
 
 void raise(const interrupt::Message& message) {
     const std::uint64_t cpu = (message.address - message_base) >> cpu_shift;
-    if (message.address >= message_base && cpu < cpus) {
+    if (message.address >= message_base && cpu < cpus.load(std::memory_order_seq_cst)) {
         // The handler believes that it runs there.
         const unsigned before = std::exchange(own_cpu, static_cast<unsigned>(cpu));
         interrupt::dispatch(own_cpu, static_cast<std::uint8_t>(message.data));

@@ -1,11 +1,11 @@
 // The host's side of clock, log, markers, panic and frames.
 // SPDX-License-Identifier: MIT
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
 
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "base/marker.hpp"
 #include "base/panic.hpp"
@@ -18,24 +18,24 @@
 namespace pv {
 namespace {
 
-std::atomic<bool> clock_held{false};
-std::atomic<std::uint64_t> held_at{0};
+Atomic<bool> clock_held{false};
+Atomic<std::uint64_t> held_at{0};
 // Never destroyed: threads of the kernel run until the process is gone.
 std::mutex& records_lock = *new std::mutex;
 std::vector<hosted::Marker>& markers = *new std::vector<hosted::Marker>;
 std::vector<std::string>& log_lines = *new std::vector<std::string>;
 std::string typed;
-std::atomic<std::uint64_t> fail_from{0};
-std::atomic<std::uint64_t> allocations{0};
-std::atomic<std::uint64_t> total_frames{0};
+Atomic<std::uint64_t> fail_from{0};
+Atomic<std::uint64_t> allocations{0};
+Atomic<std::uint64_t> total_frames{0};
 
 constexpr std::size_t stamp_length = 14;  // "[   0.000000] "
 
 }  // namespace
 
 Instant now() {
-    if (clock_held.load()) {
-        return Instant::since_boot(Duration::nanoseconds(held_at.load()));
+    if (clock_held.load(std::memory_order_seq_cst)) {
+        return Instant::since_boot(Duration::nanoseconds(held_at.load(std::memory_order_seq_cst)));
     }
     static const auto start = std::chrono::steady_clock::now();
     const auto ns =
@@ -89,12 +89,12 @@ std::optional<char> read_console() {
 namespace hosted {
 
 void hold_clock(Instant instant) {
-    held_at = instant.since_boot().to_nanoseconds();
-    clock_held = true;
+    held_at.store(instant.since_boot().to_nanoseconds(), std::memory_order_seq_cst);
+    clock_held.store(true, std::memory_order_seq_cst);
 }
 
 void release_clock() {
-    clock_held = false;
+    clock_held.store(false, std::memory_order_seq_cst);
 }
 
 std::vector<Marker> take_markers() {
@@ -113,12 +113,12 @@ void type(std::string_view text) {
 }
 
 void fail_frames_from(std::uint64_t nth) {
-    allocations = 0;
-    fail_from = nth;
+    allocations.store(0, std::memory_order_seq_cst);
+    fail_from.store(nth, std::memory_order_seq_cst);
 }
 
 void set_total_frames(std::uint64_t frames) {
-    total_frames = frames;
+    total_frames.store(frames, std::memory_order_seq_cst);
 }
 
 }  // namespace hosted
@@ -129,8 +129,8 @@ Result<PhysicalAddress> allocate_frames(unsigned order) {
     if (order > order_max) {
         return fail(Error::invalid_argument);
     }
-    const std::uint64_t nth = ++allocations;
-    if (fail_from != 0 && nth >= fail_from) {
+    const std::uint64_t nth = allocations.fetch_add(1, std::memory_order_seq_cst) + 1;
+    if (fail_from.load(std::memory_order_seq_cst) != 0 && nth >= fail_from.load(std::memory_order_seq_cst)) {
         return fail(Error::out_of_memory);
     }
     void* memory = std::aligned_alloc(page_size << order, page_size << order);
@@ -157,7 +157,7 @@ void free_frames(PhysicalAddress address, unsigned) {
 }
 
 FrameStatistics frame_statistics() {
-    return {.total = total_frames};
+    return {.total = total_frames.load(std::memory_order_seq_cst)};
 }
 
 PhysicalAddress to_physical(const void* pointer) {

@@ -1,8 +1,8 @@
 // Kernel threads as host threads: park, unpark, create and join for tests and sanitizers.
 // SPDX-License-Identifier: MIT
 #include "task/thread.hpp"
+#include "base/atomic.hpp"
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -23,8 +23,8 @@ struct ControlBlock {
     std::condition_variable changed;
     bool permit = false;
     std::string name = "host";
-    std::atomic<bool> ended{false};
-    std::atomic<int> owners{1};
+    Atomic<bool> ended{false};
+    Atomic<int> owners{1};
     WaitQueue joiners;
 };
 
@@ -34,13 +34,13 @@ thread_local ControlBlock own_block;
 thread_local ControlBlock* running = &own_block;
 thread_local std::uint64_t spinning = 0;
 thread_local std::uint64_t sleeping = 0;
-std::atomic<std::size_t> threads{1};
+Atomic<std::size_t> threads{1};
 
 // Bounded: a wait until the end of time overflows some clocks. Long: a short nap would hide a lost wake-up.
 constexpr std::chrono::milliseconds longest_nap{3'600'000};
 
 void drop(ControlBlock* block) {
-    if (--block->owners == 0) {
+    if (block->owners.fetch_sub(1, std::memory_order_seq_cst) == 1) {
         delete block;
     }
 }
@@ -93,14 +93,14 @@ Result<Thread> Thread::create(std::string_view name, void (*function)(void*), vo
         return fail(Error::out_of_memory);
     }
     block->name = name.substr(0, name_max);
-    block->owners = 2;
-    ++threads;
+    block->owners.store(2, std::memory_order_relaxed);
+    threads.fetch_add(1, std::memory_order_seq_cst);
     std::thread([block, function, argument, cpu] {
         running = block;
         hosted::run_as_cpu(cpu == any_cpu ? 0 : cpu);
         function(argument);
-        --threads;
-        block->ended = true;
+        threads.fetch_sub(1, std::memory_order_seq_cst);
+        block->ended.store(true, std::memory_order_seq_cst);
         block->joiners.wake_all();
         drop(block);
     }).detach();
@@ -117,7 +117,7 @@ Result<> Thread::join(Deadline deadline) {
     if (block_ == nullptr) {
         return fail(Error::invalid_argument);
     }
-    PV_TRY(block_->joiners.wait(deadline, [this] { return block_->ended.load(); }));
+    PV_TRY(block_->joiners.wait(deadline, [this] { return block_->ended.load(std::memory_order_seq_cst); }));
     drop(std::exchange(block_, nullptr));
     return {};
 }
@@ -141,7 +141,7 @@ std::string_view current_name() {
 }
 
 std::size_t thread_count() {
-    return threads;
+    return threads.load(std::memory_order_seq_cst);
 }
 
 }  // namespace pv::task

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <new>
 
 #include "arch/processor.hpp"
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/log.hpp"
 #include "base/panic.hpp"
@@ -18,7 +18,7 @@ namespace pv::interrupt {
 namespace {
 
 struct Slot {
-    std::atomic<std::uint64_t> count{0};
+    Atomic<std::uint64_t> count{0};
     std::string_view name;
     Handler handler = nullptr;
     void* context = nullptr;
@@ -39,13 +39,13 @@ struct Table {
     /// The device vector whose handler this CPU runs, 0 when none: handlers do not nest. Written by the CPU
     /// with the lock held when it begins, so that whoever took the handler out under the lock sees it run or
     /// gone.
-    std::atomic<std::uint8_t> running{0};
+    Atomic<std::uint8_t> running{0};
 };
 
 constinit Table boot_table;
 // Each entry is set once, before the CPU's first interrupt.
-constinit std::array<std::atomic<Table*>, arch::cpus_max> tables{&boot_table};
-constinit std::atomic<std::uint64_t> spurious{0};
+constinit std::array<Atomic<Table*>, arch::cpus_max> tables{&boot_table};
+constinit Atomic<std::uint64_t> spurious{0};
 
 bool is_device_vector(std::uint8_t number) {
     return number >= first_device_vector && number <= last_device_vector;

@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint64_t usual_timer_slack = 50'000;
 
 Value confine(Call& call) {
-    call.thread.watches_calls.fetch_or(task::call_watch::confined);
+    call.thread.watches_calls.fetch_or(task::call_watch::confined, std::memory_order_seq_cst);
     return 0;
 }
 

@@ -99,7 +99,7 @@ Value epoll_pwait(Call& call, int epoll, UserPointer<EventValue> events, int cou
     const bool masks = !mask.is_null();
     if (masks) {
         const task::SignalSet during = PV_TRY(mask.read());
-        call.thread.saved_blocked = call.thread.blocked.load();
+        call.thread.saved_blocked = call.thread.blocked.load(std::memory_order_relaxed);
         task::set_blocked(call.thread, during);
         call.thread.has_saved_blocked = true;
     }

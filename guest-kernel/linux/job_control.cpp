@@ -66,7 +66,7 @@ class Processes final : public fs::JobControl {
         {
             const task::SpinGuard guard(task::tree_lock());
             refuses = (*self->process().actions)[number].handler == 1 ||
-                      (self->blocked.load() & task::bit_of(number)) != 0;
+                      (self->blocked.load(std::memory_order_relaxed) & task::bit_of(number)) != 0;
         }
         if (refuses) {
             return number == SIGTTOU ? Outcome<>{} : fail(Errno::eio);

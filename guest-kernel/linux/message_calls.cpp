@@ -155,7 +155,7 @@ Outcome<> give_files(Call& call, ControlWriter& writer, fs::Received& received, 
 Outcome<> write_control(Call& call, fs::Socket& socket, HeaderValue& header, fs::Received& received,
                         std::uint32_t flags) {
     ControlWriter writer(header);
-    if (socket.options().pass_credentials) {
+    if (socket.options().pass_credentials.load(std::memory_order_relaxed)) {
         const fs::SocketOwner& sender = received.ancillary.sender;
         const CredentialsValue value{sender.process, sender.user, sender.group};
         if (writer.room() >= sizeof value) {

@@ -41,7 +41,7 @@ struct Files {
 
 // While it waits, the thread has another mask; a signal's frame restores the old one.
 void mask_meanwhile(Call& call, task::SignalSet during) {
-    call.thread.saved_blocked = call.thread.blocked.load();
+    call.thread.saved_blocked = call.thread.blocked.load(std::memory_order_relaxed);
     task::set_blocked(call.thread, during);
     call.thread.has_saved_blocked = true;
 }

@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "base/atomic.hpp"
 #include "linux/file_source.hpp"
 #include "linux/ipc_objects.hpp"
 #include "linux/table.hpp"
@@ -20,7 +21,7 @@ using task::ProcessId;
 constexpr std::uint64_t bytes_max = ~0ULL - (1ULL << 24);
 
 /// Pages of all segments. They stay when nobody has them attached, so they are bounded, as a tmpfs is.
-constinit std::atomic<std::uint64_t> pages_of_all{0};
+constinit Atomic<std::uint64_t> pages_of_all{0};
 
 std::uint64_t most_pages() {
     return memory::frame_statistics().total / 2;

@@ -55,7 +55,7 @@ Value rt_sigprocmask(Call& call, int how, UserPointer<const SignalSet> set, User
     if (size != set_size) {
         return fail(Errno::einval);
     }
-    const SignalSet before = call.thread.blocked.load();
+    const SignalSet before = call.thread.blocked.load(std::memory_order_relaxed);
     if (!set.is_null()) {
         const SignalSet given = PV_TRY(set.read());
         switch (how) {
@@ -87,7 +87,8 @@ Value rt_sigpending(Call& call, UserPointer<SignalSet> set, std::uint64_t size) 
     SignalSet pending = 0;
     {
         const task::SpinGuard guard(task::tree_lock());
-        pending = (call.thread.pending.set() | call.process().pending.set()) & call.thread.blocked.load();
+        pending = (call.thread.pending.set() | call.process().pending.set()) &
+                  call.thread.blocked.load(std::memory_order_relaxed);
     }
     return done(copy_out(set.address(), fs::bytes_of(pending).first(size)));
 }
@@ -105,7 +106,7 @@ Value rt_sigsuspend(Call& call, UserPointer<const SignalSet> set, std::uint64_t 
         return fail(Errno::einval);
     }
     const SignalSet during = PV_TRY(set.read());
-    call.thread.saved_blocked = call.thread.blocked.load();
+    call.thread.saved_blocked = call.thread.blocked.load(std::memory_order_relaxed);
     task::set_blocked(call.thread, during);
     call.thread.has_saved_blocked = true;
     return wait_for_signal();
@@ -134,7 +135,7 @@ Value rt_sigtimedwait(Call& call, UserPointer<const SignalSet> set, UserPointer<
         return signal != 0;
     };
     // While it waits, what it waits for is let through to wake it; it is taken before any handler could run.
-    const SignalSet before = call.thread.blocked.load();
+    const SignalSet before = call.thread.blocked.load(std::memory_order_relaxed);
     task::set_blocked(call.thread, before & ~wanted);
     task::WaitQueue nobody;
     const Outcome<> waited = fs::wait(nobody, deadline, take);

@@ -46,7 +46,7 @@ Outcome<Ref<SignalFile>> SignalFile::create(task::Process& maker, task::SignalSe
 }
 
 void SignalFile::set_wanted(task::SignalSet wanted) {
-    wanted_.store(wanted & ~task::unstoppable);
+    wanted_.store(wanted & ~task::unstoppable, std::memory_order_seq_cst);
     maker_->signal_queue.wake_all();
     maker_->signal_watchers.notify(fs::poll_event::readable);
 }
@@ -61,13 +61,13 @@ std::uint32_t SignalFile::poll(fs::Watcher* watcher) {
     if (self == nullptr) {
         return 0;
     }
-    return (pending_of(*self) & wanted_.load()) != 0 ? fs::poll_event::readable : 0;
+    return (pending_of(*self) & wanted_.load(std::memory_order_seq_cst)) != 0 ? fs::poll_event::readable : 0;
 }
 
 int SignalFile::take(task::SignalInfo& info) const {
     task::UserThread& self = task::UserThread::current();
     const task::SpinGuard guard(task::tree_lock());
-    return task::take_signal(self, wanted_.load(), info);
+    return task::take_signal(self, wanted_.load(std::memory_order_seq_cst), info);
 }
 
 Outcome<std::size_t> SignalFile::do_read(std::uint64_t&, fs::Target& target) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "base/atomic.hpp"
 #include "fs/open_file.hpp"
 #include "task/process.hpp"
 
@@ -35,7 +36,7 @@ class SignalFile final : public fs::OpenFile {
     [[nodiscard]] int take(task::SignalInfo& info) const;
 
     Ref<task::Process> maker_;
-    std::atomic<task::SignalSet> wanted_;
+    Atomic<task::SignalSet> wanted_;
 };
 
 }  // namespace pv::linux

@@ -190,7 +190,8 @@ Value set_common(fs::Socket& socket, int name, UserAddress value, int length) {
             return fail(Errno::einval);
         }
         const std::uint64_t span = PV_TRY(timeout_of(value, length));
-        (name == SO_RCVTIMEO ? options.receive_timeout : options.send_timeout).store(span);
+        (name == SO_RCVTIMEO ? options.receive_timeout : options.send_timeout)
+            .store(span, std::memory_order_relaxed);
         return 0;
     }
     if (length < static_cast<int>(sizeof(int))) {
@@ -199,16 +200,16 @@ Value set_common(fs::Socket& socket, int name, UserAddress value, int length) {
     const int given = PV_TRY(UserPointer<const int>(value.value()).read());
     switch (name) {
         case SO_PASSCRED:
-            options.pass_credentials.store(given != 0);
+            options.pass_credentials.store(given != 0, std::memory_order_relaxed);
             return 0;
         case SO_REUSEADDR:
-            options.reuse_address.store(given != 0);
+            options.reuse_address.store(given != 0, std::memory_order_relaxed);
             return 0;
         case SO_KEEPALIVE:
-            options.keep_alive.store(given != 0);
+            options.keep_alive.store(given != 0, std::memory_order_relaxed);
             return 0;
         case SO_BROADCAST:
-            options.broadcast.store(given != 0);
+            options.broadcast.store(given != 0, std::memory_order_relaxed);
             return 0;
         // Taken, and told again doubled (socket(7)); queues keep their own bounds.
         case SO_SNDBUF:
@@ -216,16 +217,17 @@ Value set_common(fs::Socket& socket, int name, UserAddress value, int length) {
             constexpr std::uint32_t most = 212'992;
             const std::uint32_t size = std::min(static_cast<std::uint32_t>(given), most) * 2;
             (name == SO_SNDBUF ? options.send_buffer : options.receive_buffer)
-                .store(std::max<std::uint32_t>(size, name == SO_SNDBUF ? 4608 : 2304));
+                .store(std::max<std::uint32_t>(size, name == SO_SNDBUF ? 4608 : 2304),
+                       std::memory_order_relaxed);
             return 0;
         }
         case SO_LINGER: {
             const auto wanted = PV_TRY(read_linger(value, length));
-            options.linger.store(wanted);
+            options.linger.store(wanted, std::memory_order_relaxed);
             return 0;
         }
         case SO_REUSEPORT:
-            options.reuse_port.store(given != 0);
+            options.reuse_port.store(given != 0, std::memory_order_relaxed);
             return 0;
         case SO_PRIORITY:
         case SO_TIMESTAMP:
@@ -295,25 +297,25 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
             number = socket->is_listening() ? 1 : 0;
             break;
         case SO_PASSCRED:
-            number = options.pass_credentials ? 1 : 0;
+            number = options.pass_credentials.load(std::memory_order_relaxed) ? 1 : 0;
             break;
         case SO_REUSEADDR:
-            number = options.reuse_address ? 1 : 0;
+            number = options.reuse_address.load(std::memory_order_relaxed) ? 1 : 0;
             break;
         case SO_REUSEPORT:
-            number = options.reuse_port ? 1 : 0;
+            number = options.reuse_port.load(std::memory_order_relaxed) ? 1 : 0;
             break;
         case SO_KEEPALIVE:
-            number = options.keep_alive ? 1 : 0;
+            number = options.keep_alive.load(std::memory_order_relaxed) ? 1 : 0;
             break;
         case SO_BROADCAST:
-            number = options.broadcast ? 1 : 0;
+            number = options.broadcast.load(std::memory_order_relaxed) ? 1 : 0;
             break;
         case SO_SNDBUF:
-            number = static_cast<int>(options.send_buffer);
+            number = static_cast<int>(options.send_buffer.load(std::memory_order_relaxed));
             break;
         case SO_RCVBUF:
-            number = static_cast<int>(options.receive_buffer);
+            number = static_cast<int>(options.receive_buffer.load(std::memory_order_relaxed));
             break;
         case SO_PEERCRED: {
             const fs::SocketOwner peer = socket->peer_owner();
@@ -323,11 +325,13 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
         }
         case SO_RCVTIMEO:
         case SO_SNDTIMEO: {
-            const std::uint64_t span = name == SO_RCVTIMEO ? options.receive_timeout : options.send_timeout;
+            const std::uint64_t span = name == SO_RCVTIMEO
+                                           ? options.receive_timeout.load(std::memory_order_relaxed)
+                                           : options.send_timeout.load(std::memory_order_relaxed);
             return give(fs::bytes_of(TimevalValue::from(Duration::nanoseconds(span))), value, length);
         }
         case SO_LINGER: {
-            const std::int32_t seconds = options.linger;
+            const std::int32_t seconds = options.linger.load(std::memory_order_relaxed);
             const linger told{.l_onoff = seconds >= 0 ? 1 : 0, .l_linger = std::max(seconds, 0)};
             return give(fs::bytes_of(told), value, length);
         }

@@ -5,9 +5,9 @@
 #include <asm/unistd.h>
 
 #include <array>
-#include <atomic>
 
 #include "arch/processor.hpp"
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "base/panic.hpp"
 #include "task/process.hpp"
@@ -19,11 +19,11 @@ namespace {
 constexpr std::uint32_t numbers_end = 512;
 
 constinit std::array<const Entry*, numbers_end> by_number{};
-constinit std::array<std::atomic<bool>, numbers_end> was_missed{};
+constinit std::array<Atomic<bool>, numbers_end> was_missed{};
 
 // Once a number, with the program that asked first.
 void tell_missing(const task::UserThread& thread, std::uint32_t number) {
-    if (number < numbers_end && !was_missed[number].exchange(true)) {
+    if (number < numbers_end && !was_missed[number].exchange(true, std::memory_order_relaxed)) {
         log::warning("{}[{}]: system call {} is not here: ENOSYS", std::string_view(thread.name.data()),
                      thread.id, number);
     }

@@ -272,15 +272,15 @@ Value on_stopped(Call& call, UserThread& thread, std::uint64_t request, std::uin
         case PTRACE_GET_SYSCALL_INFO:
             return call_info(thread, address, UserAddress(data));
         case PTRACE_GETSIGMASK:
-            return address != sizeof(task::SignalSet)
-                       ? Value(fail(Errno::einval))
-                       : done(UserPointer<task::SignalSet>(data).write(thread.blocked.load()));
+            return address != sizeof(task::SignalSet) ? Value(fail(Errno::einval))
+                                                      : done(UserPointer<task::SignalSet>(data).write(
+                                                            thread.blocked.load(std::memory_order_seq_cst)));
         case PTRACE_SETSIGMASK:
             if (address != sizeof(task::SignalSet)) {
                 return fail(Errno::einval);
             }
-            thread.blocked.store(PV_TRY(UserPointer<const task::SignalSet>(data).read()) &
-                                 ~task::unstoppable);
+            thread.blocked.store(PV_TRY(UserPointer<const task::SignalSet>(data).read()) & ~task::unstoppable,
+                                 std::memory_order_seq_cst);
             thread.add_work(task::Work::signal);
             return 0;
         case PTRACE_SETOPTIONS:

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
+#include <utility>
 
 #include "base/log.hpp"
 #include "boot/options.hpp"

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #include "memory/address_space.hpp"
 
-#include <atomic>
 #include <cstring>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "memory/direct_map.hpp"
 #include "memory/frame_owners.hpp"
@@ -25,7 +25,7 @@ bool is_sound(UserAddress begin, std::uint64_t length) {
 
 constexpr unsigned heap_gap_pages = 16;
 
-constinit std::atomic<bool> writable_code_allowed{false};
+constinit Atomic<bool> writable_code_allowed{false};
 
 }  // namespace
 

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: MIT
 #include "memory/buddy.hpp"
 
-#include <atomic>
 #include <bit>
 #include <memory>
+
+#include "base/atomic.hpp"
 
 namespace pv::memory {
 namespace {
@@ -117,7 +118,7 @@ bool Buddy::change(std::uint64_t frame, std::uint8_t from, std::uint8_t to) {
     if (!contains(frame)) {
         return false;
     }
-    const std::atomic_ref byte(state(frame));
+    const AtomicRef byte(state(frame));
     if (byte.load(std::memory_order_relaxed) != from) {
         return false;
     }

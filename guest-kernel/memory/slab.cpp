@@ -6,6 +6,7 @@
 #include <bit>
 #include <memory>
 
+#include "base/atomic.hpp"
 #include "base/panic.hpp"
 #include "memory/direct_map.hpp"
 
@@ -52,7 +53,7 @@ void*& next_of(void* object) {
 }
 
 // By its own CPU alone, so that no locked instruction is needed.
-void count(std::atomic<std::uint64_t>& counter) {
+void count(Atomic<std::uint64_t>& counter) {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "base/address.hpp"
+#include "base/atomic.hpp"
 #include "memory/frames.hpp"
 #include "task/spin_lock.hpp"
 
@@ -50,9 +50,9 @@ class Heap {
     struct CpuStock {
         std::array<Magazine, slab_classes.size()> magazines{};
         // Written by the stock's CPU only; others read them for statistics.
-        std::atomic<std::uint64_t> allocated{0};
-        std::atomic<std::uint64_t> freed{0};
-        std::atomic<std::uint64_t> refills{0};
+        Atomic<std::uint64_t> allocated{0};
+        Atomic<std::uint64_t> freed{0};
+        Atomic<std::uint64_t> refills{0};
     };
 
     constexpr explicit Heap(FrameProvider frames) : frames_(frames) {}
@@ -91,7 +91,7 @@ class Heap {
 
     FrameProvider frames_;
     std::array<SlabClass, slab_classes.size()> classes_{};
-    std::atomic<std::uint64_t> large_{0};
+    Atomic<std::uint64_t> large_{0};
 };
 
 }  // namespace pv::memory

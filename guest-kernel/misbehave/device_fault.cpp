@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "misbehave/device_fault.hpp"
 
-#include <atomic>
+#include "base/atomic.hpp"
 
 namespace pv::misbehave {
 
@@ -22,8 +22,8 @@ std::optional<DeviceFault> parse_device_fault(std::string_view name) {
 #if PV_MISBEHAVE
 namespace {
 
-constinit std::atomic<unsigned> chosen{0};  // a bit a fault
-constinit std::atomic<unsigned> interrupts{0};
+constinit Atomic<unsigned> chosen{0};  // a bit a fault
+constinit Atomic<unsigned> interrupts{0};
 constexpr unsigned lost_of = 8;
 
 constexpr unsigned bit(DeviceFault fault) {

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
+
+#include "base/atomic.hpp"
 
 namespace pv::misbehave {
 namespace {
@@ -60,7 +61,7 @@ std::optional<Rule> parse_rule(std::string_view name) {
 #if PV_MISBEHAVE
 namespace {
 
-constinit std::atomic<Rule> armed{Rule::none};
+constinit Atomic<Rule> armed{Rule::none};
 
 }  // namespace
 

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstddef>
 
+#include "base/atomic.hpp"
 #include "net/services.hpp"
 
 extern "C" {
@@ -29,7 +29,7 @@ struct Client {
     std::uint64_t bytes = 0;
     EchoFigures figures;
     bool failed = false;
-    std::atomic<bool> ended{false};
+    Atomic<bool> ended{false};
     task::WaitQueue over;
 
     void end(bool good) {

@@ -2,8 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
-
+#include "base/atomic.hpp"
 #include "base/ref.hpp"
 
 namespace pv::net {
@@ -18,7 +17,7 @@ class Errand : public RefCounted {
   private:
     friend class Stack;
 
-    std::atomic<bool> is_asked_{false};
+    Atomic<bool> is_asked_{false};
     Errand* next_ = nullptr;  ///< guarded by the network's lock
 };
 

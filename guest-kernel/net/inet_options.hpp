@@ -2,23 +2,24 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+
+#include "base/atomic.hpp"
 
 namespace pv::net {
 
 /// Written by the program's threads, read by the network's.
 struct InetOptions {
-    std::atomic<bool> reuse_address{false};
-    std::atomic<bool> keep_alive{false};
-    std::atomic<bool> only_v6{false};
-    std::atomic<bool> no_delay{false};
-    std::atomic<std::uint8_t> hops{64};       ///< IP_TTL, IPV6_UNICAST_HOPS
-    std::atomic<std::uint8_t> service{0};     ///< IP_TOS, IPV6_TCLASS
-    std::atomic<std::uint32_t> idle{7200};    ///< TCP_KEEPIDLE, seconds
-    std::atomic<std::uint32_t> interval{75};  ///< TCP_KEEPINTVL, seconds
-    std::atomic<std::uint32_t> probes{9};     ///< TCP_KEEPCNT
-    std::atomic<std::int32_t> linger{-1};     ///< SO_LINGER, seconds; negative: off
+    Atomic<bool> reuse_address{false};
+    Atomic<bool> keep_alive{false};
+    Atomic<bool> only_v6{false};
+    Atomic<bool> no_delay{false};
+    Atomic<std::uint8_t> hops{64};       ///< IP_TTL, IPV6_UNICAST_HOPS
+    Atomic<std::uint8_t> service{0};     ///< IP_TOS, IPV6_TCLASS
+    Atomic<std::uint32_t> idle{7200};    ///< TCP_KEEPIDLE, seconds
+    Atomic<std::uint32_t> interval{75};  ///< TCP_KEEPINTVL, seconds
+    Atomic<std::uint32_t> probes{9};     ///< TCP_KEEPCNT
+    Atomic<std::int32_t> linger{-1};     ///< SO_LINGER, seconds; negative: off
 
     /// An accepted connection has what its listener had.
     void copy_from(const InetOptions& other);

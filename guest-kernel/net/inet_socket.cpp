@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/atomic.hpp"
 #include "net/endpoint.hpp"
 #include "net/tcp_socket.hpp"
 #include "net/udp_socket.hpp"
@@ -38,11 +39,11 @@ std::size_t give(int value, std::span<std::byte> room) {
 constexpr std::uint8_t default_hops = 64;
 
 /// -1: the default. Error: einval.
-Outcome<> set_byte(std::atomic<std::uint8_t>& to, int value, int least, std::uint8_t by_default) {
+Outcome<> set_byte(Atomic<std::uint8_t>& to, int value, int least, std::uint8_t by_default) {
     if (value != -1 && (value < least || value > 255)) {
         return fail(Errno::einval);
     }
-    to.store(value == -1 ? by_default : static_cast<std::uint8_t>(value));
+    to.store(value == -1 ? by_default : static_cast<std::uint8_t>(value), std::memory_order_relaxed);
     return {};
 }
 
@@ -76,9 +77,12 @@ std::uint16_t port_of(const fs::SocketAddress& address) {
 
 void InetSocket::options_changed() {
     // Datagram sockets that share a port share its name; of two listeners the second is refused all the same.
-    inet_options().reuse_address = options().reuse_address.load() || options().reuse_port.load();
-    inet_options().keep_alive = options().keep_alive.load();
-    inet_options().linger = options().linger.load();
+    const bool reuses = options().reuse_address.load(std::memory_order_relaxed) ||
+                        options().reuse_port.load(std::memory_order_relaxed);
+    inet_options().reuse_address.store(reuses, std::memory_order_relaxed);
+    inet_options().keep_alive.store(options().keep_alive.load(std::memory_order_relaxed),
+                                    std::memory_order_relaxed);
+    inet_options().linger.store(options().linger.load(std::memory_order_relaxed), std::memory_order_relaxed);
     push_options();
 }
 
@@ -105,7 +109,7 @@ Outcome<> InetSocket::set_option(int level, int name, std::span<const std::byte>
                 PV_TRY(set_byte(own.hops, value, 1, default_hops));
                 break;
             case IP_TOS:
-                own.service = static_cast<std::uint8_t>(value);
+                own.service.store(static_cast<std::uint8_t>(value), std::memory_order_relaxed);
                 break;
             // Nothing is sent that these would change.
             case IP_MTU_DISCOVER:
@@ -126,7 +130,7 @@ Outcome<> InetSocket::set_option(int level, int name, std::span<const std::byte>
                 if (has_name()) {
                     return fail(Errno::einval);
                 }
-                own.only_v6 = value != 0;
+                own.only_v6.store(value != 0, std::memory_order_relaxed);
                 break;
             case IPV6_UNICAST_HOPS:
                 PV_TRY(set_byte(own.hops, value, 0, default_hops));
@@ -155,9 +159,9 @@ Outcome<std::size_t> InetSocket::get_option(int level, int name, std::span<std::
     if (level == IPPROTO_IP) {
         switch (name) {
             case IP_TTL:
-                return give(own.hops, room);
+                return give(own.hops.load(std::memory_order_relaxed), room);
             case IP_TOS:
-                return give(own.service, room);
+                return give(own.service.load(std::memory_order_relaxed), room);
             case IP_MTU_DISCOVER:
                 return give(IP_PMTUDISC_DONT, room);
             case IP_RECVERR:
@@ -169,11 +173,11 @@ Outcome<std::size_t> InetSocket::get_option(int level, int name, std::span<std::
     if (level == IPPROTO_IPV6 && family() == family_v6) {
         switch (name) {
             case IPV6_V6ONLY:
-                return give(own.only_v6 ? 1 : 0, room);
+                return give(own.only_v6.load(std::memory_order_relaxed) ? 1 : 0, room);
             case IPV6_UNICAST_HOPS:
-                return give(own.hops, room);
+                return give(own.hops.load(std::memory_order_relaxed), room);
             case IPV6_TCLASS:
-                return give(own.service, room);
+                return give(own.service.load(std::memory_order_relaxed), room);
             default:
                 return fail(Errno::enoprotoopt);
         }

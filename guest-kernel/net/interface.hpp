@@ -3,13 +3,13 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "net/address.hpp"
 #include "net/device.hpp"
@@ -32,11 +32,11 @@ class Interface {
   public:
     /// What another thread may look at.
     struct View {
-        std::atomic<bool> link{false};
-        std::atomic<std::uint32_t> address{0};  ///< IPv4, first byte highest; 0: none
-        std::atomic<std::uint32_t> gateway{0};
-        std::atomic<bool> routed6{false};  ///< a global IPv6 address is preferred
-        task::WaitQueue changed;           ///< woken when one of these changes
+        Atomic<bool> link{false};
+        Atomic<std::uint32_t> address{0};  ///< IPv4, first byte highest; 0: none
+        Atomic<std::uint32_t> gateway{0};
+        Atomic<bool> routed6{false};  ///< a global IPv6 address is preferred
+        task::WaitQueue changed;      ///< woken when one of these changes
     };
 
     /// Takes the device over. Errors: out_of_memory. Any thread.
@@ -81,8 +81,8 @@ class Interface {
     View view_;
     std::array<char, 16> host_name_{};
     std::array<std::array<std::uint8_t, 16>, LWIP_IPV6_NUM_ADDRESSES> said6_{};
-    std::atomic<std::uint64_t> no_memory_{0};  ///< frames dropped for want of memory
-    std::uint64_t refused_ = 0;                ///< frames lwIP did not take
+    Atomic<std::uint64_t> no_memory_{0};  ///< frames dropped for want of memory
+    std::uint64_t refused_ = 0;           ///< frames lwIP did not take
     unsigned number_;
     bool started_ = false;
 };

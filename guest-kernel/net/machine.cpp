@@ -2,8 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "net/machine.hpp"
 
-#include <atomic>
-
+#include "base/atomic.hpp"
 #include "net/network_texts.hpp"
 #include "net/stack.hpp"
 #include "task/wait_queue.hpp"
@@ -11,8 +10,8 @@
 namespace pv::net {
 namespace {
 
-constinit std::atomic<Stack*> offered{nullptr};
-constinit std::atomic<std::uint32_t> users{0};
+constinit Atomic<Stack*> offered{nullptr};
+constinit Atomic<std::uint32_t> users{0};
 constinit task::WaitQueue unused;
 
 /// While one of these lives, the stack it found is not taken away.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "fs/wait.hpp"
 #include "net/netlink_messages.hpp"
 
@@ -21,7 +22,7 @@ constexpr std::size_t answers_max = 256;
 constexpr std::size_t request_max = 16384;
 constexpr int netlink_level = 270;  // SOL_NETLINK
 
-constinit std::atomic<std::uint32_t> last_port{0};
+constinit Atomic<std::uint32_t> last_port{0};
 
 class NetlinkSocket final : public fs::Socket {
   public:
@@ -32,7 +33,8 @@ class NetlinkSocket final : public fs::Socket {
         const sockaddr_nl wanted = PV_TRY(read(address));
         if (wanted.nl_pid != 0) {
             std::uint32_t none = 0;
-            if (!port_.compare_exchange_strong(none, wanted.nl_pid) && none != wanted.nl_pid) {
+            if (!port_.compare_exchange_strong(none, wanted.nl_pid, std::memory_order_seq_cst) &&
+                none != wanted.nl_pid) {
                 return fail(Errno::einval);
             }
         }
@@ -95,7 +97,7 @@ class NetlinkSocket final : public fs::Socket {
 
     Outcome<> shutdown(int) override { return fail(Errno::eopnotsupp); }
 
-    fs::SocketAddress name() override { return address_of(port_.load()); }
+    fs::SocketAddress name() override { return address_of(port_.load(std::memory_order_seq_cst)); }
 
     Outcome<fs::SocketAddress> peer_name() override { return address_of(0); }
 
@@ -114,7 +116,8 @@ class NetlinkSocket final : public fs::Socket {
         if (watcher != nullptr) {
             poll_queue_.add(*watcher);
         }
-        return fs::poll_event::writable | (waiting_.load() != 0 ? fs::poll_event::readable : 0);
+        return fs::poll_event::writable |
+               (waiting_.load(std::memory_order_seq_cst) != 0 ? fs::poll_event::readable : 0);
     }
 
   private:
@@ -139,8 +142,10 @@ class NetlinkSocket final : public fs::Socket {
     void take_port() {
         constexpr std::uint32_t negative = 0x8000'0000;
         std::uint32_t none = 0;
-        if (port_.load() == 0) {
-            port_.compare_exchange_strong(none, negative | (last_port.fetch_add(1) + 1));
+        if (port_.load(std::memory_order_seq_cst) == 0) {
+            port_.compare_exchange_strong(none,
+                                          negative | (last_port.fetch_add(1, std::memory_order_seq_cst) + 1),
+                                          std::memory_order_seq_cst);
         }
     }
 
@@ -152,7 +157,8 @@ class NetlinkSocket final : public fs::Socket {
             if (header.nlmsg_len < sizeof header || header.nlmsg_len > requests.size()) {
                 break;
             }
-            PV_TRY(answer_netlink(requests.first(header.nlmsg_len), port_.load(), owner_.user == 0, answers));
+            PV_TRY(answer_netlink(requests.first(header.nlmsg_len), port_.load(std::memory_order_seq_cst),
+                                  owner_.user == 0, answers));
             if (answers.size() > answers_max) {
                 return fail(Errno::enobufs);  // before more is collected than could be put
             }
@@ -170,7 +176,7 @@ class NetlinkSocket final : public fs::Socket {
         }
         for (NetlinkAnswer& answer : answers) {
             PV_TRY(as_outcome(queue_.push_back(std::move(answer))));
-            waiting_.fetch_add(1);
+            waiting_.fetch_add(1, std::memory_order_seq_cst);
         }
         readers_.wake_all();
         poll_queue_.notify(fs::poll_event::readable);
@@ -179,12 +185,12 @@ class NetlinkSocket final : public fs::Socket {
 
     /// The next answer, taken out unless only looked at; empty where it went to another thread.
     Outcome<> next(std::uint32_t flags, NetlinkAnswer& answer) {
-        if (waiting_.load() == 0) {
+        if (waiting_.load(std::memory_order_seq_cst) == 0) {
             if (must_not_wait(flags)) {
                 return fail(Errno::eagain);
             }
             PV_TRY(fs::wait_or_again(readers_, deadline(options().receive_timeout),
-                                     [&] { return waiting_.load() != 0; }));
+                                     [&] { return waiting_.load(std::memory_order_seq_cst) != 0; }));
         }
         const fs::MutexGuard guard(lock_);
         if (first_ == queue_.size()) {
@@ -197,7 +203,7 @@ class NetlinkSocket final : public fs::Socket {
             return {};
         }
         answer = std::move(queue_[first_++]);
-        waiting_.fetch_sub(1);
+        waiting_.fetch_sub(1, std::memory_order_seq_cst);
         if (first_ == queue_.size()) {
             queue_ = Vector<NetlinkAnswer>();
             first_ = 0;
@@ -206,11 +212,11 @@ class NetlinkSocket final : public fs::Socket {
     }
 
     const fs::SocketOwner owner_;
-    std::atomic<std::uint32_t> port_{0};
+    Atomic<std::uint32_t> port_{0};
     task::Mutex lock_{task::Rank::file};
     Vector<NetlinkAnswer> queue_;
     std::size_t first_ = 0;  ///< of those in the queue that were not taken yet
-    std::atomic<std::size_t> waiting_{0};
+    Atomic<std::size_t> waiting_{0};
     task::WaitQueue readers_;
     fs::PollQueue poll_queue_;
 };

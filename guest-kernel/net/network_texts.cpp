@@ -137,7 +137,8 @@ void write_sockets(fs::Text& text, bool streams, std::uint16_t family) {
         add_endpoint(text, facts.remote, family);
         text.add(" {} {}:{} 00:00000000 00000000     0        0 {}\n", Hex(facts.state, 2).text(),
                  Hex(static_cast<std::uint32_t>(facts.to_send), 8).text(),
-                 Hex(static_cast<std::uint32_t>(facts.received), 8).text(), core.file_number.load());
+                 Hex(static_cast<std::uint32_t>(facts.received), 8).text(),
+                 core.file_number.load(std::memory_order_relaxed));
     });
 }
 

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstring>
 
+#include "base/atomic.hpp"
 #include "net/checksum.hpp"
 
 extern "C" {
@@ -30,7 +30,7 @@ struct Ping {
     std::uint16_t id = 0;
     std::uint16_t sequence = 0;
     std::size_t length = 0;
-    std::atomic<State> state{State::idle};
+    Atomic<State> state{State::idle};
     task::WaitQueue answered;
 
     [[nodiscard]] std::byte at(std::size_t i) const {

@@ -3,8 +3,8 @@
 #include "net/services.hpp"
 
 #include <array>
-#include <atomic>
 
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "task/wait_queue.hpp"
 
@@ -34,19 +34,19 @@ constinit udp_pcb* echo_socket = nullptr;
 constinit udp_pcb* discard_socket = nullptr;
 
 struct Counts {
-    std::atomic<std::uint64_t> connections{0};
-    std::atomic<std::uint64_t> ended{0};
-    std::atomic<std::uint64_t> refused{0};
-    std::atomic<std::uint64_t> bytes{0};
-    std::atomic<std::uint64_t> datagrams{0};
-    std::atomic<std::uint64_t> datagram_bytes{0};
+    Atomic<std::uint64_t> connections{0};
+    Atomic<std::uint64_t> ended{0};
+    Atomic<std::uint64_t> refused{0};
+    Atomic<std::uint64_t> bytes{0};
+    Atomic<std::uint64_t> datagrams{0};
+    Atomic<std::uint64_t> datagram_bytes{0};
 };
 
 constinit Counts counts;
 constinit task::WaitQueue someone_ended;
 
 // One thread writes: no locked instruction is needed.
-void add(std::atomic<std::uint64_t>& count, std::uint64_t n) {
+void add(Atomic<std::uint64_t>& count, std::uint64_t n) {
     count.store(count.load(std::memory_order_relaxed) + n, std::memory_order_release);
 }
 

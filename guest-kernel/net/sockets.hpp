@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
 
+#include "base/atomic.hpp"
 #include "base/function_ref.hpp"
 #include "net/endpoint.hpp"
 #include "net/errand.hpp"
@@ -36,7 +36,7 @@ class SocketCore
     virtual void unreachable(const Endpoint& local, const Endpoint& remote) = 0;
     [[nodiscard]] virtual SocketFacts facts() = 0;
 
-    std::atomic<std::uint64_t> file_number{0};  ///< of the open file, as stat tells it
+    Atomic<std::uint64_t> file_number{0};  ///< of the open file, as stat tells it
 };
 
 // On the network's thread, inside port::guarded unless said otherwise.

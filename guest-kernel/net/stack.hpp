@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/function_ref.hpp"
 #include "base/result.hpp"
@@ -94,8 +94,8 @@ class Stack {
     task::WaitQueue job_done_;
     Instant ticked_;
     Duration patience_ = Duration::seconds(5);
-    std::atomic<bool> stopping_{false};
-    std::atomic<bool> stopped_{false};
+    Atomic<bool> stopping_{false};
+    Atomic<bool> stopped_{false};
     task::Thread thread_;
 };
 

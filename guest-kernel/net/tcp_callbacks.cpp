@@ -268,7 +268,7 @@ void TcpCore::serve() {
         if (give_up_at_ == Instant{}) {
             give_up_at_ = pv::now() + orphan_limit;
         }
-        const bool is_cut_off = received() != 0 || options.linger == 0;
+        const bool is_cut_off = received() != 0 || options.linger.load(std::memory_order_relaxed) == 0;
         if (phase() != TcpPhase::connected || is_cut_off) {
             refuse_pending();
             drop_block();

@@ -40,16 +40,16 @@ bool is_listened_at(const ip_addr_t& address, std::uint16_t port) {
 }  // namespace
 
 void InetOptions::copy_from(const InetOptions& other) {
-    reuse_address = other.reuse_address.load();
-    keep_alive = other.keep_alive.load();
-    only_v6 = other.only_v6.load();
-    no_delay = other.no_delay.load();
-    hops = other.hops.load();
-    service = other.service.load();
-    idle = other.idle.load();
-    interval = other.interval.load();
-    probes = other.probes.load();
-    linger = other.linger.load();
+    reuse_address.store(other.reuse_address.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    keep_alive.store(other.keep_alive.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    only_v6.store(other.only_v6.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    no_delay.store(other.no_delay.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    hops.store(other.hops.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    service.store(other.service.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    idle.store(other.idle.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    interval.store(other.interval.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    probes.store(other.probes.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    linger.store(other.linger.load(std::memory_order_relaxed), std::memory_order_relaxed);
 }
 
 Outcome<Ref<TcpCore>> TcpCore::create(std::uint16_t family) {
@@ -94,9 +94,10 @@ void TcpCore::disconnect() {
             now.remote = Endpoint{.is_v6 = family == family_v6};
             note(now);
         });
-        error_ = 0;
+        error_.store(0, std::memory_order_seq_cst);
         end_sent_ = false;
-        input_over_ = output_over_ = false;
+        input_over_.store(false, std::memory_order_seq_cst);
+        output_over_.store(false, std::memory_order_seq_cst);
         phase_.store(TcpPhase::fresh, std::memory_order_release);
         // A name that the program gave stays its own.
         if (is_bound_) {
@@ -211,7 +212,7 @@ Outcome<> TcpCore::make_block() {
     if (block_ != nullptr) {
         return {};
     }
-    tcp_pcb* block = tcp_new_ip_type(lwip_type(family, options.only_v6));
+    tcp_pcb* block = tcp_new_ip_type(lwip_type(family, options.only_v6.load(std::memory_order_relaxed)));
     if (block == nullptr) {
         return fail(Errno::enobufs);
     }
@@ -221,7 +222,8 @@ Outcome<> TcpCore::make_block() {
         return {};
     }
     Outcome<> bound;
-    if (const auto address = to_bind(bound_, family, options.only_v6); !address) {
+    if (const auto address = to_bind(bound_, family, options.only_v6.load(std::memory_order_relaxed));
+        !address) {
         bound = fail(address.error());
     } else if (bound_.port != 0 && is_listened_at(*address, bound_.port)) {
         bound = fail(Errno::eaddrinuse);
@@ -248,17 +250,17 @@ void TcpCore::apply_options() {
             ip_reset_option(block_, option);
         }
     };
-    set(SOF_REUSEADDR, options.reuse_address);
-    set(SOF_KEEPALIVE, options.keep_alive);
-    block_->ttl = options.hops;
-    block_->tos = options.service;
+    set(SOF_REUSEADDR, options.reuse_address.load(std::memory_order_relaxed));
+    set(SOF_KEEPALIVE, options.keep_alive.load(std::memory_order_relaxed));
+    block_->ttl = options.hops.load(std::memory_order_relaxed);
+    block_->tos = options.service.load(std::memory_order_relaxed);
     if (block_->state == LISTEN) {
         return;  // lwIP keeps less of those
     }
-    block_->keep_idle = options.idle * 1000;
-    block_->keep_intvl = options.interval * 1000;
-    block_->keep_cnt = options.probes;
-    if (options.no_delay) {
+    block_->keep_idle = options.idle.load(std::memory_order_relaxed) * 1000;
+    block_->keep_intvl = options.interval.load(std::memory_order_relaxed) * 1000;
+    block_->keep_cnt = options.probes.load(std::memory_order_relaxed);
+    if (options.no_delay.load(std::memory_order_relaxed)) {
         tcp_nagle_disable(block_);
     } else {
         tcp_nagle_enable(block_);
@@ -296,7 +298,7 @@ Outcome<> TcpCore::connect_here(const Endpoint& remote) {
     if (phase() != TcpPhase::fresh && phase() != TcpPhase::ended) {
         return fail(Errno::eisconn);
     }
-    if (!remote.is_v6 && options.only_v6) {
+    if (!remote.is_v6 && options.only_v6.load(std::memory_order_relaxed)) {
         return fail(Errno::enetunreach);
     }
     const Ref<TcpCore> keep(*this);
@@ -307,8 +309,10 @@ Outcome<> TcpCore::connect_here(const Endpoint& remote) {
         return fail(Errno::enetunreach);
     }
     PV_TRY(make_block());
-    error_ = 0;
-    input_over_ = output_over_ = end_sent_ = false;
+    error_.store(0, std::memory_order_seq_cst);
+    input_over_.store(false, std::memory_order_seq_cst);
+    output_over_.store(false, std::memory_order_seq_cst);
+    end_sent_ = false;
     phase_.store(TcpPhase::connecting, std::memory_order_release);
     const err_t error = begin_connecting(*block_, to, remote.port);
     if (error != ERR_OK) {
@@ -342,8 +346,9 @@ Outcome<> TcpCore::listen_here(int backlog) {
     if (listener == nullptr) {
         return fail(to_errno(error));
     }
-    error_ = 0;
-    input_over_ = output_over_ = false;
+    error_.store(0, std::memory_order_seq_cst);
+    input_over_.store(false, std::memory_order_seq_cst);
+    output_over_.store(false, std::memory_order_seq_cst);
     phase_.store(TcpPhase::listening, std::memory_order_release);
     note_names();
     return {};

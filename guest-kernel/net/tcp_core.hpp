@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "base/atomic.hpp"
 #include "base/time.hpp"
 #include "fs/poll.hpp"
 #include "net/byte_queue.hpp"
@@ -162,16 +162,16 @@ class TcpCore final : public SocketCore {
     Instant give_up_at_;         ///< once released
     Ref<TcpCore> next_pending_;  ///< guarded by the listener's state
 
-    std::atomic<TcpPhase> phase_{TcpPhase::fresh};
-    std::atomic<int> error_{0};
-    std::atomic<std::size_t> received_{0};
-    std::atomic<std::size_t> to_send_{0};
-    std::atomic<std::size_t> pending_{0};
-    std::atomic<std::size_t> consumed_{0};
-    std::atomic<bool> accepted_{false};
-    std::atomic<bool> input_over_{false};
-    std::atomic<bool> output_over_{false};
-    std::atomic<bool> released_{false};
+    Atomic<TcpPhase> phase_{TcpPhase::fresh};
+    Atomic<int> error_{0};
+    Atomic<std::size_t> received_{0};
+    Atomic<std::size_t> to_send_{0};
+    Atomic<std::size_t> pending_{0};
+    Atomic<std::size_t> consumed_{0};
+    Atomic<bool> accepted_{false};
+    Atomic<bool> input_over_{false};
+    Atomic<bool> output_over_{false};
+    Atomic<bool> released_{false};
 };
 
 }  // namespace pv::net

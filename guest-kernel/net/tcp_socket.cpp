@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "fs/wait.hpp"
 
 namespace pv::net {
@@ -48,12 +49,12 @@ Outcome<> TcpSocket::connect_address(const SocketAddress& address) {
     }
     if (address.family() == unspecified) {
         core_->disconnect();
-        stage_ = Stage::unconnected;
+        stage_.store(Stage::unconnected, std::memory_order_seq_cst);
         return {};
     }
     Errno pending = Errno::ealready;
     Endpoint target;
-    switch (stage_.load()) {
+    switch (stage_.load(std::memory_order_seq_cst)) {
         case Stage::connected:
             return fail(Errno::eisconn);
         case Stage::connecting:
@@ -64,7 +65,7 @@ Outcome<> TcpSocket::connect_address(const SocketAddress& address) {
             }
             target = PV_TRY(read_endpoint(address, family()));
             PV_TRY(core_->connect(target));
-            stage_ = Stage::connecting;
+            stage_.store(Stage::connecting, std::memory_order_seq_cst);
             pending = Errno::einprogress;
             break;
     }
@@ -84,10 +85,10 @@ Outcome<> TcpSocket::connect_address(const SocketAddress& address) {
     if (core_->phase() != TcpPhase::connected) {
         const int error = core_->take_error();
         core_->disconnect();
-        stage_ = Stage::unconnected;
+        stage_.store(Stage::unconnected, std::memory_order_seq_cst);
         return fail(error != 0 ? as_error(error) : Errno::econnaborted);
     }
-    stage_ = Stage::connected;
+    stage_.store(Stage::connected, std::memory_order_seq_cst);
     return {};
 }
 
@@ -104,10 +105,13 @@ Outcome<Ref<OpenFile>> TcpSocket::accept(bool nonblocking, std::uint32_t flags, 
                 taken->release();
                 return fail(Errno::enomem);
             }
-            made->stage_ = Stage::connected;
-            made->options().reuse_address = options().reuse_address.load();
-            made->options().keep_alive = options().keep_alive.load();
-            made->options().linger = options().linger.load();
+            made->stage_.store(Stage::connected, std::memory_order_seq_cst);
+            made->options().reuse_address.store(options().reuse_address.load(std::memory_order_relaxed),
+                                                std::memory_order_relaxed);
+            made->options().keep_alive.store(options().keep_alive.load(std::memory_order_relaxed),
+                                             std::memory_order_relaxed);
+            made->options().linger.store(options().linger.load(std::memory_order_relaxed),
+                                         std::memory_order_relaxed);
             peer = write_endpoint(taken->state.with([](const TcpCore::State& state) { return state.remote; }),
                                   family());
             return Ref<OpenFile>(std::move(made));
@@ -138,7 +142,7 @@ Outcome<> TcpSocket::shutdown(int how) {
             return {};
         case TcpPhase::connecting:
             core_->disconnect();
-            stage_ = Stage::unconnected;
+            stage_.store(Stage::unconnected, std::memory_order_seq_cst);
             return {};
         case TcpPhase::connected:
             break;
@@ -208,16 +212,16 @@ Outcome<std::uint64_t> TcpSocket::ioctl(std::uint32_t request, IoctlArgument& ar
 
 Outcome<> TcpSocket::set_own_option(int name, int value) {
     InetOptions& own = core_->options;
-    const auto set = [value](std::atomic<std::uint32_t>& to, int most) -> Outcome<> {
+    const auto set = [value](Atomic<std::uint32_t>& to, int most) -> Outcome<> {
         if (value < 1 || value > most) {
             return fail(Errno::einval);
         }
-        to.store(static_cast<std::uint32_t>(value));
+        to.store(static_cast<std::uint32_t>(value), std::memory_order_relaxed);
         return {};
     };
     switch (name) {
         case TCP_NODELAY:
-            own.no_delay = value != 0;
+            own.no_delay.store(value != 0, std::memory_order_relaxed);
             return {};
         case TCP_KEEPIDLE:
             return set(own.idle, 32767);
@@ -240,13 +244,13 @@ Outcome<int> TcpSocket::get_own_option(int name) {
     const InetOptions& own = core_->options;
     switch (name) {
         case TCP_NODELAY:
-            return own.no_delay ? 1 : 0;
+            return own.no_delay.load(std::memory_order_relaxed) ? 1 : 0;
         case TCP_KEEPIDLE:
-            return static_cast<int>(own.idle);
+            return static_cast<int>(own.idle.load(std::memory_order_relaxed));
         case TCP_KEEPINTVL:
-            return static_cast<int>(own.interval);
+            return static_cast<int>(own.interval.load(std::memory_order_relaxed));
         case TCP_KEEPCNT:
-            return static_cast<int>(own.probes);
+            return static_cast<int>(own.probes.load(std::memory_order_relaxed));
         case TCP_MAXSEG:
             return core_->phase() == TcpPhase::connected ? 1460 : 536;
         case TCP_CORK:

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "base/atomic.hpp"
 #include "net/inet_socket.hpp"
 #include "net/tcp_core.hpp"
 
@@ -52,7 +53,7 @@ class TcpSocket final : public InetSocket {
 
     TcpSocket(std::uint32_t flags, Ref<TcpCore> core)
         : InetSocket(core->family, fs::SocketType::stream, flags), core_(std::move(core)) {
-        core_->file_number = number();
+        core_->file_number.store(number(), std::memory_order_relaxed);
     }
 
     /// False: nothing more will come.
@@ -63,7 +64,7 @@ class TcpSocket final : public InetSocket {
     Outcome<std::size_t> put(fs::Source& source, ByteChunk& carrier);
 
     const Ref<TcpCore> core_;
-    std::atomic<Stage> stage_{Stage::unconnected};
+    Atomic<Stage> stage_{Stage::unconnected};
 };
 
 }  // namespace pv::net

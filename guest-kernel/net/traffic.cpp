@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 
+#include "base/atomic.hpp"
 #include "net/services.hpp"
 
 extern "C" {
@@ -36,8 +36,8 @@ struct Traffic {
     Instant begun;
     Instant over_at;
     bool failed = false;
-    std::atomic<std::uint64_t> done{0};
-    std::atomic<bool> over{false};
+    Atomic<std::uint64_t> done{0};
+    Atomic<bool> over{false};
     task::WaitQueue changed;
 
     void end(bool good) {
@@ -215,7 +215,8 @@ Result<Duration> traffic(Stack& stack, const TrafficPlan& plan, Deadline deadlin
         forgotten = stack
                         .call(Deadline::after(10_s),
                               [&] {
-                                  if (tcp_pcb* pcb = traffic.stream; !traffic.over.load() && pcb != nullptr) {
+                                  if (tcp_pcb* pcb = traffic.stream;
+                                      !traffic.over.load(std::memory_order_seq_cst) && pcb != nullptr) {
                                       traffic.end(false);
                                       tcp_abort(pcb);
                                   }

@@ -118,7 +118,7 @@ Outcome<> UdpCore::make_block() {
     if (block_ != nullptr) {
         return {};
     }
-    block_ = udp_new_ip_type(lwip_type(family, options.only_v6));
+    block_ = udp_new_ip_type(lwip_type(family, options.only_v6.load(std::memory_order_relaxed)));
     if (block_ == nullptr) {
         return fail(Errno::enobufs);
     }
@@ -139,13 +139,13 @@ void UdpCore::apply_options() {
     if (block_ == nullptr) {
         return;
     }
-    if (options.reuse_address) {
+    if (options.reuse_address.load(std::memory_order_relaxed)) {
         ip_set_option(block_, SOF_REUSEADDR);
     } else {
         ip_reset_option(block_, SOF_REUSEADDR);
     }
-    block_->ttl = options.hops;
-    block_->tos = options.service;
+    block_->ttl = options.hops.load(std::memory_order_relaxed);
+    block_->tos = options.service.load(std::memory_order_relaxed);
 }
 
 void UdpCore::note_names() {
@@ -161,7 +161,7 @@ Outcome<> UdpCore::bind_here(const Endpoint& local) {
     if (block_ != nullptr && block_->local_port != 0) {
         return fail(Errno::einval);
     }
-    const ip_addr_t address = PV_TRY(to_bind(local, family, options.only_v6));
+    const ip_addr_t address = PV_TRY(to_bind(local, family, options.only_v6.load(std::memory_order_relaxed)));
     // The type is chosen when the block is made.
     const Ref<UdpCore> keep(*this);
     drop_block();
@@ -177,13 +177,14 @@ Outcome<> UdpCore::bind_here(const Endpoint& local) {
 }
 
 Outcome<> UdpCore::connect_here(const Endpoint& remote) {
-    if (!remote.is_v6 && options.only_v6) {
+    if (!remote.is_v6 && options.only_v6.load(std::memory_order_relaxed)) {
         return fail(Errno::enetunreach);
     }
     const ip_addr_t to = to_lwip(destination_of(remote));
     const ip_addr_t from = PV_TRY(source_for(to));
     PV_TRY(make_block());
-    const ip_addr_t any = PV_TRY(to_bind(Endpoint{.is_v6 = family == family_v6}, family, options.only_v6));
+    const ip_addr_t any = PV_TRY(to_bind(Endpoint{.is_v6 = family == family_v6}, family,
+                                         options.only_v6.load(std::memory_order_relaxed)));
     if (!has_address_) {
         ip_addr_copy(block_->local_ip, any);
     }
@@ -198,7 +199,7 @@ Outcome<> UdpCore::connect_here(const Endpoint& remote) {
     if (!has_address_) {
         ip_addr_copy(block_->local_ip, from);
     }
-    error_ = 0;
+    error_.store(0, std::memory_order_seq_cst);
     note_names();
     connected_.store(true, std::memory_order_release);
     tell(fs::poll_event::writable);
@@ -218,7 +219,8 @@ Outcome<> UdpCore::disconnect_here() {
     }
     udp_disconnect(block_);
     if (!has_address_) {
-        block_->local_ip = PV_TRY(to_bind(Endpoint{.is_v6 = family == family_v6}, family, options.only_v6));
+        block_->local_ip = PV_TRY(to_bind(Endpoint{.is_v6 = family == family_v6}, family,
+                                          options.only_v6.load(std::memory_order_relaxed)));
     }
     note_names();
     return {};
@@ -228,7 +230,7 @@ Outcome<> UdpCore::send_here(std::span<const std::byte> bytes, const Endpoint* t
     if (to == nullptr && !is_connected()) {
         return fail(Errno::edestaddrreq);
     }
-    if (to != nullptr && !to->is_v6 && options.only_v6) {
+    if (to != nullptr && !to->is_v6 && options.only_v6.load(std::memory_order_relaxed)) {
         return fail(Errno::enetunreach);
     }
     PV_TRY(make_block());
@@ -238,7 +240,7 @@ Outcome<> UdpCore::send_here(std::span<const std::byte> bytes, const Endpoint* t
     if (lower == nullptr) {
         return fail(Errno::enetunreach);
     }
-    if (!broadcast && ip_addr_isbroadcast(&address, lower)) {
+    if (!broadcast.load(std::memory_order_relaxed) && ip_addr_isbroadcast(&address, lower)) {
         return fail(Errno::eacces);
     }
     pbuf* packet = pbuf_alloc(PBUF_TRANSPORT, static_cast<u16_t>(bytes.size()), PBUF_RAM);

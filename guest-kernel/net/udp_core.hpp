@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 
+#include "base/atomic.hpp"
 #include "fs/poll.hpp"
 #include "net/endpoint.hpp"
 #include "net/inet_options.hpp"
@@ -76,8 +76,8 @@ class UdpCore final : public SocketCore {
 
     const std::uint16_t family;
     InetOptions options;
-    std::atomic<bool> broadcast{false};
-    std::atomic<std::uint32_t> receive_max{212'992};
+    Atomic<bool> broadcast{false};
+    Atomic<std::uint32_t> receive_max{212'992};
     task::Guarded<State, task::Rank::socket> state;
     task::Mutex read_lock{task::Rank::file};
     task::WaitQueue queue;
@@ -109,10 +109,10 @@ class UdpCore final : public SocketCore {
     bool is_bound_ = false;
     bool has_address_ = false;  ///< the program gave one, not the way to the peer
 
-    std::atomic<int> error_{0};
-    std::atomic<std::size_t> count_{0};
-    std::atomic<bool> connected_{false};
-    std::atomic<bool> released_{false};
+    Atomic<int> error_{0};
+    Atomic<std::size_t> count_{0};
+    Atomic<bool> connected_{false};
+    Atomic<bool> released_{false};
 };
 
 }  // namespace pv::net

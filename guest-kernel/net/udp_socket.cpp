@@ -31,8 +31,9 @@ int UdpSocket::protocol() const {
 }
 
 void UdpSocket::options_changed() {
-    core_->broadcast = options().broadcast.load();
-    core_->receive_max = options().receive_buffer.load();
+    core_->broadcast.store(options().broadcast.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    core_->receive_max.store(options().receive_buffer.load(std::memory_order_relaxed),
+                             std::memory_order_relaxed);
     InetSocket::options_changed();
 }
 
@@ -158,8 +159,10 @@ Outcome<> UdpSocket::shutdown(int how) {
         return fail(Errno::einval);
     }
     // Who waits is woken even where there is no peer.
-    reading_closed_ = reading_closed_ || how != 1;
-    writing_closed_ = writing_closed_ || how != 0;
+    reading_closed_.store(reading_closed_.load(std::memory_order_seq_cst) || how != 1,
+                          std::memory_order_seq_cst);
+    writing_closed_.store(writing_closed_.load(std::memory_order_seq_cst) || how != 0,
+                          std::memory_order_seq_cst);
     core_->tell(poll_event::readable | poll_event::writable | poll_event::always);
     return core_->is_connected() ? Outcome<>() : fail(Errno::enotconn);
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "base/atomic.hpp"
 #include "net/inet_socket.hpp"
 #include "net/udp_core.hpp"
 
@@ -47,7 +48,7 @@ class UdpSocket final : public InetSocket {
 
     UdpSocket(std::uint32_t flags, Ref<UdpCore> core)
         : InetSocket(core->family, fs::SocketType::datagram, flags), core_(std::move(core)) {
-        core_->file_number = number();
+        core_->file_number.store(number(), std::memory_order_relaxed);
     }
 
     [[nodiscard]] std::size_t size_max(const Endpoint* to);
@@ -55,8 +56,8 @@ class UdpSocket final : public InetSocket {
     Outcome<bool> wait_for_datagram(std::uint32_t flags, Deadline until);
 
     const Ref<UdpCore> core_;
-    std::atomic<bool> reading_closed_{false};
-    std::atomic<bool> writing_closed_{false};
+    Atomic<bool> reading_closed_{false};
+    Atomic<bool> writing_closed_{false};
 };
 
 }  // namespace pv::net

@@ -2,8 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
-
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "task/wait_queue.hpp"
 
@@ -25,7 +24,7 @@ class Waker {
     }
 
   private:
-    std::atomic<bool> raised_{false};
+    Atomic<bool> raised_{false};
     task::WaitQueue sleeper_;
 };
 

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <boost/intrusive/list_hook.hpp>
 #include <boost/intrusive/set_hook.hpp>
 #include <cstdint>
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/stack.hpp"
+#include "base/atomic.hpp"
 #include "base/time.hpp"
 #include "task/thread.hpp"
 #include "task/wait_queue.hpp"
@@ -62,7 +62,7 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
     bool is_pinned = false;   ///< to one CPU
     arch::CpuSet cpus = arch::CpuSet().set();
     /// Whose lock guards the fields above. Changed with that lock held, and only while the thread is ready.
-    std::atomic<Scheduler*> scheduler{nullptr};
+    Atomic<Scheduler*> scheduler{nullptr};
 
     std::array<char, name_max + 1> name{};
     arch::Stack stack;
@@ -70,8 +70,8 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
     void (*function)(void*) = nullptr;
     void* argument = nullptr;
     std::uint64_t sleeping_ranks = 0;  ///< by the thread itself only
-    std::atomic<unsigned> owners{1};   ///< its own and its handle; the last one frees it
-    std::atomic<bool> ended{false};
+    Atomic<unsigned> owners{1};        ///< its own and its handle; the last one frees it
+    Atomic<bool> ended{false};
     WaitQueue joiners;
 };
 

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <type_traits>
 #include <utility>
 
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "task/lock_rank.hpp"
@@ -31,7 +31,7 @@ class Mutex {
   private:
     bool try_take();
 
-    std::atomic<bool> taken_{false};
+    Atomic<bool> taken_{false};
     Rank rank_;
     WaitQueue waiters_;
 };

@@ -228,9 +228,11 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
     static_cast<void>(trace_event(self, event, static_cast<std::uint64_t>(id)));
     if (has(CLONE_VFORK)) {
         const auto released = [&] { return process->has_released.load(std::memory_order_acquire); };
-        static_cast<void>(process->released.wait(
-            Deadline::never("vfork's child uses its parent's memory"),
-            [&] { return released() || (self.work.load() & static_cast<std::uint32_t>(Work::end)) != 0; }));
+        static_cast<void>(
+            process->released.wait(Deadline::never("vfork's child uses its parent's memory"), [&] {
+                return released() || (self.work.load(std::memory_order_seq_cst) &
+                                      static_cast<std::uint32_t>(Work::end)) != 0;
+            }));
         static_cast<void>(trace_event(self, PTRACE_EVENT_VFORK_DONE, static_cast<std::uint64_t>(id)));
     }
     return id;
@@ -287,7 +289,7 @@ Outcome<Ref<Process>> create_first(Ref<fs::DescriptorTable> descriptors, Ref<fs:
 }
 
 void release_parent(Process& process) {
-    if (!process.has_released.exchange(true)) {
+    if (!process.has_released.exchange(true, std::memory_order_seq_cst)) {
         process.released.wake_all();
     }
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
@@ -11,6 +10,7 @@
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/user_mode.hpp"
+#include "base/atomic.hpp"
 #include "base/cpu_time.hpp"
 #include "base/errno.hpp"
 #include "base/io_counts.hpp"
@@ -131,12 +131,12 @@ class UserThread final : public RefCounted,
 
     ProcessId id = 0;
     ControlBlock* control = nullptr;  ///< guarded by the tree's lock for others; nullptr once it ends
-    std::atomic<std::uint32_t> work{0};
-    std::atomic<std::uint8_t> watches_calls{0};  ///< what happens at each call: bits of call_watch
-    Trace trace;                                 ///< guarded by the tree's lock
+    Atomic<std::uint32_t> work{0};
+    Atomic<std::uint8_t> watches_calls{0};  ///< what happens at each call: bits of call_watch
+    Trace trace;                            ///< guarded by the tree's lock
 
     // The thread's own, but where others send signals: then under the tree's lock.
-    std::atomic<SignalSet> blocked{0};
+    Atomic<SignalSet> blocked{0};
     PendingSignals pending;
 
     IoAccount io;  ///< added to by the thread alone
@@ -182,8 +182,8 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     ProcessId id = 0;  ///< constant once it is in the tree
     ProcessId group = 0;
     ProcessId session = 0;
-    Process* parent = nullptr;            ///< changed by set_parent only
-    std::atomic<ProcessId> parent_id{0};  ///< its number, 0 without one; read without the lock
+    Process* parent = nullptr;       ///< changed by set_parent only
+    Atomic<ProcessId> parent_id{0};  ///< its number, 0 without one; read without the lock
     Life life = Life::running;
     int exit_signal = 0;  ///< what the parent gets when it ends
     int status = 0;       ///< as wait(2) tells it, once ended
@@ -229,7 +229,7 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     fs::PollQueue signal_watchers;  ///< who waits until there are some
     WaitQueue changed;              ///< a child ended, stopped or went on; a thread ended
     WaitQueue released;             ///< of a child made by vfork: it has its own space now, or has ended
-    std::atomic<bool> has_released{true};
+    Atomic<bool> has_released{true};
 
     /// Its first thread's; of one that has ended, its last thread's.
     [[nodiscard]] std::string_view name();

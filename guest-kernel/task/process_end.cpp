@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/atomic.hpp"
 #include "base/panic.hpp"
 #include "fs/terminal.hpp"
 #include "fs/wait.hpp"
@@ -17,8 +18,8 @@
 namespace pv::task {
 namespace {
 
-constinit std::atomic<bool> first_has_ended{false};
-constinit std::atomic<int> first_status{0};
+constinit Atomic<bool> first_has_ended{false};
+constinit Atomic<int> first_status{0};
 constinit WaitQueue first_end;
 
 struct Told {
@@ -131,8 +132,8 @@ void end_process(Process& process) {
     }
     delete entry;
     if (is_first) {
-        first_status.store(process.status);
-        first_has_ended.store(true);
+        first_status.store(process.status, std::memory_order_seq_cst);
+        first_has_ended.store(true, std::memory_order_seq_cst);
         first_end.wake_all();
     }
 }
@@ -341,8 +342,8 @@ Outcome<WaitResult> wait_for_child(UserThread& self, const WaitRequest& request)
 
 int wait_for_first() {
     static_cast<void>(first_end.wait(Deadline::never("the machine runs until its first program ends"),
-                                     [] { return first_has_ended.load(); }));
-    return first_status.load();
+                                     [] { return first_has_ended.load(std::memory_order_seq_cst); }));
+    return first_status.load(std::memory_order_seq_cst);
 }
 
 }  // namespace pv::task

@@ -7,6 +7,7 @@
 #include <array>
 #include <boost/intrusive/list.hpp>
 
+#include "base/atomic.hpp"
 #include "fs/message_trace.hpp"
 #include "memory/address_space.hpp"
 #include "task/control_block.hpp"
@@ -31,7 +32,7 @@ struct Sleeper : AutoUnlink {
     Key key;
     std::uint32_t bits = 0;
     ControlBlock* thread = nullptr;
-    std::atomic<bool> is_woken{false};
+    Atomic<bool> is_woken{false};
 };
 
 /// All futexes of one address space are of one group, so that sleepers move among them under one lock.
@@ -49,7 +50,7 @@ constexpr std::size_t group_count = 64;
 std::array<Group, group_count>& groups() {
     using All = std::array<Group, group_count>;
     alignas(All) static constinit std::array<std::byte, sizeof(All)> room{};
-    static constinit std::atomic<All*> made{nullptr};
+    static constinit Atomic<All*> made{nullptr};
     static constinit SpinLock making{Rank::leaf};
     All* all = made.load(std::memory_order_acquire);
     if (all == nullptr) {

@@ -99,8 +99,8 @@ void tell_readers(Process& process) {
 
 void PendingSignals::add(int signal, Queued* entry, Queued*& unused) {
     constexpr int first_real_time = 32;
-    const bool is_there = (set_ & bit_of(signal)) != 0;
-    set_ |= bit_of(signal);
+    const bool is_there = (set_.load(std::memory_order_seq_cst) & bit_of(signal)) != 0;
+    set_.fetch_or(bit_of(signal), std::memory_order_seq_cst);
     if (entry == nullptr || (is_there && signal < first_real_time)) {
         unused = entry;
         return;
@@ -111,7 +111,7 @@ void PendingSignals::add(int signal, Queued* entry, Queued*& unused) {
 }
 
 int PendingSignals::take(SignalSet wanted, SignalInfo& info) {
-    SignalSet ready = set_ & wanted;
+    SignalSet ready = set_.load(std::memory_order_seq_cst) & wanted;
     if (ready == 0) {
         return 0;
     }
@@ -136,13 +136,13 @@ int PendingSignals::take(SignalSet wanted, SignalInfo& info) {
         delete found;
     }
     if (!more) {
-        set_ &= ~bit_of(signal);
+        set_.fetch_and(~bit_of(signal), std::memory_order_seq_cst);
     }
     return signal;
 }
 
 void PendingSignals::forget(SignalSet which) {
-    set_ &= ~which;
+    set_.fetch_and(~which, std::memory_order_seq_cst);
     queue_.remove_and_dispose_if(
         [&](const Queued& entry) { return (bit_of(entry.info.si_signo) & which) != 0; },
         [&](Queued* entry) {
@@ -384,8 +384,8 @@ void stay_stopped(UserThread& self) {
         return;
     }
     const auto goes_on = [&] {
-        return (self.work.load() & static_cast<std::uint32_t>(Work::stop)) == 0 ||
-               (self.work.load() & static_cast<std::uint32_t>(Work::end)) != 0;
+        return (self.work.load(std::memory_order_seq_cst) & static_cast<std::uint32_t>(Work::stop)) == 0 ||
+               (self.work.load(std::memory_order_seq_cst) & static_cast<std::uint32_t>(Work::end)) != 0;
     };
     WaitQueue nobody;
     static_cast<void>(nobody.wait(Deadline::never("a stopped process waits for SIGCONT"), goes_on));
@@ -439,11 +439,11 @@ void deliver_signals(UserThread& self) {
     Process& process = self.process();
     arch::TrapFrame& frame = arch::user_frame();
     while (true) {
-        if ((self.work.load() & static_cast<std::uint32_t>(Work::end)) != 0) {
+        if ((self.work.load(std::memory_order_seq_cst) & static_cast<std::uint32_t>(Work::end)) != 0) {
             exit_thread(self, 0);
         }
         trace_interruption(self);
-        if ((self.work.load() & static_cast<std::uint32_t>(Work::stop)) != 0) {
+        if ((self.work.load(std::memory_order_seq_cst) & static_cast<std::uint32_t>(Work::stop)) != 0) {
             stay_stopped(self);
             continue;
         }
@@ -484,8 +484,9 @@ void deliver_signals(UserThread& self) {
                 (action.flags & SA_RESTART) != 0) {
                 restart_call(frame);
             }
-            const SignalSet before =
-                std::exchange(self.has_saved_blocked, false) ? self.saved_blocked : self.blocked.load();
+            const SignalSet before = std::exchange(self.has_saved_blocked, false)
+                                         ? self.saved_blocked
+                                         : self.blocked.load(std::memory_order_relaxed);
             if (!build_signal_frame(self, signal, info, action, before)) {
                 force_signal(self, SIGSEGV, SI_KERNEL, 0);
                 if (signal == SIGSEGV) {
@@ -493,7 +494,7 @@ void deliver_signals(UserThread& self) {
                 }
                 continue;
             }
-            SignalSet during = self.blocked.load() | action.mask;
+            SignalSet during = self.blocked.load(std::memory_order_relaxed) | action.mask;
             during |= (action.flags & SA_NODEFER) != 0 ? 0 : bit_of(signal);
             set_blocked(self, during);
             continue;

@@ -5,11 +5,11 @@
 #include <signal.h>
 
 #include <array>
-#include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 
 #include "base/address.hpp"
+#include "base/atomic.hpp"
 #include "base/ref.hpp"
 
 namespace pv::task {
@@ -74,7 +74,7 @@ class PendingSignals {
     bool add_overrun(int id, int turns);
 
   private:
-    std::atomic<SignalSet> set_{0};  ///< read by others as a hint
+    Atomic<SignalSet> set_{0};  ///< read by others as a hint
     std::size_t count_ = 0;
     boost::intrusive::list<Queued, boost::intrusive::constant_time_size<false>> queue_;
 };

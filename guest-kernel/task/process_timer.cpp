@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/atomic.hpp"
 #include "task/lock.hpp"
 #include "task/process.hpp"
 #include "task/process_tree.hpp"
@@ -68,7 +69,7 @@ class TurnGuard {
 };
 
 constinit WaitQueue wake_up;
-constinit std::atomic<std::uint64_t> changes{0};
+constinit Atomic<std::uint64_t> changes{0};
 
 Service& service() {
     alignas(Service) static constinit std::array<std::byte, sizeof(Service)> room{};
@@ -222,7 +223,7 @@ void tell(const Turn& turn) {
 void serve(void*) {
     Instant began = now();
     while (true) {
-        const std::uint64_t seen = changes.load();
+        const std::uint64_t seen = changes.load(std::memory_order_seq_cst);
         Instant next;
         bool is_told = false;
         {
@@ -241,7 +242,8 @@ void serve(void*) {
         }
         const Deadline deadline =
             next == Instant::max() ? Deadline::never("no program has set a timer") : Deadline::at(next);
-        static_cast<void>(wake_up.wait(deadline, [&] { return changes.load() != seen; }));
+        static_cast<void>(
+            wake_up.wait(deadline, [&] { return changes.load(std::memory_order_seq_cst) != seen; }));
         began = now();
     }
 }
@@ -292,7 +294,7 @@ Outcome<Timer*> find(Process& process, int id) {
 }
 
 void look_again() {
-    changes.fetch_add(1);
+    changes.fetch_add(1, std::memory_order_seq_cst);
     wake_up.wake_all();
 }
 

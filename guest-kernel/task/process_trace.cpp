@@ -26,7 +26,7 @@ arch::TrapFrame& frame_of(UserThread& stopped) {
 
 bool is_dying(const UserThread& self) {
     constexpr SignalSet kill = bit_of(SIGKILL);
-    return (self.work.load() & static_cast<std::uint32_t>(Work::end)) != 0 ||
+    return (self.work.load(std::memory_order_seq_cst) & static_cast<std::uint32_t>(Work::end)) != 0 ||
            ((self.pending.set() | self.process().pending.set()) & kill) != 0;
 }
 
@@ -44,7 +44,7 @@ void forget(UserThread& thread) {
     --thread.trace.tracer->tracees.count;
     thread.trace.tracer = nullptr;
     thread.trace.wants_stop = false;
-    thread.watches_calls.fetch_and(static_cast<std::uint8_t>(~call_watch::traced));
+    thread.watches_calls.fetch_and(static_cast<std::uint8_t>(~call_watch::traced), std::memory_order_seq_cst);
 }
 
 void go_on(UserThread& thread) {
@@ -207,9 +207,10 @@ Outcome<> resume(UserThread& tracee, TraceResume how, int signal) {
     }
     trace.signal = signal;
     if (how == TraceResume::to_call) {
-        tracee.watches_calls.fetch_or(call_watch::traced);
+        tracee.watches_calls.fetch_or(call_watch::traced, std::memory_order_seq_cst);
     } else {
-        tracee.watches_calls.fetch_and(static_cast<std::uint8_t>(~call_watch::traced));
+        tracee.watches_calls.fetch_and(static_cast<std::uint8_t>(~call_watch::traced),
+                                       std::memory_order_seq_cst);
     }
     set_step(tracee, how == TraceResume::one_step);
     go_on(tracee);
@@ -284,7 +285,7 @@ void trace_call(UserThread& self, bool is_entry) {
 }
 
 bool must_end(const UserThread& self) {
-    return (self.work.load() & static_cast<std::uint32_t>(Work::end)) != 0;
+    return (self.work.load(std::memory_order_seq_cst) & static_cast<std::uint32_t>(Work::end)) != 0;
 }
 
 bool trace_event(UserThread& self, int event, std::uint64_t message) {

@@ -5,9 +5,8 @@
 #include <array>
 #include <boost/intrusive/set.hpp>
 
-#include <atomic>
-
 #include "arch/x86_64/stack.hpp"
+#include "base/atomic.hpp"
 #include "base/cpu_time.hpp"
 #include "base/result.hpp"
 #include "task/control_block.hpp"
@@ -146,15 +145,15 @@ class Scheduler {
     std::uint64_t switches_ = 0;
 
     // Read by other CPUs without the lock, as hints; what they lead to is looked at again under it.
-    std::atomic<unsigned> running_level_{0};
-    std::atomic<unsigned> ready_count_{0};
-    std::atomic<unsigned> misplaced_{0};  ///< of those, how many may not run here
-    std::atomic<bool> preempt_{false};    ///< another thread should run here
-    std::atomic<bool> pull_{false};       ///< told that another CPU has a thread to spare
-    std::atomic<std::uint64_t> beat_{0};  ///< nanoseconds since boot
+    Atomic<unsigned> running_level_{0};
+    Atomic<unsigned> ready_count_{0};
+    Atomic<unsigned> misplaced_{0};  ///< of those, how many may not run here
+    Atomic<bool> preempt_{false};    ///< another thread should run here
+    Atomic<bool> pull_{false};       ///< told that another CPU has a thread to spare
+    Atomic<std::uint64_t> beat_{0};  ///< nanoseconds since boot
 
     /// Real-time threads that are ready on any CPU and do not run: a hint as those above.
-    static inline constinit std::atomic<unsigned> real_time_waiting_{0};
+    static inline constinit Atomic<unsigned> real_time_waiting_{0};
 };
 
 }  // namespace pv::task

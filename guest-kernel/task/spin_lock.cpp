@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "arch/processor.hpp"
+#include "base/atomic.hpp"
 #include "base/panic.hpp"
 #if !PV_HOSTED
 #include "arch/x86_64/cpu.hpp"
@@ -35,7 +36,7 @@ Ranks ranks() {
 #endif
 
 // Ends as `lock` does, which has nothing left to do after it.
-[[gnu::noinline]] bool spin(std::atomic<bool>& taken, std::uint64_t bit, bool were_on) {
+[[gnu::noinline]] bool spin(Atomic<bool>& taken, std::uint64_t bit, bool were_on) {
     do {
         while (taken.load(std::memory_order_relaxed)) {
             arch::relax_and_serve();

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "base/atomic.hpp"
 #include "task/lock_rank.hpp"
 
 namespace pv::task {
@@ -26,7 +26,7 @@ class SpinLock {
     [[nodiscard]] Rank rank() const { return rank_; }
 
   private:
-    std::atomic<bool> taken_{false};
+    Atomic<bool> taken_{false};
     Rank rank_;
 };
 

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include "task/wait_queue.hpp"
 
-#include <atomic>
 #include <boost/intrusive/circular_list_algorithms.hpp>
 
+#include "base/atomic.hpp"
 #include "base/marker.hpp"
 #include "base/panic.hpp"
 #include "task/park.hpp"
@@ -21,12 +21,12 @@ struct WaiterTraits {
     // The head's changes at no moment but under the lock; only that it is also looked at without makes it
     // atomic.
     static node_ptr get_next(const_node_ptr n) {
-        return std::atomic_ref(const_cast<node_ptr>(n)->next).load(std::memory_order_relaxed);
+        return AtomicRef(const_cast<node_ptr>(n)->next).load(std::memory_order_relaxed);
     }
 
     // One instruction that reads and writes, as has_waiters needs it of the head.
     static void set_next(node_ptr n, node_ptr next) {
-        std::atomic_ref(n->next).exchange(next, std::memory_order_acq_rel);
+        AtomicRef(n->next).exchange(next, std::memory_order_acq_rel);
     }
 
     static node_ptr get_previous(const_node_ptr n) { return n->previous; }
@@ -41,7 +41,7 @@ using Algorithms = boost::intrusive::circular_list_algorithms<WaiterTraits>;
 // list. Both reach the head's word by instructions that read and write: of two, the second one's thread sees
 // what the first one's did before. So a waiter that is not seen here sees the change.
 bool has_waiters(Waiter& head) {
-    return std::atomic_ref(head.next).fetch_add(0, std::memory_order_acq_rel) != &head;
+    return AtomicRef(head.next).fetch_add(0, std::memory_order_acq_rel) != &head;
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <optional>
 
+#include "base/atomic.hpp"
 #include "base/clock_scale.hpp"
 #include "base/wall_time.hpp"
 
@@ -41,13 +41,13 @@ enum class ClockKind : std::uint8_t {
 /// The page's first bytes; the rest is zero. Says nothing but what clock_gettime(2) tells anybody. Kernel and
 /// vdso come from one build: the layout is no contract.
 struct ClockPage {
-    std::atomic<std::uint32_t> sequence{0};   ///< odd while it is written
-    std::atomic<std::uint32_t> is_usable{0};  ///< 0: the kernel must be asked, as where counters differ
-    std::atomic<std::uint64_t> origin{0};     ///< ClockScale
-    std::atomic<std::uint64_t> multiplier{0};
-    std::atomic<std::int64_t> wall_offset{0};  ///< nanoseconds to add for the time since 1970
+    Atomic<std::uint32_t> sequence{0};   ///< odd while it is written
+    Atomic<std::uint32_t> is_usable{0};  ///< 0: the kernel must be asked, as where counters differ
+    Atomic<std::uint64_t> origin{0};     ///< ClockScale
+    Atomic<std::uint64_t> multiplier{0};
+    Atomic<std::int64_t> wall_offset{0};  ///< nanoseconds to add for the time since 1970
 
-    static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+    static_assert(Atomic<std::uint64_t>::is_always_lock_free);
 };
 
 /// Lets `change()` write into the page. One writer at a time, who is not held up in between: readers ask the

@@ -260,6 +260,17 @@ def home_made(files):
             yield f"{path}: defines {found[1]}: the standard library's would do"
 
 
+def orders(files):
+    """The kernel's atomics are pv::Atomic and pv::AtomicRef, of which no operation leaves its order out (house.orders)."""
+    other = re.compile(r"\bstd::atomic(?!_thread_fence|_signal_fence)\w*|\b__(?:atomic|sync)_\w+|\b_Atomic\b|#\s*include\s*<(?:atomic|stdatomic\.h)>")
+    for path, text in files.items():
+        if path.startswith("guest-kernel/") and path.endswith((".cpp", ".hpp", ".c", ".h")) and path != "guest-kernel/base/atomic.hpp":
+            code = _code(text)
+            for found in other.finditer(code):
+                number = code.count("\n", 0, found.start()) + 1
+                yield f"{path}:{number}: {found[0]}: use base/atomic.hpp, whose operations state their orders"
+
+
 def _rows(text):
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("|"):
@@ -345,4 +356,5 @@ RULES = {
     "packages": packages,
     "ownership": ownership,
     "home-made": home_made,
+    "orders": orders,
 }

@@ -83,6 +83,13 @@ class Rules(unittest.TestCase):
         kept = {"guest-kernel/arch/x86_64/runtime.cpp": "int memcmp(const void* a, const void* b, std::size_t n) {\n"}
         self.assertEqual(self.complaints(rules.home_made, kept), [])
 
+    def test_orders(self):
+        for bad in ("std::atomic<int> x;", "std::atomic_ref(x).load();", "std::atomic_flag x;", "std::atomic_load(&x);", "__atomic_load_n(&x, 5);",
+                    "__sync_synchronize();", "#include <atomic>", "_Atomic int x;"):
+            self.assert_finds(rules.orders, {"guest-kernel/a.cpp": bad + "\n"}, {"tests/a.cpp": bad}, {"guest-kernel/base/atomic.hpp": bad})
+        for good in ("Atomic<int> x;", "// std::atomic", "std::atomic_thread_fence(std::memory_order_release);", "std::memory_order_relaxed"):
+            self.assertEqual(self.complaints(rules.orders, {"guest-kernel/a.cpp": good + "\n"}), [], good)
+
     def test_named_tests(self):
         tests = {"A.b": {"unit", "ledger"}, "A.c": {"unit"}}
 

@@ -3,12 +3,12 @@
 #include "arch/x86_64/clock.hpp"
 
 #include <algorithm>
-#include <atomic>
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/clock_skew.hpp"
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "base/atomic.hpp"
 #include "base/panic.hpp"
 #include "memory/direct_map.hpp"
 
@@ -18,11 +18,11 @@ namespace {
 __extension__ using Wide = unsigned __int128;
 
 // ClockScale: zero until the clock runs, and then never changed.
-constinit std::atomic<std::uint64_t> multiplier{0};
-constinit std::atomic<std::uint64_t> origin{0};
-constinit std::atomic<std::uint64_t> hertz{0};
+constinit Atomic<std::uint64_t> multiplier{0};
+constinit Atomic<std::uint64_t> origin{0};
+constinit Atomic<std::uint64_t> hertz{0};
 
-constinit std::atomic<bool> clamped{false};
+constinit Atomic<bool> clamped{false};
 alignas(64) constinit SharedMaximum latest;
 
 constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
@@ -153,7 +153,7 @@ bool is_credible(std::uint64_t rate) {
 }  // namespace
 
 void set_clock_origin() {
-    origin = read_tsc();
+    origin.store(read_tsc(), std::memory_order_seq_cst);
 }
 
 ClockSource start_clock(std::uint16_t pm_timer) {
@@ -171,13 +171,13 @@ ClockSource start_clock(std::uint16_t pm_timer) {
         panic(
             "no clock: neither CPUID, KVM, the ACPI timer nor the 8254 tells the time stamp counter's rate");
     }
-    hertz = source.hertz;
-    multiplier = (nanoseconds_per_second << 32) / source.hertz;
+    hertz.store(source.hertz, std::memory_order_seq_cst);
+    multiplier.store((nanoseconds_per_second << 32) / source.hertz, std::memory_order_seq_cst);
     return source;
 }
 
 void keep_clock_monotonic() {
-    clamped = true;
+    clamped.store(true, std::memory_order_seq_cst);
 }
 
 std::optional<ClockScale> plain_clock_scale() {

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
+
+#include "base/atomic.hpp"
 
 namespace pv::arch {
 
@@ -30,7 +31,7 @@ class SkewTest {
     [[nodiscard]] std::uint64_t backwards() const { return backwards_; }
 
   private:
-    std::atomic<bool> taken_{false};
+    Atomic<bool> taken_{false};
     std::uint64_t last_ = 0;
     std::uint64_t backwards_ = 0;
 };
@@ -49,7 +50,7 @@ class SharedMaximum {
     }
 
   private:
-    std::atomic<std::uint64_t> latest_{0};
+    Atomic<std::uint64_t> latest_{0};
 };
 
 }  // namespace pv::arch

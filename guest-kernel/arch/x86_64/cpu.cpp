@@ -6,14 +6,15 @@
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/user_mode.hpp"
+#include "base/atomic.hpp"
 #include "base/panic.hpp"
 
 namespace pv::arch {
 namespace {
 
 constinit Cpu first_cpu;
-constinit std::array<std::atomic<Cpu*>, cpus_max> cpus{&first_cpu};
-constinit std::atomic<unsigned> count{1};
+constinit std::array<Atomic<Cpu*>, cpus_max> cpus{&first_cpu};
+constinit Atomic<unsigned> count{1};
 
 }  // namespace
 

@@ -4,12 +4,12 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 #include "arch/x86_64/descriptors.hpp"
 #include "arch/x86_64/tlb_mailbox.hpp"
+#include "base/atomic.hpp"
 #include "memory/frame_stock.hpp"
 #include "memory/slab.hpp"
 #include "task/thread.hpp"
@@ -40,8 +40,8 @@ struct ProbeState {
 /// read after `done`.
 struct StopReport {
     static constexpr std::size_t frames_max = 32;
-    std::atomic<bool> asked{false};
-    std::atomic<bool> done{false};
+    Atomic<bool> asked{false};
+    Atomic<bool> done{false};
     std::uint64_t rip = 0;
     std::size_t frames = 0;
     std::array<std::uint64_t, frames_max> back_trace{};  ///< return addresses, innermost first
@@ -64,9 +64,9 @@ struct alignas(64) Cpu {
 
     /// What other CPUs' watchdogs noted about this one.
     struct Watched {
-        std::atomic<std::uint64_t> beat{0};   ///< the last one, when it was seen too old
-        std::atomic<std::uint64_t> since{0};  ///< when that was, nanoseconds since boot
-        std::atomic<bool> is_silent{false};
+        Atomic<std::uint64_t> beat{0};   ///< the last one, when it was seen too old
+        Atomic<std::uint64_t> since{0};  ///< when that was, nanoseconds since boot
+        Atomic<bool> is_silent{false};
     } watched;
 
     tlb::Mailbox tlb;

@@ -3,7 +3,6 @@
 #include "arch/x86_64/cpu_start.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
 #include "arch/processor.hpp"
@@ -14,6 +13,7 @@
 #include "arch/x86_64/local_apic.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/starting_cpu.hpp"
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/log.hpp"
 #include "base/panic.hpp"
@@ -25,7 +25,7 @@ extern const char pv_trampoline_begin[], pv_trampoline_values[], pv_trampoline_e
 extern const char pv_cpu_entry[];
 
 // For trampoline.S: bit 32 and the APIC id of the CPU that may come now; its stack.
-constinit std::atomic<std::uint64_t> pv_expected_cpu{0};
+constinit pv::Atomic<std::uint64_t> pv_expected_cpu{0};
 constinit std::uint64_t pv_expected_stack = 0;
 }
 
@@ -60,7 +60,7 @@ std::uint64_t ordered_tsc() {
     return counter;
 }
 
-constinit std::atomic<StartingCpu*> starting{nullptr};
+constinit Atomic<StartingCpu*> starting{nullptr};
 
 // Copies the code to its page, and maps it where the CPU will run: at its physical address, never writable
 // there, and writable nowhere while it is executable.
@@ -120,7 +120,7 @@ Result<> start_one(StartingCpu& start, PhysicalAddress page) {
     if (!wait_for(startup_pause, came)) {
         LocalApic::send_startup(id, number);
     }
-    if (!wait_for(start_patience, came) && pv_expected_cpu.exchange(0) != 0) {
+    if (!wait_for(start_patience, came) && pv_expected_cpu.exchange(0, std::memory_order_seq_cst) != 0) {
         // It may still be on its way: back to waiting, so that it does not run into what comes next.
         LocalApic::send_init(id);
         return fail(Error::timed_out);
@@ -136,7 +136,7 @@ Result<> start_one(StartingCpu& start, PhysicalAddress page) {
         return fail(Error::timed_out);
     }
     if (start.step.load(std::memory_order_acquire) == Step::failed) {
-        return fail(start.error.load());
+        return fail(start.error.load(std::memory_order_seq_cst));
     }
     // It came in time; counting itself is all that is left.
     if (!wait_for(start_patience, [&] { return cpu_count() > start.cpu.index; })) {

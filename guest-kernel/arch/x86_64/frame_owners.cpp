@@ -1,8 +1,7 @@
 // Frames with several owners: the counts lie in the books of the frames' zone.
 // SPDX-License-Identifier: MIT
 #include "memory/frame_owners.hpp"
-
-#include <atomic>
+#include "base/atomic.hpp"
 
 #include "boot/memory.hpp"
 #include "memory/frames.hpp"
@@ -14,7 +13,7 @@ void add_owner(PhysicalAddress frame) {
 }
 
 void drop_owner(PhysicalAddress frame) {
-    std::atomic<std::uint32_t>& further = boot::further_owners(frame);
+    Atomic<std::uint32_t>& further = boot::further_owners(frame);
     std::uint32_t count = further.load(std::memory_order_acquire);
     while (count != 0) {
         if (further.compare_exchange_weak(count, count - 1, std::memory_order_acq_rel)) {

@@ -2,13 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/local_apic.hpp"
 
-#include <atomic>
-
 #include "arch/processor.hpp"
 #include "arch/x86_64/clock.hpp"
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/trap.hpp"
+#include "base/atomic.hpp"
 #include "interrupt/delivery.hpp"
 #include "memory/device_map.hpp"
 
@@ -49,10 +48,10 @@ constexpr std::uint64_t registers_size = 4096;
 constexpr Duration measured_for = Duration::milliseconds(1);
 
 // Written once on the boot CPU before any other CPU or interrupt; 0 while the APIC is off or in x2APIC mode.
-constinit std::atomic<std::uint64_t> window{0};
-constinit std::atomic<bool> x2apic{false};
-constinit std::atomic<bool> tsc_deadline{false};
-constinit std::atomic<std::uint64_t> ticks_per_second{0};
+constinit Atomic<std::uint64_t> window{0};
+constinit Atomic<bool> x2apic{false};
+constinit Atomic<bool> tsc_deadline{false};
+constinit Atomic<std::uint64_t> ticks_per_second{0};
 
 std::uint32_t read(Register r) {
     const auto offset = static_cast<std::uint32_t>(r);
@@ -103,13 +102,14 @@ void measure_timer() {
     const std::uint32_t left = read(Register::current_count);
     const Duration took = now() - begin;
     write(Register::initial_count, 0);
-    ticks_per_second = std::uint64_t{~0U - left} * 1'000'000'000 / took.to_nanoseconds();
+    ticks_per_second.store(std::uint64_t{~0U - left} * 1'000'000'000 / took.to_nanoseconds(),
+                           std::memory_order_relaxed);
 }
 
 void enable() {
     std::uint64_t base = read_msr(Msr::apic_base) | base_enable;
     write_msr(Msr::apic_base, base);
-    if (x2apic) {
+    if (x2apic.load(std::memory_order_relaxed)) {
         // Straight from disabled to x2APIC is not allowed: first enabled, then extended.
         base |= base_x2apic;
         write_msr(Msr::apic_base, base);
@@ -125,14 +125,15 @@ void set_up() {
 
 void set_up_timer() {
     write(Register::divide, divide_by_16);
-    write(Register::timer_vector, (tsc_deadline ? mode_tsc_deadline : 0U) | vector_timer);
+    write(Register::timer_vector,
+          (tsc_deadline.load(std::memory_order_relaxed) ? mode_tsc_deadline : 0U) | vector_timer);
     // In xAPIC mode the register is memory, and the deadline a register: the mode must have arrived first
     // (Intel SDM vol. 3, 11.5.4.1).
     __asm__ volatile("mfence" ::: "memory");
 }
 
 void send(std::uint32_t apic_id, std::uint32_t command) {
-    if (x2apic) {
+    if (x2apic.load(std::memory_order_relaxed)) {
         // What was written before must be visible to the other CPU before the interrupt is: this write waits
         // for nothing by itself (Intel SDM vol. 3, 11.12.3).
         __asm__ volatile("mfence\n\tlfence" ::: "memory");
@@ -158,22 +159,22 @@ Result<> start(PhysicalAddress registers) {
         return fail(Error::not_supported);
     }
     const std::uint32_t features = cpuid(1).ecx;
-    x2apic = (features & feature_x2apic) != 0;
-    tsc_deadline = (features & feature_tsc_deadline) != 0;
+    x2apic.store((features & feature_x2apic) != 0, std::memory_order_relaxed);
+    tsc_deadline.store((features & feature_tsc_deadline) != 0, std::memory_order_relaxed);
     enable();
-    if (!x2apic) {
+    if (!x2apic.load(std::memory_order_relaxed)) {
         const PhysicalAddress at = registers.value() != 0
                                        ? registers
                                        : PhysicalAddress(read_msr(Msr::apic_base) & 0x000f'ffff'ffff'f000);
-        window = PV_TRY(memory::map_device(at, registers_size)).value();
+        window.store(PV_TRY(memory::map_device(at, registers_size)).value(), std::memory_order_relaxed);
     }
     set_up();
     // The machine's button for "where are you?" (`virsh inject-nmi`): one processor takes it, and ends all of
     // them with what each was doing. PCs wire it to this pin.
     write(Register::local1_vector, delivery_nmi);
-    if (!tsc_deadline) {
+    if (!tsc_deadline.load(std::memory_order_relaxed)) {
         measure_timer();
-        if (ticks_per_second == 0) {
+        if (ticks_per_second.load(std::memory_order_relaxed) == 0) {
             return fail(Error::not_supported);
         }
     }
@@ -182,7 +183,8 @@ Result<> start(PhysicalAddress registers) {
 }
 
 Result<> start_secondary() {
-    const std::uint32_t wanted = (x2apic ? feature_x2apic : 0U) | (tsc_deadline ? feature_tsc_deadline : 0U);
+    const std::uint32_t wanted = (x2apic.load(std::memory_order_relaxed) ? feature_x2apic : 0U) |
+                                 (tsc_deadline.load(std::memory_order_relaxed) ? feature_tsc_deadline : 0U);
     if ((cpuid(1).edx & 1U << 9) == 0 || (cpuid(1).ecx & wanted) != wanted) {
         return fail(Error::not_supported);
     }
@@ -194,19 +196,19 @@ Result<> start_secondary() {
 
 std::uint32_t id() {
     const std::uint32_t value = read(Register::id);
-    return x2apic ? value : value >> 24;
+    return x2apic.load(std::memory_order_relaxed) ? value : value >> 24;
 }
 
 bool is_x2apic() {
-    return x2apic;
+    return x2apic.load(std::memory_order_relaxed);
 }
 
 std::string_view mode_name() {
-    return x2apic ? "x2APIC" : "xAPIC";
+    return x2apic.load(std::memory_order_relaxed) ? "x2APIC" : "xAPIC";
 }
 
 std::string_view timer_name() {
-    return tsc_deadline ? "TSC deadline" : "one-shot";
+    return tsc_deadline.load(std::memory_order_relaxed) ? "TSC deadline" : "one-shot";
 }
 
 void end_of_interrupt() {
@@ -214,7 +216,7 @@ void end_of_interrupt() {
 }
 
 void arm_timer(Instant instant) {
-    if (tsc_deadline) {
+    if (tsc_deadline.load(std::memory_order_relaxed)) {
         // Zero would disarm it.
         const std::uint64_t at = tsc_at(instant);
         write_msr(Msr::tsc_deadline, at == 0 ? 1 : at);
@@ -230,7 +232,7 @@ void arm_timer(Instant instant) {
 }
 
 void interrupt_self(std::uint8_t vector) {
-    if (x2apic) {
+    if (x2apic.load(std::memory_order_relaxed)) {
         write(Register::self_interrupt, vector);
         return;
     }

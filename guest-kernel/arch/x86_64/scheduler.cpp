@@ -1,6 +1,7 @@
 // One CPU's scheduler.
 // SPDX-License-Identifier: MIT
 #include "task/scheduler.hpp"
+#include "base/atomic.hpp"
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/cpu.hpp"
@@ -214,7 +215,7 @@ void Scheduler::offer() {
             best = &other;
         }
     }
-    if (best != nullptr && !best->pull_.exchange(true)) {
+    if (best != nullptr && !best->pull_.exchange(true, std::memory_order_seq_cst)) {
         arch::LocalApic::interrupt(best->cpu_.apic_id, arch::vector_reschedule);
     }
 }

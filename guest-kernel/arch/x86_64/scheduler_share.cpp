@@ -21,7 +21,7 @@ void Scheduler::send_away() {
             }
             if (step < cpus) {
                 Scheduler& other = *arch::cpu((cpu_.index + step) % cpus).scheduler;
-                if (!other.pull_.exchange(true)) {
+                if (!other.pull_.exchange(true, std::memory_order_seq_cst)) {
                     arch::LocalApic::interrupt(other.cpu_.apic_id, arch::vector_reschedule);
                 }
             }
@@ -69,7 +69,7 @@ bool Scheduler::take_misplaced() {
 // Takes one ready thread from another CPU if one is more urgent than what runs here. Interrupts are off, no
 // lock is held. True when it did: preempt_if_needed goes on.
 bool Scheduler::take_over() {
-    pull_.store(false);
+    pull_.store(false, std::memory_order_seq_cst);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     bool any = false;
     while (take_misplaced()) {
@@ -114,7 +114,8 @@ void Scheduler::look_for_more_urgent(unsigned since) {
         return;
     }
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (real_time_waiting_.load(std::memory_order_relaxed) > 0 && !pull_.exchange(true)) [[unlikely]] {
+    if (real_time_waiting_.load(std::memory_order_relaxed) > 0 &&
+        !pull_.exchange(true, std::memory_order_seq_cst)) [[unlikely]] {
         call_here();
     }
 }

@@ -21,7 +21,7 @@ Result<Scheduler*> Scheduler::create(arch::Cpu& cpu, arch::Stack stack) {
     idle->is_pinned = true;
     idle->cpus = arch::CpuSet().set(cpu.index);
     idle->stack = stack;
-    idle->scheduler = scheduler;
+    idle->scheduler.store(scheduler, std::memory_order_relaxed);
     scheduler->idle_ = idle;
     scheduler->running_ = idle;
     return scheduler;

@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 
 #include "arch/x86_64/clock_skew.hpp"
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/stack.hpp"
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "task/scheduler.hpp"
 
@@ -35,8 +35,8 @@ class StartingCpu {
     Stack stack;
     task::Scheduler* scheduler = nullptr;  ///< owned until it runs
     SkewTest skew;
-    std::atomic<Step> step{Step::waiting};
-    std::atomic<Error> error{Error::timed_out};
+    Atomic<Step> step{Step::waiting};
+    Atomic<Error> error{Error::timed_out};
 
   private:
     StartingCpu() = default;

@@ -3,11 +3,11 @@
 #include "arch/x86_64/stop.hpp"
 
 #include <algorithm>
-#include <atomic>
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/back_trace.hpp"
 #include "arch/x86_64/local_apic.hpp"
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/log.hpp"
 #include "task/thread.hpp"
@@ -19,8 +19,8 @@ using namespace literals;
 
 constexpr Duration stop_patience = 500_ms;
 
-constinit std::atomic<bool> end_claimed{false};
-constinit std::atomic<bool> ending{false};  // whoever is asked where it is stays there
+constinit Atomic<bool> end_claimed{false};
+constinit Atomic<bool> ending{false};  // whoever is asked where it is stays there
 
 bool wait_for_all(Duration patience) {
     const Deadline deadline = Deadline::after(patience);
@@ -41,7 +41,7 @@ bool wait_for_all(Duration patience) {
 }  // namespace
 
 bool claim_the_end() {
-    return !end_claimed.exchange(true);
+    return !end_claimed.exchange(true, std::memory_order_seq_cst);
 }
 
 void wait_to_be_stopped() {
@@ -59,7 +59,7 @@ void stop_other_cpus(How how) {
     if (cpu_count() == 1) {
         return;
     }
-    ending.store(true);
+    ending.store(true, std::memory_order_seq_cst);
     const auto each_running = [](auto&& send) {
         for (unsigned i = 0; i < cpu_count(); ++i) {
             Cpu& other = cpu(i);
@@ -126,7 +126,8 @@ bool answer_nmi(const TrapFrame& frame) {
     std::copy(name.begin(), name.end(), report.thread.begin());
     report.done.store(true, std::memory_order_release);
     // The CPU that ends the machine may be asked by another that tried to end it as well: it goes on.
-    if (ending.load() && !(self.panicking && end_claimed.load())) {
+    if (ending.load(std::memory_order_seq_cst) &&
+        !(self.panicking && end_claimed.load(std::memory_order_seq_cst))) {
         wait_to_be_stopped();
     }
     return true;

@@ -1,6 +1,7 @@
 // Kernel threads: creation, end, joining.
 // SPDX-License-Identifier: MIT
 #include "task/thread.hpp"
+#include "base/atomic.hpp"
 
 #include <algorithm>
 #include <new>
@@ -16,7 +17,7 @@ extern "C" const char pv_thread_start[];
 namespace pv::task {
 namespace {
 
-constinit std::atomic<std::size_t> threads{1};  // the boot CPU's idle thread
+constinit Atomic<std::size_t> threads{1};  // the boot CPU's idle thread
 
 void drop_owner(ControlBlock* block) {
     if (block->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) {
@@ -83,7 +84,7 @@ Result<Thread> Thread::create(std::string_view name, void (*function)(void*), vo
     block->function = function;
     block->argument = argument;
     block->level = level_of(priority);
-    block->owners = 2;
+    block->owners.store(2, std::memory_order_relaxed);
     threads.fetch_add(1, std::memory_order_relaxed);
     block->is_pinned = cpu != any_cpu;
     block->cpus = block->is_pinned ? arch::CpuSet().set(cpu) : arch::CpuSet().set();

@@ -7,6 +7,7 @@
 #include "arch/x86_64/page_table.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/trap.hpp"
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/log.hpp"
 #include "base/marker.hpp"
@@ -20,18 +21,18 @@ namespace {
 // The one request under way. Read by receivers without the lock: `number` before and after tells whether the
 // rest belongs together.
 struct Record {
-    std::atomic<std::uint64_t> number{0};
-    std::atomic<std::uint64_t> begin{0};
-    std::atomic<std::uint64_t> size{0};
+    Atomic<std::uint64_t> number{0};
+    Atomic<std::uint64_t> begin{0};
+    Atomic<std::uint64_t> size{0};
 };
 
 constinit task::SpinLock turn{task::Rank::shootdown};
 constinit Record record;
-constinit std::atomic<std::uint64_t> patience_ns{5'000'000'000};
-constinit std::atomic<std::uint64_t> requests{0};
-constinit std::atomic<std::uint64_t> late_answers{0};
-constinit std::atomic<std::uint64_t> shootdowns{0};  // numbers them for the markers
-constinit std::atomic<std::uint64_t> ended{0};       // of those that asked others (misbehaviour)
+constinit Atomic<std::uint64_t> patience_ns{5'000'000'000};
+constinit Atomic<std::uint64_t> requests{0};
+constinit Atomic<std::uint64_t> late_answers{0};
+constinit Atomic<std::uint64_t> shootdowns{0};  // numbers them for the markers
+constinit Atomic<std::uint64_t> ended{0};       // of those that asked others (misbehaviour)
 
 // Clearing CR4.PGE and setting it again forgets all entries, global ones included; a write to CR3 would keep
 // those. INVLPG reaches global entries too, for its page (Intel SDM vol. 3, 4.10.4.1).

@@ -2,17 +2,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+
+#include "base/atomic.hpp"
 
 namespace pv::arch::tlb {
 
 /// Numbers of requests: the last one meant for this CPU, and the last one it has carried out. Zero: none.
 struct Mailbox {
-    std::atomic<std::uint64_t> requested{0};
-    std::atomic<std::uint64_t> acknowledged{0};
+    Atomic<std::uint64_t> requested{0};
+    Atomic<std::uint64_t> acknowledged{0};
     /// A sender gave up waiting for this CPU: what it asked for is still owed with the next request.
-    std::atomic<bool> overdue{false};
+    Atomic<bool> overdue{false};
 };
 
 }  // namespace pv::arch::tlb

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/user_mode.hpp"
 
-#include <atomic>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "arch/x86_64/local_apic.hpp"
 #include "arch/x86_64/page_table.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "base/atomic.hpp"
 #include "base/panic.hpp"
 #include "task/control_block.hpp"
 #include "task/scheduler.hpp"
@@ -44,7 +44,7 @@ constinit std::size_t state_size = 0;
 constinit std::uint64_t components = 0;  ///< 0: FXSAVE
 constinit std::uint32_t sse_control_mask = 0xffbf;
 constinit bool has_base_instructions = false;
-constinit std::atomic<std::uint64_t> last_id{0};
+constinit Atomic<std::uint64_t> last_id{0};
 
 void save(std::byte* to) {
     if (components != 0) {

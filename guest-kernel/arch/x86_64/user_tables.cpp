@@ -8,6 +8,7 @@
 
 #include "arch/x86_64/page_table.hpp"
 #include "arch/x86_64/page_table_entry.hpp"
+#include "base/atomic.hpp"
 #include "base/marker.hpp"
 #include "base/panic.hpp"
 #include "memory/direct_map.hpp"
@@ -56,7 +57,7 @@ void free_table(PhysicalAddress frame) {
 
 // A walker on another processor sees an entry whole or not at all.
 void store(std::uint64_t& entry, std::uint64_t value) {
-    std::atomic_ref(entry).store(value, std::memory_order_release);
+    AtomicRef(entry).store(value, std::memory_order_release);
 }
 
 // Eight entries, beginning at a multiple of eight, of which none is used: most of most tables.

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <optional>
 
 #include "arch/x86_64/tlb.hpp"
 #include "base/address.hpp"
+#include "base/atomic.hpp"
 #include "base/function_ref.hpp"
 #include "base/ref.hpp"
 #include "base/result.hpp"
@@ -95,9 +95,9 @@ class UserTables final : public RefCounted {
 
     PhysicalAddress root_;
     bool has_lost_frames_ = false;  ///< a processor did not answer
-    std::atomic<std::uint64_t> pages_{0};
-    std::atomic<std::uint64_t> tables_{1};
-    std::array<std::atomic<std::uint64_t>, cpus_max / 64> users_{};  ///< processors, as bits
+    Atomic<std::uint64_t> pages_{0};
+    Atomic<std::uint64_t> tables_{1};
+    std::array<Atomic<std::uint64_t>, cpus_max / 64> users_{};  ///< processors, as bits
 };
 
 }  // namespace pv::arch

@@ -3,13 +3,13 @@
 #include "arch/x86_64/watchdog.hpp"
 
 #include <array>
-#include <atomic>
 #include <span>
 
 #include "arch/processor.hpp"
 #include "arch/x86_64/back_trace.hpp"
 #include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/stop.hpp"
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "task/scheduler.hpp"
 #include "task/thread.hpp"
@@ -21,8 +21,8 @@ using namespace literals;
 
 constexpr Duration answer_patience = 200_ms;
 
-constinit std::atomic<std::uint64_t> patience_ns{10'000'000'000};
-constinit std::atomic<bool> reporting{false};  // one report at a time: its lines stay together
+constinit Atomic<std::uint64_t> patience_ns{10'000'000'000};
+constinit Atomic<bool> reporting{false};  // one report at a time: its lines stay together
 
 Duration patience() {
     return Duration::nanoseconds(patience_ns.load(std::memory_order_relaxed));
@@ -51,20 +51,20 @@ bool watch(Cpu& other) {
     const Duration silence = now() - beat;
     const std::uint64_t seen = beat.since_boot().to_nanoseconds();
     if (silence < patience()) {
-        if (watched.is_silent.exchange(false)) {
+        if (watched.is_silent.exchange(false, std::memory_order_seq_cst)) {
             log::warning("watchdog: CPU {} schedules again", other.index);
         }
         return false;
     }
     // Twice the same beat, a round apart: a host that held the whole machine up is no CPU's fault.
-    const std::uint64_t before = watched.beat.exchange(seen);
-    const std::uint64_t first_seen = watched.since.load();
+    const std::uint64_t before = watched.beat.exchange(seen, std::memory_order_seq_cst);
+    const std::uint64_t first_seen = watched.since.load(std::memory_order_seq_cst);
     if (before != seen) {
-        watched.since.store(now().since_boot().to_nanoseconds());
+        watched.since.store(now().since_boot().to_nanoseconds(), std::memory_order_seq_cst);
         return true;
     }
     if (now().since_boot().to_nanoseconds() - first_seen >= patience().to_nanoseconds() / 4 &&
-        !watched.is_silent.exchange(true)) {
+        !watched.is_silent.exchange(true, std::memory_order_seq_cst)) {
         report(other, silence);
     }
     return true;

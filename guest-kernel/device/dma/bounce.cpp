@@ -3,9 +3,9 @@
 #include "device/dma/bounce.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "base/panic.hpp"
 #include "memory/frames.hpp"
 #include "memory/range_allocator.hpp"
@@ -33,10 +33,10 @@ struct Pool {
     memory::Frames frames;
     task::Guarded<Books, task::Rank::dma> books;
     task::WaitQueue room;
-    std::atomic<std::uint64_t> waits{0};
+    Atomic<std::uint64_t> waits{0};
 };
 
-constinit std::atomic<Pool*> pool{nullptr};  // once set, for good
+constinit Atomic<Pool*> pool{nullptr};  // once set, for good
 
 Result<std::uint64_t> try_take(Pool& from, std::uint64_t length, bool lasting) {
     return from.books.with([&](Books& books) -> Result<std::uint64_t> {

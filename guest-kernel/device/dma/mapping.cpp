@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #include "device/dma/mapping.hpp"
 
-#include <atomic>
 #include <cstring>
 #include <utility>
 
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "base/marker.hpp"
 #include "device/iommu/registry.hpp"
@@ -14,14 +14,14 @@
 namespace pv::dma {
 namespace {
 
-constinit std::atomic<std::uint64_t> mapped{0};
-constinit std::atomic<std::uint64_t> live{0};
-constinit std::atomic<std::uint64_t> in_quarantine{0};
-constinit std::atomic<std::uint64_t> abandoned{0};
+constinit Atomic<std::uint64_t> mapped{0};
+constinit Atomic<std::uint64_t> live{0};
+constinit Atomic<std::uint64_t> in_quarantine{0};
+constinit Atomic<std::uint64_t> abandoned{0};
 
 /// dma-protected: what was declared to be protected while a device writes it; 0: nothing is.
-constinit std::atomic<std::uint64_t> protected_mapping{0};
-constinit std::atomic<std::uint64_t> protected_at{0};
+constinit Atomic<std::uint64_t> protected_mapping{0};
+constinit Atomic<std::uint64_t> protected_at{0};
 
 /// Whole pages that `length` bytes at `address` touch: what an IOMMU maps.
 template <class Address>
@@ -32,7 +32,8 @@ constexpr std::size_t pages_of(Address address, std::size_t length) {
 }  // namespace
 
 Statistics statistics() {
-    return {mapped.load(), live.load(), in_quarantine.load(), abandoned.load()};
+    return {mapped.load(std::memory_order_relaxed), live.load(std::memory_order_relaxed),
+            in_quarantine.load(std::memory_order_relaxed), abandoned.load(std::memory_order_relaxed)};
 }
 
 Result<> Mapping::check(const Pages& pages, std::size_t offset, std::size_t length) {
@@ -89,14 +90,14 @@ Result<Mapping> Mapping::give(Requester requester, const Pages& pages, PhysicalA
     mapping.domain_ = domain;
     mapping.bus_ = bus;
     mapping.length_ = length;
-    mapping.id_ = mapped.fetch_add(1) + 1;
+    mapping.id_ = mapped.fetch_add(1, std::memory_order_relaxed) + 1;
     mapping.requester_ = requester;
     mapping.direction_ = direction;
-    live.fetch_add(1);
+    live.fetch_add(1, std::memory_order_relaxed);
     marker::dma_map(requester, mapping.id_, mapping.bus_, physical, length, direction);
     if (direction == Direction::from_device && misbehave::take(misbehave::Rule::dma_protected)) {
-        protected_mapping = mapping.id_;
-        protected_at = physical.value();
+        protected_mapping.store(mapping.id_, std::memory_order_relaxed);
+        protected_at.store(physical.value(), std::memory_order_relaxed);
         marker::memory_protect(physical, length, marker::Protection::private_pages);
     }
     return mapping;
@@ -157,15 +158,15 @@ void Mapping::unmap() {
     if (misbehave::take(misbehave::Rule::dma_double_map)) {
         marker::dma_unmap(requester_, id_, bus_, length_);
     }
-    if (misbehave::built_in && protected_mapping == id_) {
-        protected_mapping = 0;
-        marker::memory_unprotect(PhysicalAddress{protected_at}, length_);
+    if (misbehave::built_in && protected_mapping.load(std::memory_order_relaxed) == id_) {
+        protected_mapping.store(0, std::memory_order_relaxed);
+        marker::memory_unprotect(PhysicalAddress{protected_at.load(std::memory_order_relaxed)}, length_);
     }
-    live.fetch_sub(1);
+    live.fetch_sub(1, std::memory_order_relaxed);
     ended_early_ = false;
     copy_back();
     if (std::exchange(quarantined_, false)) {
-        in_quarantine.fetch_sub(1);
+        in_quarantine.fetch_sub(1, std::memory_order_relaxed);
         if (pages_) {
             pages_.leave_quarantine();
         }
@@ -179,7 +180,7 @@ void Mapping::quarantine() {
         return;
     }
     quarantined_ = true;
-    in_quarantine.fetch_add(1);
+    in_quarantine.fetch_add(1, std::memory_order_relaxed);
     marker::dma_quarantine(requester_, id_, bus_, length_);
     if (slice_.bytes.empty()) {
         pages_.enter_quarantine();
@@ -217,7 +218,7 @@ void Mapping::abandon() {
 }
 
 void Mapping::keep_for_good() {
-    abandoned.fetch_add(1);
+    abandoned.fetch_add(1, std::memory_order_relaxed);
     id_ = 0;
     // The reference is given to nobody: these frames never come back. Nor does a slice of the pool.
     slice_ = {};

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #include "device/dma/pages.hpp"
 
-#include <atomic>
 #include <cstring>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "device/dma/bounce.hpp"
 #include "memory/frames.hpp"
 
@@ -14,9 +14,9 @@ namespace pv::dma {
 struct Pages::Block {
     memory::Frames frames;
     bounce::Slice slice{};  ///< of the pool, instead of frames
-    std::atomic<std::uint32_t> holders{1};
-    std::atomic<std::uint32_t> quarantined{0};
-    std::atomic<bool> leaked{false};
+    Atomic<std::uint32_t> holders{1};
+    Atomic<std::uint32_t> quarantined{0};
+    Atomic<bool> leaked{false};
     Block* next = nullptr;  ///< once leaked
 
     ~Block() {
@@ -29,7 +29,7 @@ struct Pages::Block {
 namespace {
 
 /// What was given to nobody: kept where a debugger, or a leak checker, finds it.
-constinit std::atomic<Pages::Block*> all_leaked{nullptr};
+constinit Atomic<Pages::Block*> all_leaked{nullptr};
 
 }  // namespace
 
@@ -81,7 +81,7 @@ std::span<std::byte> Pages::bytes() const {
 
 void Pages::leak() {
     Block* block = std::exchange(block_, nullptr);
-    if (block == nullptr || block->leaked.exchange(true)) {
+    if (block == nullptr || block->leaked.exchange(true, std::memory_order_seq_cst)) {
         return;
     }
     block->next = all_leaked.load(std::memory_order_relaxed);

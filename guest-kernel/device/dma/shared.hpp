@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <bit>
 #include <cstdint>
 
+#include "base/atomic.hpp"
 #include "base/endian.hpp"
 
 namespace pv::dma {
@@ -15,13 +15,13 @@ static_assert(std::endian::native == std::endian::little);
 
 /// Reads a word the device writes (2-byte aligned); what the device wrote before it is visible afterwards.
 [[nodiscard]] inline std::uint16_t observe(const le16& word) {
-    return std::atomic_ref{*reinterpret_cast<std::uint16_t*>(const_cast<le16*>(&word))}.load(
+    return AtomicRef{*reinterpret_cast<std::uint16_t*>(const_cast<le16*>(&word))}.load(
         std::memory_order_acquire);
 }
 
 /// Writes a word the device watches (2-byte aligned); all that was written before is visible to it first.
 inline void publish(le16& word, std::uint16_t value) {
-    std::atomic_ref{*reinterpret_cast<std::uint16_t*>(&word)}.store(value, std::memory_order_release);
+    AtomicRef{*reinterpret_cast<std::uint16_t*>(&word)}.store(value, std::memory_order_release);
 }
 
 /// What this processor has published can be seen by the device before anything is read that comes after this:

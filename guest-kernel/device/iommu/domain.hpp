@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/address.hpp"
+#include "base/atomic.hpp"
 #include "base/function_ref.hpp"
 #include "base/marker.hpp"
 #include "base/result.hpp"
@@ -79,8 +79,8 @@ class Domain {
     marker::Device device_;
     AddressRange own_;
     task::Guarded<memory::RangeAllocator, task::Rank::dma> addresses_;
-    std::atomic<bool> stopped_{false};
-    std::atomic<std::uint64_t> faults_{0};
+    Atomic<bool> stopped_{false};
+    Atomic<std::uint64_t> faults_{0};
 };
 
 }  // namespace pv::iommu

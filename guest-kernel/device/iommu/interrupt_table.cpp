@@ -6,6 +6,7 @@
 #include <new>
 
 #include "arch/processor.hpp"
+#include "base/atomic.hpp"
 #include "memory/direct_map.hpp"
 
 namespace pv::iommu {

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "arch/processor.hpp"
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "base/marker.hpp"
 #include "device/iommu/regs.hpp"
@@ -35,8 +36,8 @@ Result<std::unique_ptr<InvalidationQueue>> InvalidationQueue::create(const mmio:
     return queue;
 }
 
-std::atomic_ref<std::uint32_t> InvalidationQueue::status() const {
-    return std::atomic_ref{*memory::to_pointer<std::uint32_t>(status_.address())};
+AtomicRef<std::uint32_t> InvalidationQueue::status() const {
+    return AtomicRef{*memory::to_pointer<std::uint32_t>(status_.address())};
 }
 
 Result<> InvalidationQueue::make_room(State& state, std::size_t count, Deadline deadline) {

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
 
+#include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "device/iommu/spec.hpp"
@@ -47,7 +47,7 @@ class InvalidationQueue {
     InvalidationQueue(const mmio::Window& registers, TableFrames ring, memory::Frames status)
         : registers_{registers}, ring_{std::move(ring)}, status_{std::move(status)} {}
 
-    [[nodiscard]] std::atomic_ref<std::uint32_t> status() const;
+    [[nodiscard]] AtomicRef<std::uint32_t> status() const;
     /// Error: timed_out.
     [[nodiscard]] Result<> make_room(State& state, std::size_t count, Deadline deadline);
     void put(State& state, const spec::Descriptor& descriptor);

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #include "device/iommu/page_table.hpp"
 
-#include <atomic>
 #include <cstring>
 #include <utility>
 
 #include "arch/processor.hpp"
+#include "base/atomic.hpp"
 #include "device/iommu/spec.hpp"
 #include "memory/direct_map.hpp"
 #include "memory/frames.hpp"
@@ -71,7 +71,7 @@ PageTable::~PageTable() {
 
 void PageTable::set(std::uint64_t& entry, std::uint64_t value) const {
     // One store: the unit may walk here at any time.
-    std::atomic_ref{entry}.store(value, std::memory_order_release);
+    AtomicRef{entry}.store(value, std::memory_order_release);
     if (!coherent_) {
         arch::write_back(&entry, sizeof entry);
     }

@@ -3,14 +3,14 @@
 #include "device/iommu/registry.hpp"
 
 #include <algorithm>
-#include <atomic>
 
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 
 namespace pv::iommu {
 namespace {
 
-constinit std::atomic<const Vector<Attached>*> devices_confined{nullptr};
+constinit Atomic<const Vector<Attached>*> devices_confined{nullptr};
 
 const Attached* find(marker::Device device) {
     const Vector<Attached>* devices = devices_confined.load(std::memory_order_acquire);

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "device/iommu/domain.hpp"
 #include "device/iommu/virtio_unit.hpp"
@@ -43,7 +43,7 @@ class VirtioDomain final : public Domain {
   private:
     VirtioUnit& unit_;
     std::uint32_t number_;
-    std::atomic<bool> detached_{false};
+    Atomic<bool> detached_{false};
 };
 
 }  // namespace pv::iommu

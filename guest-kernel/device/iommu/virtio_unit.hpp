@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
 #include "acpi/tables.hpp"
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "device/dma/buffer.hpp"
 #include "device/iommu/unit.hpp"
@@ -92,7 +92,7 @@ class VirtioUnit final : public Unit {
     task::Guarded<Events, task::Rank::queue> event_ring_;
     interrupt::Vector vector_;
     task::Thread watcher_;
-    std::atomic<bool> stopping_{false};
+    Atomic<bool> stopping_{false};
     AddressRange input_{};
     std::uint32_t next_domain_ = 0;
     std::uint32_t last_domain_ = 0;

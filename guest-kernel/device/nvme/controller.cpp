@@ -191,8 +191,10 @@ void Controller::print_status(StatusLines& lines) {
     if (recovery_ != nullptr) {
         const Recovery::Counts& counts = recovery_->counts();
         lines.add("{}: {}; {} recoveries, {} aborts ({} aborted), {} queues made again, {} resets", name(),
-                  recovery_->state(), recovery_->begun(), counts.aborts.load(), counts.aborted.load(),
-                  counts.queues.load(), counts.resets.load());
+                  recovery_->state(), recovery_->begun(), counts.aborts.load(std::memory_order_relaxed),
+                  counts.aborted.load(std::memory_order_relaxed),
+                  counts.queues.load(std::memory_order_relaxed),
+                  counts.resets.load(std::memory_order_relaxed));
     }
 }
 

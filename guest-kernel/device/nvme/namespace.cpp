@@ -3,10 +3,10 @@
 #include "device/nvme/namespace.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <utility>
 
+#include "base/atomic.hpp"
 #include "base/format.hpp"
 #include "base/log.hpp"
 

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "block/device.hpp"
 #include "device/nvme/service.hpp"
@@ -62,8 +62,8 @@ class Namespace final : public block::Device {
     std::uint32_t id_;
     std::array<char, 24> name_{};
     std::size_t name_length_ = 0;
-    std::atomic<std::uint64_t> failures_{0};
-    std::atomic<bool> retired_{false};
+    Atomic<std::uint64_t> failures_{0};
+    Atomic<bool> retired_{false};
 };
 
 }  // namespace pv::nvme

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/function_ref.hpp"
 #include "base/result.hpp"
 #include "block/command_queue.hpp"
@@ -45,8 +45,8 @@ class Queue final : public block::CommandQueue {
 
     /// What `start` may need on top.
     struct Extra {
-        const DatasetRange* range = nullptr;         ///< what Dataset Management (without data) is about
-        const std::atomic<bool>* retired = nullptr;  ///< device_failed once it is set
+        const DatasetRange* range = nullptr;    ///< what Dataset Management (without data) is about
+        const Atomic<bool>* retired = nullptr;  ///< device_failed once it is set
     };
 
     /// Without the wait.

@@ -3,6 +3,7 @@
 #include "device/nvme/queue_pair.hpp"
 
 #include "base/address.hpp"
+#include "base/atomic.hpp"
 #include "device/dma/shared.hpp"
 
 namespace pv::nvme {

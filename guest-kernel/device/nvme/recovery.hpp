@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "block/recovery_thread.hpp"
@@ -49,10 +49,10 @@ class Recovery final : public block::RecoveryThread {
     void stop();
 
     struct Counts {
-        std::atomic<std::uint64_t> aborts{0};
-        std::atomic<std::uint64_t> aborted{0};
-        std::atomic<std::uint64_t> queues{0};
-        std::atomic<std::uint64_t> resets{0};
+        Atomic<std::uint64_t> aborts{0};
+        Atomic<std::uint64_t> aborted{0};
+        Atomic<std::uint64_t> queues{0};
+        Atomic<std::uint64_t> resets{0};
     };
 
     [[nodiscard]] const Counts& counts() const { return counts_; }

@@ -3,9 +3,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "base/atomic.hpp"
 #include "device/dma/shared.hpp"
 
 namespace pv::nvme {
@@ -24,8 +24,8 @@ class ShadowDoorbell {
     void restart() {
         last_ = 0;
         if (value_ != nullptr) {
-            std::atomic_ref{*value_}.store(0, std::memory_order_relaxed);
-            std::atomic_ref{*event_}.store(0, std::memory_order_relaxed);
+            AtomicRef{*value_}.store(0, std::memory_order_relaxed);
+            AtomicRef{*event_}.store(0, std::memory_order_relaxed);
         }
     }
 
@@ -35,11 +35,10 @@ class ShadowDoorbell {
         if (value_ == nullptr) {
             return true;
         }
-        std::atomic_ref{*value_}.store(value, std::memory_order_release);
+        AtomicRef{*value_}.store(value, std::memory_order_release);
         // The controller writes the index, then looks at the value once more; this is the other half of it.
         dma::publish_before_looking();
-        const auto event =
-            static_cast<std::uint16_t>(std::atomic_ref{*event_}.load(std::memory_order_relaxed));
+        const auto event = static_cast<std::uint16_t>(AtomicRef{*event_}.load(std::memory_order_relaxed));
         const auto since_event = static_cast<std::uint16_t>(value - event - 1);
         const auto moved = static_cast<std::uint16_t>(value - last_);
         last_ = value;

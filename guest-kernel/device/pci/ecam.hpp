@@ -3,9 +3,9 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 
 #include "acpi/tables.hpp"
+#include "base/atomic.hpp"
 #include "device/mmio/window.hpp"
 #include "device/pci/config.hpp"
 #include "task/lock.hpp"
@@ -35,7 +35,7 @@ class EcamSpace final : public ConfigSpace {
     acpi::EcamRange range_;
     task::SpinLock lock_{task::Rank::leaf};
     std::array<mmio::Window, 256> buses_;
-    std::array<std::atomic<bool>, 256> mapped_{};
+    std::array<Atomic<bool>, 256> mapped_{};
 };
 
 }  // namespace pv::pci

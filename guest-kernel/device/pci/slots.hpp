@@ -3,11 +3,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "base/vector.hpp"
 #include "device/pci/device.hpp"
@@ -84,8 +84,8 @@ class Slots {
 
     Duration longest_leave_;
     Vector<std::unique_ptr<Place>> places_;
-    std::atomic<bool> asked_{false};
-    std::atomic<bool> stopping_{false};
+    Atomic<bool> asked_{false};
+    Atomic<bool> stopping_{false};
     task::WaitQueue work_;
     task::Thread thread_;
 };

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "block/controller.hpp"
 #include "device/virtio/block_queue.hpp"
@@ -104,7 +104,7 @@ class Block final : public block::Controller, public block::Device, private Serv
     BlockOptions options_;
     BlockConfiguration configuration_;
     block::Geometry geometry_;
-    std::atomic<std::uint64_t> failures_{0};
+    Atomic<std::uint64_t> failures_{0};
 };
 
 }  // namespace pv::virtio

@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "base/atomic.hpp"
 #include "base/log.hpp"
 #include "base/panic.hpp"
 #include "device/virtio/backlog.hpp"
@@ -28,7 +29,7 @@ constexpr Duration chunk_deadline = 2_s;
 
 // Anything may log, so the lock is an innermost one.
 constinit task::Guarded<Backlog<backlog_bytes>, task::Rank::console> backlog;
-constinit std::atomic<bool> mirrored{false};
+constinit Atomic<bool> mirrored{false};
 
 void keep(std::string_view line) {
     backlog.with([&](auto& lines) { lines.put(line); });

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
 
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "device/virtio/buffer_device.hpp"
 #include "task/thread.hpp"
@@ -48,7 +48,7 @@ class Console final : public BufferDevice {
 
     task::Thread thread_;
     task::WaitQueue wake_;
-    std::atomic<bool> stopping_{false};
+    Atomic<bool> stopping_{false};
     bool mirrors_ = false;
 };
 

@@ -296,13 +296,14 @@ void Net::shut_down(Deadline deadline) {
         }
         return frames;
     };
-    while (!dead_ && link_ && owed() != 0 && !deadline.expired()) {
+    while (!dead_.load(std::memory_order_seq_cst) && link_ && owed() != 0 && !deadline.expired()) {
         task::sleep(1_ms);
     }
     if (const std::size_t frames = owed(); frames != 0) {
         log::warning("{}: {} frames are still to be sent; the device is reset with them", name(), frames);
     }
-    const Result<> quiet = dead_ ? fail(Error::device_failed) : reset(marker::ResetReason::shutdown);
+    const Result<> quiet = dead_.load(std::memory_order_seq_cst) ? fail(Error::device_failed)
+                                                                 : reset(marker::ResetReason::shutdown);
     for (std::size_t entry = 0; entry <= pairs_.size(); ++entry) {
         pci_.mask_vector(entry);
     }

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "base/vector.hpp"
 #include "device/pci/device.hpp"
@@ -42,7 +42,7 @@ class Net final : public net::Device {
 
     [[nodiscard]] std::size_t mtu() const override { return mtu_; }
 
-    [[nodiscard]] bool link_up() const override { return link_ && !dead_; }
+    [[nodiscard]] bool link_up() const override { return link_ && !dead_.load(std::memory_order_seq_cst); }
 
     [[nodiscard]] bool sums_on_send() const override { return (features_ & NetFeature::sum_on_send) != 0; }
 
@@ -108,8 +108,8 @@ class Net final : public net::Device {
     std::size_t used_pairs_ = 1;  ///< of pairs_; the device sends to these
     std::unique_ptr<NetControlQueue> control_;
     interrupt::Vector configuration_vector_;
-    std::atomic<net::Waker*> waker_{nullptr};
-    std::atomic<bool> configuration_changed_{false};
+    Atomic<net::Waker*> waker_{nullptr};
+    Atomic<bool> configuration_changed_{false};
     std::size_t next_ = 0;    ///< the pair that is received from first
     net::Counters before_{};  ///< of queues that are gone
     Instant slow_said_;
@@ -119,9 +119,8 @@ class Net final : public net::Device {
     std::uint64_t recovery_id_ = 0;
     std::uint64_t lies_ = 0;
     bool link_ = false;
-    std::atomic<bool> dead_{false};
-    std::atomic<std::uint64_t> leaves_by_{
-        0};  ///< when it is to have left its slot at the latest; 0: it stays
+    Atomic<bool> dead_{false};
+    Atomic<std::uint64_t> leaves_by_{0};  ///< when it is to have left its slot at the latest; 0: it stays
     bool taken_ = false;
     bool vectors_ = false;
 };

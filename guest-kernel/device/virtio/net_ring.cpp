@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include "device/virtio/net_ring.hpp"
 
-#include <atomic>
 #include <utility>
 
+#include "base/atomic.hpp"
 #include "device/dma/shared.hpp"
 
 namespace pv::virtio {

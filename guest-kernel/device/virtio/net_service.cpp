@@ -34,7 +34,7 @@ void Net::on_configuration(void* self) {
 }
 
 Result<> Net::send(std::size_t length, FunctionRef<net::SumRequest(std::span<std::byte>)> fill) {
-    if (dead_) {
+    if (dead_.load(std::memory_order_seq_cst)) {
         return fail(Error::device_failed);
     }
     if (!link_) {
@@ -45,7 +45,7 @@ Result<> Net::send(std::size_t length, FunctionRef<net::SumRequest(std::span<std
 }
 
 void Net::flush() {
-    if (dead_) {
+    if (dead_.load(std::memory_order_seq_cst)) {
         return;
     }
     for (Pair& pair : pairs_) {
@@ -57,7 +57,8 @@ void Net::flush() {
 
 std::size_t Net::receive(std::size_t budget, FunctionRef<void(const net::Frame&)> take) {
     std::size_t count = 0;
-    for (std::size_t i = 0; i < used_pairs_ && count < budget && !dead_; ++i) {
+    for (std::size_t i = 0; i < used_pairs_ && count < budget && !dead_.load(std::memory_order_seq_cst);
+         ++i) {
         NetReceive& queue = *pairs_[(next_ + i) % used_pairs_].receive;
         queue.ring().want_interrupts(false);
         count += queue.receive(budget - count, take);
@@ -69,17 +70,17 @@ std::size_t Net::receive(std::size_t budget, FunctionRef<void(const net::Frame&)
 
 bool Net::arm() {
     bool ready = configuration_changed_.load(std::memory_order_acquire);
-    for (std::size_t i = 0; i < used_pairs_ && !dead_; ++i) {
+    for (std::size_t i = 0; i < used_pairs_ && !dead_.load(std::memory_order_seq_cst); ++i) {
         Pair& pair = pairs_[i];
         pair.receive->ring().want_interrupts(true);
         pair.transmit->ring().want_interrupts(pair.transmit->starved());
         ready = pair.receive->pending() || pair.transmit->room_again() || ready;
     }
-    return ready && !dead_;
+    return ready && !dead_.load(std::memory_order_seq_cst);
 }
 
 void Net::tick() {
-    if (dead_) {
+    if (dead_.load(std::memory_order_seq_cst)) {
         return;
     }
     if (configuration_changed_.exchange(false, std::memory_order_acq_rel)) {
@@ -91,7 +92,8 @@ void Net::tick() {
     for (Pair& pair : pairs_) {
         (void)pair.transmit->reclaim();
     }
-    if (!dead_ && leaves_by_.load(std::memory_order_acquire) != 0 && depart()) {
+    if (!dead_.load(std::memory_order_seq_cst) && leaves_by_.load(std::memory_order_acquire) != 0 &&
+        depart()) {
         return;
     }
     look_for_lies();
@@ -143,7 +145,7 @@ bool Net::look_at_status() {
 }
 
 void Net::look_for_lies() {
-    for (std::size_t i = 0; i < pairs_.size() && !dead_; ++i) {
+    for (std::size_t i = 0; i < pairs_.size() && !dead_.load(std::memory_order_seq_cst); ++i) {
         for (const std::string_view lie : {pairs_[i].receive->lie(), pairs_[i].transmit->lie()}) {
             if (lie.empty()) {
                 continue;
@@ -158,7 +160,7 @@ void Net::look_for_lies() {
 }
 
 void Net::look_for_stalls() {
-    for (std::size_t i = 0; i < pairs_.size() && !dead_; ++i) {
+    for (std::size_t i = 0; i < pairs_.size() && !dead_.load(std::memory_order_seq_cst); ++i) {
         NetTransmit& queue = *pairs_[i].transmit;
         const auto since = queue.oldest();
         if (!since || !link_) {
@@ -227,7 +229,7 @@ void Net::print_status() {
             pair.receive->ring().entries(), pair.transmit->outstanding(),
             since ? now() - *since : Duration{});
     }
-    if (dead_) {
+    if (dead_.load(std::memory_order_seq_cst)) {
         log::info("status: {}: given up", name());
     }
 }
@@ -237,7 +239,7 @@ void Net::give_up(marker::Reason why) {
         pci_.mask_vector(entry);
     }
     pci_.set_bus_mastering(false);
-    dead_ = true;
+    dead_.store(true, std::memory_order_seq_cst);
     link_ = false;
     marker::device_dead(marker_device(), why);
     log::error("{}: given up", name());

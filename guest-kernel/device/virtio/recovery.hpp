@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/marker.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
@@ -101,8 +101,8 @@ class Recovery final : public block::RecoveryThread {
     void give_up(marker::Reason reason, std::string_view why);
 
     Recoverable& device_;
-    std::atomic<std::uint64_t> resets_{0};
-    std::atomic<bool> configuration_{false};
+    Atomic<std::uint64_t> resets_{0};
+    Atomic<bool> configuration_{false};
 };
 
 }  // namespace pv::virtio

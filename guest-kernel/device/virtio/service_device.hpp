@@ -3,13 +3,13 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
 
+#include "base/atomic.hpp"
 #include "base/result.hpp"
 #include "base/status_lines.hpp"
 #include "base/vector.hpp"
@@ -124,8 +124,8 @@ class ServiceDevice : protected Recoverable {
     std::uint64_t features_ = 0;
     Vector<std::unique_ptr<ServiceQueue>> queues_;
     std::unique_ptr<Recovery> recovery_;
-    std::atomic<Recovery*> listener_{nullptr};  ///< recovery_, while the device is in service
-    Vector<interrupt::Vector> vectors_;         ///< by MSI-X entry
+    Atomic<Recovery*> listener_{nullptr};  ///< recovery_, while the device is in service
+    Vector<interrupt::Vector> vectors_;    ///< by MSI-X entry
     bool taken_ = false;
 };
 

@@ -1,9 +1,9 @@
 // Memory of packets: from the kernel's heap, and only so much.
 // SPDX-License-Identifier: MIT
-#include <atomic>
 #include <cstring>
 #include <new>
 
+#include "base/atomic.hpp"
 #include "net/port/hooks.h"
 #include "net/port/port.hpp"
 
@@ -16,9 +16,9 @@ struct alignas(16) Header {
 };
 
 // Written by the network's thread; others read them for figures.
-constinit std::atomic<std::size_t> used{0};
-constinit std::atomic<std::size_t> highest{0};
-constinit std::atomic<std::uint64_t> refused{0};
+constinit Atomic<std::size_t> used{0};
+constinit Atomic<std::size_t> highest{0};
+constinit Atomic<std::uint64_t> refused{0};
 
 }  // namespace
 

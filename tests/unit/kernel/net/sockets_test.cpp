@@ -110,8 +110,8 @@ class SocketsTest : public testing::Test {
     /// A wait that should not be ends with an error instead of never.
     static Ref<fs::Socket> patient(Ref<fs::OpenFile> file) {
         auto socket = Ref<fs::Socket>::adopt(static_cast<fs::Socket*>(file.release()));
-        socket->options().receive_timeout = (30_s).to_nanoseconds();
-        socket->options().send_timeout = (30_s).to_nanoseconds();
+        socket->options().receive_timeout.store((30_s).to_nanoseconds(), std::memory_order_relaxed);
+        socket->options().send_timeout.store((30_s).to_nanoseconds(), std::memory_order_relaxed);
         return socket;
     }
 
