@@ -10,6 +10,7 @@
 #include "memory/frames.hpp"
 #include "memory/heap.hpp"
 #include "random/pool.hpp"
+#include "task/thread.hpp"
 
 namespace pv::fs::proc {
 namespace {
@@ -229,9 +230,9 @@ constexpr StaticEntry kernel_entries[] = {
     {"threads-max", write_number<2'097'152>},
     {"ngroups_max", write_number<32>},
     {"cap_last_cap", write_number<40>},
-    {"sched_rr_timeslice_ms", write_number<100>},
-    {"sched_rt_period_us", write_number<1'000'000>},
-    {"sched_rt_runtime_us", write_number<950'000>},
+    {"sched_rr_timeslice_ms", write_number<task::round_robin_turn.to_milliseconds()>},
+    {"sched_rt_period_us", write_number<task::real_time_period.to_microseconds()>},
+    {"sched_rt_runtime_us", write_number<task::real_time_share.to_microseconds()>},
     {"random", nullptr, random_entries, 0555},
 };
 

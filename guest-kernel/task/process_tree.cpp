@@ -203,7 +203,7 @@ Duration Scheduling::turn() const {
     constexpr Duration longest = Duration::milliseconds(100);
     constexpr Duration shortest = Duration::microseconds(500);
     if (is_real_time()) {
-        return policy == SCHED_FIFO ? Duration::max() : longest;  // as Linux's sched_rr_timeslice_ms
+        return policy == SCHED_FIFO ? Duration::max() : round_robin_turn;
     }
     if (policy == SCHED_IDLE) {
         return shortest;

@@ -54,6 +54,20 @@ class ReadyLists {
         return 0;
     }
 
+    /// The first that is `wanted` of those at a level above `lowest` and below `highest`, the most urgent
+    /// level first; nullptr: there is none.
+    template <class Wanted>
+    [[nodiscard]] ControlBlock* find(unsigned highest, unsigned lowest, const Wanted& wanted) {
+        for (unsigned level = below(highest); level > lowest; level = below(level)) {
+            for (ControlBlock& thread : lists_[level]) {
+                if (wanted(thread)) [[likely]] {
+                    return &thread;
+                }
+            }
+        }
+        return nullptr;
+    }
+
   private:
     static constexpr unsigned bits = 64;
 

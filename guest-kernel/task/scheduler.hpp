@@ -109,7 +109,6 @@ class Scheduler {
     void put_back(ControlBlock& thread, bool at_front);
     void take_out(ControlBlock& thread);
     ControlBlock& pick();
-    ControlBlock* first_of(unsigned level);
     ControlBlock* first_to_go(unsigned above, unsigned cpu);
     void switch_away();
     void arm();

@@ -19,6 +19,14 @@ enum class Priority : std::uint8_t { low = 0, normal = 1, high = 101 };
 
 inline constexpr int real_time_max = 99;
 
+/// What real-time threads may use of each CPU while others wait for it: a twentieth of each second stays
+/// (Linux's sched_rt_runtime_us of sched_rt_period_us).
+inline constexpr Duration real_time_period = Duration::seconds(1);
+inline constexpr Duration real_time_share = Duration::milliseconds(950);
+
+/// A turn of SCHED_RR's (Linux's sched_rr_timeslice_ms).
+inline constexpr Duration round_robin_turn = Duration::milliseconds(100);
+
 /// `number`: 1 to real_time_max, as programs count them.
 [[nodiscard]] constexpr Priority real_time_priority(int number) {
     return static_cast<Priority>(static_cast<int>(Priority::normal) + number);

@@ -144,29 +144,17 @@ void Scheduler::make_ready(ControlBlock& thread) {
     }
 }
 
-// The first at that level that may run here.
-ControlBlock* Scheduler::first_of(unsigned level) {
-    for (ControlBlock& thread : ready_[level]) {
-        if (may_be_here(thread)) [[likely]] {
-            return &thread;
-        }
-    }
-    return nullptr;
-}
-
 ControlBlock& Scheduler::pick() {
+    const auto may_run = [this](const ControlBlock& thread) { return may_be_here(thread); };
     ControlBlock* found = nullptr;
-    for (unsigned level = ready_.below(ReadyLists::levels); level > 0 && found == nullptr;
-         level = ready_.below(level)) {
-        if (!real_time_rests_ || !is_real_time_level(level)) [[likely]] {
-            found = first_of(level);
+    if (real_time_rests_) [[unlikely]] {
+        found = ready_.find(ReadyLists::levels, level_of(real_time_priority(real_time_max)), may_run);
+        if (found == nullptr) {
+            found = ready_.find(level_of(real_time_priority(1)), 0, may_run);
         }
     }
-    if (real_time_rests_ && found == nullptr) [[unlikely]] {
-        for (unsigned level = ready_.below(level_of(Priority::high)); level > 0 && found == nullptr;
-             level = ready_.below(level)) {
-            found = first_of(level);
-        }
+    if (found == nullptr) {
+        found = ready_.find(ReadyLists::levels, 0, may_run);
     }
     if (found == nullptr) {
         return *idle_;
@@ -177,14 +165,9 @@ ControlBlock& Scheduler::pick() {
 
 // The most urgent thread above that level that may run on that CPU; any_cpu: that need not stay here.
 ControlBlock* Scheduler::first_to_go(unsigned above, unsigned cpu) {
-    for (unsigned level = ready_.below(ReadyLists::levels); level > above; level = ready_.below(level)) {
-        for (ControlBlock& thread : ready_[level]) {
-            if (cpu == any_cpu ? !thread.is_pinned : thread.cpus.test(cpu)) {
-                return &thread;
-            }
-        }
-    }
-    return nullptr;
+    return ready_.find(ReadyLists::levels, above, [cpu](const ControlBlock& thread) {
+        return cpu == any_cpu ? !thread.is_pinned : thread.cpus.test(cpu);
+    });
 }
 
 // Somebody is ready here and will not run at once. The CPU that does the least urgent work is told, unless

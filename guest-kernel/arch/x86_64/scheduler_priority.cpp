@@ -5,16 +5,6 @@
 #include "task/scheduler.hpp"
 
 namespace pv::task {
-namespace {
-
-using namespace literals;
-
-/// What real-time threads may use of each CPU while others wait for it: a twentieth of each second stays (as
-/// Linux's sched_rt_runtime_us and sched_rt_period_us have it).
-constexpr Duration real_time_period = 1_s;
-constexpr Duration real_time_share = 950_ms;
-
-}  // namespace
 
 void Scheduler::set_priority(ControlBlock& thread, Priority priority, Duration turn) {
     bool were_on = false;

@@ -38,16 +38,10 @@ bool Scheduler::take_misplaced() {
         if (other.misplaced_.load(std::memory_order_relaxed) == 0) {
             continue;
         }
-        ControlBlock* found = nullptr;
         static_cast<void>(other.lock_.lock());
-        for (unsigned level = other.ready_.below(ReadyLists::levels); level > 0 && found == nullptr;
-             level = other.ready_.below(level)) {
-            for (ControlBlock& thread : other.ready_[level]) {
-                if (found == nullptr && !other.may_be_here(thread) && may_be_here(thread)) {
-                    found = &thread;
-                }
-            }
-        }
+        ControlBlock* found = other.ready_.find(ReadyLists::levels, 0, [&](const ControlBlock& thread) {
+            return !other.may_be_here(thread) && may_be_here(thread);
+        });
         if (found != nullptr) {
             other.take_out(*found);
             found->scheduler.store(this, std::memory_order_release);  // as in take_over
