@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/terminal.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
 #include "domain/installation.hpp"
@@ -66,10 +67,7 @@ std::vector<std::string> notes_in(std::string_view console) {
         std::string_view line = console.substr(begin, end - begin);
         line = line.substr(0, line.find('\r'));
         if (line.starts_with(mark)) {
-            // What a guest says is not obeyed by a terminal.
-            std::string note(line.substr(mark.size()));
-            std::ranges::replace_if(note, [](char c) { return c < ' ' || c > '~'; }, '?');
-            notes.push_back(std::move(note));
+            notes.push_back(escape_for_terminal(line.substr(mark.size())));
         }
         begin = end + 1;
     }

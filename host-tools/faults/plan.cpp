@@ -59,7 +59,8 @@ const T* lookup(const std::array<Named<T>, N>& table, std::string_view word) {
     return found == table.end() ? nullptr : &found->value;
 }
 
-/// A word as it may be shown: what a terminal would act on is replaced.
+/// A word as it may be shown: what a terminal would act on is replaced. (nbdkit's plugin has this file, and
+/// nothing of base/.)
 std::string printable(std::string_view word) {
     std::string shown{word.substr(0, 60)};
     std::ranges::replace_if(shown, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');

@@ -8,7 +8,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <condition_variable>
@@ -21,6 +20,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/terminal.hpp"
 #include "faults/child.hpp"
 #include "faults/image.hpp"
 
@@ -37,9 +37,7 @@ constexpr std::size_t most_error_text = 4'096;
 constexpr std::string_view threads = "64";
 
 std::string printable(std::string_view text, std::size_t most = 200) {
-    std::string shown{text.substr(0, most)};
-    std::ranges::replace_if(shown, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
-    return shown;
+    return escape_for_terminal(text, {.max_bytes = most});
 }
 
 /// What nbdkit said last that reads as an error.
