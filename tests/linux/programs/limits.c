@@ -8,26 +8,12 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 static void set(int which, rlim_t soft) {
     struct rlimit limit;
     getrlimit(which, &limit);
     limit.rlim_cur = soft;
     setrlimit(which, &limit);
-}
-
-static int run(void (*child)(void)) {
-    int status = 0;
-    fflush(stdout);
-    const pid_t id = fork();
-    if (id == 0) {
-        child();
-        fflush(stdout);
-        _exit(0);
-    }
-    waitpid(id, &status, 0);
-    return status;
 }
 
 static void address_space(void) {
@@ -123,11 +109,11 @@ static void descriptors(void) {
 }
 
 int main(void) {
-    run(address_space);
-    run(heap);
-    printf("a stack of 4 MiB in 1: signal %d\n", WTERMSIG(run(stack)));
-    printf("in 8: signal %d\n", WTERMSIG(run(stack_allowed)));
-    run(processes);
-    run(descriptors);
+    run_child(address_space);
+    run_child(heap);
+    printf("a stack of 4 MiB in 1: signal %d\n", WTERMSIG(run_child(stack)));
+    printf("in 8: signal %d\n", WTERMSIG(run_child(stack_allowed)));
+    run_child(processes);
+    run_child(descriptors);
     return 0;
 }

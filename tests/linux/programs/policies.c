@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 
 struct attributes {
@@ -50,16 +49,8 @@ static void show(const char* what) {
     fflush(stdout);
 }
 
-static void in_child(void (*child)(void)) {
-    fflush(stdout);
-    const pid_t id = fork();
-    if (id == 0) {
-        child();
-        fflush(stdout);
-        _exit(0);
-    }
-    int status = 0;
-    waitpid(id, &status, 0);
+static void runs(void (*work)(void)) {
+    const int status = run_child(work);
     if (status != 0) {
         printf("ended with %x\n", status);
     }
@@ -127,7 +118,7 @@ static void changes(void) {
     say("first in, first out", set(0, SCHED_FIFO, 10));
     show("is");
     say_turn("turn");
-    in_child(shown_child);
+    runs(shown_child);
     in_thread("a thread");
     given.sched_priority = 20;
     say("another priority", sched_setparam(0, &given));
@@ -144,16 +135,16 @@ static void changes(void) {
     say("nice again", setpriority(PRIO_PROCESS, 0, 0));
     say("none for children", set(0, SCHED_RR | RESET_BIT, 5));
     show("is");
-    in_child(shown_child);
+    runs(shown_child);
     in_thread("a thread");
     say("for children too", set(0, SCHED_RR, 5));
-    in_child(shown_child);
+    runs(shown_child);
     say("batch", set(0, SCHED_BATCH | RESET_BIT, 0));
     say("nice", setpriority(PRIO_PROCESS, 0, -5));
     show("is");
-    in_child(shown_child);
+    runs(shown_child);
     say("nice", setpriority(PRIO_PROCESS, 0, 5));
-    in_child(shown_child);
+    runs(shown_child);
     say("usual", set(0, SCHED_OTHER, 0));
     say("nice", setpriority(PRIO_PROCESS, 0, 0));
 }
@@ -392,7 +383,8 @@ static void wait_all(void) {
     }
 }
 
-static void order(void) {
+/* Above all that start() starts, on the one processor of theirs. */
+static void urgent_on_one_cpu(void) {
     cpu_set_t first;
     CPU_ZERO(&first);
     CPU_SET(0, &first);
@@ -400,6 +392,10 @@ static void order(void) {
     if (pipe(gate) != 0 || set(0, SCHED_FIFO, 50) != 0) {
         printf("no order\n");
     }
+}
+
+static void order(void) {
+    urgent_on_one_cpu();
     start(SCHED_FIFO, 10, come, 'c');
     start(SCHED_FIFO, 30, come, 'a');
     start(SCHED_RR, 20, come, 'b');
@@ -466,13 +462,7 @@ static void order(void) {
 /* One that never waits leaves a little to all others. */
 
 static void something_for_others(void) {
-    cpu_set_t first;
-    CPU_ZERO(&first);
-    CPU_SET(0, &first);
-    sched_setaffinity(0, sizeof first, &first);
-    if (pipe(gate) != 0 || set(0, SCHED_FIFO, 50) != 0) {
-        printf("no order\n");
-    }
+    urgent_on_one_cpu();
     start(SCHED_OTHER, 0, until_told, 'o');
     open_gate(1);
     usleep(20000);
@@ -495,11 +485,11 @@ int main(void) {
     setpriority(PRIO_PROCESS, 0, 0);
     bounds();
     mistakes();
-    in_child(changes);
-    in_child(attributes);
-    in_child(unprivileged);
-    in_child(threads);
-    in_child(order);
-    in_child(something_for_others);
+    runs(changes);
+    runs(attributes);
+    runs(unprivileged);
+    runs(threads);
+    runs(order);
+    runs(something_for_others);
     return 0;
 }

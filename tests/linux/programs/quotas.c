@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 
 static volatile sig_atomic_t signals_seen;
 static volatile sig_atomic_t last_code;
@@ -30,19 +29,6 @@ static void set(int which, rlim_t soft, rlim_t hard) {
     if (setrlimit(which, &limit) != 0) {
         say("setrlimit", -1);
     }
-}
-
-static int in_child(void (*child)(void)) {
-    int status = 0;
-    fflush(stdout);
-    const pid_t id = fork();
-    if (id == 0) {
-        child();
-        fflush(stdout);
-        _exit(0);
-    }
-    waitpid(id, &status, 0);
-    return status;
 }
 
 static void say_end(const char* what, int status) {
@@ -146,15 +132,15 @@ static void inherited_work(void) {
 
 static void inherits(void) {
     set(RLIMIT_CPU, 1, 30);
-    say_end("a child", in_child(inherited_work));
+    say_end("a child", run_child(inherited_work));
 }
 
 int main(void) {
-    say_end("file sizes", in_child(file_sizes));
-    say_end("without a handler", in_child(too_large));
-    say_end("a larger one", in_child(shrink_of_larger));
-    say_end("hard limit", in_child(hard_kills));
-    say_end("a handler", in_child(told_each_second));
-    say_end("inheritance", in_child(inherits));
+    say_end("file sizes", run_child(file_sizes));
+    say_end("without a handler", run_child(too_large));
+    say_end("a larger one", run_child(shrink_of_larger));
+    say_end("hard limit", run_child(hard_kills));
+    say_end("a handler", run_child(told_each_second));
+    say_end("inheritance", run_child(inherits));
     return 0;
 }

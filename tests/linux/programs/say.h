@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* "what: 0", "what: 17" or "what: EINVAL". Values that differ from run to run are told as yes or no instead.
@@ -32,6 +33,20 @@ static inline void say_done(const char* what, long result) {
         printf("%s: done\n", what);
     }
     fflush(stdout);
+}
+
+/* Runs `work` in a process of its own: how that ended, as wait(2) tells it. */
+static inline int run_child(void (*work)(void)) {
+    int status = 0;
+    fflush(stdout);
+    const pid_t id = fork();
+    if (id == 0) {
+        work();
+        fflush(stdout);
+        _exit(0);
+    }
+    waitpid(id, &status, 0);
+    return status;
 }
 
 #endif
