@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "memory/address_space.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -203,20 +204,26 @@ Outcome<> AddressSpace::protect(UserAddress begin, std::uint64_t length, Rights 
     if (!are_allowed(rights)) {
         return fail(Errno::eacces);
     }
-    const UserAddress end = begin + align_up(length, page_size);
+    const UserAddress wanted = begin + align_up(length, page_size);
     const SpaceGuard guard(lock_);
     bool allowed = true;
-    const UserAddress covered = for_regions(begin, end, [&](const Region& region) {
+    const UserAddress covered = for_regions(begin, wanted, [&](const Region& region) {
         const Rights most = region.contents().rights_max;
         allowed = (!rights.write || most.write) && (!rights.execute || most.execute);
         return allowed;
     });
+    // As on Linux, what lies before a gap, or before what may not be changed, changes all the same.
+    const UserAddress end = std::min(covered, wanted);
+    if (end > begin) {
+        PV_TRY(change_rights(begin, end, rights));
+    }
     if (!allowed) {
         return fail(Errno::eacces);
     }
-    if (covered < end) {
-        return fail(Errno::enomem);
-    }
+    return end < wanted ? Outcome<>(fail(Errno::enomem)) : Outcome<>();
+}
+
+Outcome<> AddressSpace::change_rights(UserAddress begin, UserAddress end, Rights rights) {
     PV_TRY(cut(begin, end));
     regions_.set_rights(begin, end, rights);
     bool changed = false;

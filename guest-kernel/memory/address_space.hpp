@@ -136,6 +136,7 @@ class AddressSpace final : public RefCounted {
     [[nodiscard]] bool has_room(std::uint64_t more) const;
     Outcome<UserAddress> choose(const MapRequest& request);
     Outcome<> cut(UserAddress begin, UserAddress end);
+    Outcome<> change_rights(UserAddress begin, UserAddress end, Rights rights);
     void drop_pages(UserAddress begin, UserAddress end);
     template <class F>
     UserAddress for_regions(UserAddress begin, UserAddress end, F&& f);

@@ -77,6 +77,12 @@ static void protection(void) {
     say("mprotect back", mprotect(p + PAGE, PAGE, PROT_READ | PROT_WRITE));
     say("what was there", p[PAGE]);
     say("mprotect of a hole", munmap(p + PAGE, PAGE) || mprotect(p, 3 * PAGE, PROT_READ));
+    say("up to the hole", write(pipe_ends[1], p, 1));
+    say("mprotect none, with a hole", mprotect(p, 3 * PAGE, PROT_NONE));
+    say("none before it", write(pipe_ends[1], p, 1));
+    say("as it was behind", write(pipe_ends[1], p + 2 * PAGE, 1));
+    say("mprotect from within a hole", mprotect(p + PAGE, 2 * PAGE, PROT_NONE));
+    say("as it was", write(pipe_ends[1], p + 2 * PAGE, 1));
     say("mprotect, unaligned", mprotect(p + 1, PAGE, PROT_READ));
     say("mprotect, length 0", mprotect(p, 0, PROT_READ));
     say("null pointer", try_access(NULL, 0));
