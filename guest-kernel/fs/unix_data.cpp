@@ -93,6 +93,8 @@ Outcome<std::size_t> UnixSocket::send(Source& source, const SocketAddress* to, A
             while (UnixMessage* const message = first_of(*core_)) {
                 remove_first(*core_, *message);
             }
+            // As on Linux, where what could not be sent gives its room back.
+            core_->poll_queue.notify(poll_event::writable);
         }
         return sent;
     }
@@ -101,7 +103,8 @@ Outcome<std::size_t> UnixSocket::send(Source& source, const SocketAddress* to, A
         return fail(Errno::econnreset);
     }
     const bool is_stream = socket_type() == SocketType::stream;
-    if (writing_closed_.load(std::memory_order_acquire) || (is_stream && core_->is_peer_gone())) {
+    if (writing_closed_.load(std::memory_order_acquire) ||
+        (is_stream && (core_->is_peer_gone() || !other->is_read()))) {
         return fail(Errno::epipe);
     }
     return is_stream ? send_stream(source, other, ancillary, flags)

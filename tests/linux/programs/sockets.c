@@ -66,6 +66,12 @@ static void pairs(void) {
     say_read("end", ends[1], 10, 0);
     say("write", write(ends[1], "x", 1));
     close(ends[1]);
+    say("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+    say("nothing, to one who reads", write(ends[0], "", 0));
+    shutdown(ends[1], SHUT_RD);
+    say("nothing, to one who does not", write(ends[0], "", 0));
+    close(ends[0]);
+    close(ends[1]);
     say("seqpacket", socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends));
     say("send", send(ends[0], "first", 5, 0));
     say("send", send(ends[0], "second", 6, 0));
