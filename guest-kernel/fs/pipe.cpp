@@ -23,7 +23,9 @@ constinit Atomic<std::uint64_t> next_number{1};
 class PipeFile final : public OpenFile {
   public:
     PipeFile(Location location, std::uint32_t flags, Ref<Pipe> pipe)
-        : OpenFile(std::move(location), flags, Flow::stream), pipe_(std::move(pipe)) {}
+        : OpenFile(std::move(location), flags, Flow::stream),
+          pipe_(std::move(pipe)),
+          writers_before_(node() != nullptr ? pipe_->writers_gone() : 0) {}
 
     ~PipeFile() override { pipe_->leave(flags()); }
 
@@ -31,7 +33,7 @@ class PipeFile final : public OpenFile {
         if (watcher != nullptr) {
             pipe_->poll_queue().add(*watcher);
         }
-        return pipe_->readiness(flags());
+        return pipe_->readiness(flags(), writers_before_);
     }
 
     Outcome<std::uint64_t> ioctl(std::uint32_t request, IoctlArgument& argument) override {
@@ -77,6 +79,7 @@ class PipeFile final : public OpenFile {
 
   private:
     Ref<Pipe> pipe_;
+    std::uint32_t writers_before_;  ///< who opens a fifo that nobody writes into any more is not hung up
 };
 
 Outcome<Ref<OpenFile>> make_end(const Location& here, std::uint32_t flags, Ref<Pipe> pipe, bool waits) {
@@ -152,22 +155,61 @@ Outcome<std::size_t> Pipe::peek(Target& target) {
     return done;
 }
 
+Outcome<bool> Pipe::wait_for_bytes(MutexGuard& guard, bool nonblocking) {
+    const auto is_free = [&] { return !is_held_.load(std::memory_order_acquire); };
+    const auto is_over = [&] { return filled() != 0 || writers_.load(std::memory_order_acquire) == 0; };
+    while (!is_free() || !is_over()) {
+        // Who holds it will say what is left: even one who must not wait for bytes waits for that.
+        if (is_free() && nonblocking) {
+            return fail(Errno::eagain);
+        }
+        guard.unlock();
+        PV_TRY(wait(read_queue_, [&] { return is_free() && (nonblocking || is_over()); }));
+        guard.lock();
+    }
+    return filled() != 0;
+}
+
+Outcome<> Pipe::hold(bool nonblocking) {
+    MutexGuard guard(lock_);
+    PV_TRY(wait_for_bytes(guard, nonblocking));
+    is_held_.store(true, std::memory_order_release);
+    return {};
+}
+
+void Pipe::release() {
+    {
+        const MutexGuard guard(lock_);
+        is_held_.store(false, std::memory_order_release);
+    }
+    read_queue_.wake_all();
+}
+
+void Pipe::take_out(std::size_t count) {
+    begin_ = (begin_ + count) % capacity();
+    filled_.fetch_sub(count, std::memory_order_acq_rel);
+    if (filled() == 0) {
+        begin_ = 0;  // the pages that are warm already serve again
+    }
+}
+
+void Pipe::drop(std::size_t count) {
+    {
+        const MutexGuard guard(lock_);
+        take_out(count);
+        trace_own_message(Channel::pipe, true, number_, count);
+    }
+    write_queue_.wake_all();
+    poll_queue_.notify(poll_event::writable);
+}
+
 Outcome<std::size_t> Pipe::read(Target& target, bool nonblocking) {
     if (target.left() == 0) {
         return std::size_t{0};
     }
     MutexGuard guard(lock_);
-    while (filled() == 0) {
-        if (writers_.load(std::memory_order_acquire) == 0) {
-            return std::size_t{0};
-        }
-        if (nonblocking) {
-            return fail(Errno::eagain);
-        }
-        guard.unlock();
-        PV_TRY(wait(read_queue_,
-                    [&] { return filled() != 0 || writers_.load(std::memory_order_acquire) == 0; }));
-        guard.lock();
+    if (!PV_TRY(wait_for_bytes(guard, nonblocking))) {
+        return std::size_t{0};
     }
     std::size_t done = 0;
     while (filled() != 0 && target.left() != 0) {
@@ -180,14 +222,11 @@ Outcome<std::size_t> Pipe::read(Target& target, bool nonblocking) {
             break;
         }
         done += *put;
-        begin_ = (begin_ + *put) % capacity();
-        filled_.fetch_sub(*put, std::memory_order_acq_rel);
-        if (*put < part.size()) {
+        const std::size_t asked = part.size();
+        take_out(*put);
+        if (*put < asked) {
             break;
         }
-    }
-    if (filled() == 0) {
-        begin_ = 0;  // the pages that are warm already serve again
     }
     trace_own_message(Channel::pipe, true, number_, done);
     guard.unlock();
@@ -308,17 +347,19 @@ void Pipe::leave(std::uint32_t flags) {
         read_queue_.wake_all();
         poll_queue_.notify(poll_event::readable | poll_event::hang_up);
     }
+    // What is in a fifo goes with its last end.
+    const MutexGuard guard(lock_);
+    if (readers_.load(std::memory_order_acquire) == 0 && writers_.load(std::memory_order_acquire) == 0) {
+        take_out(filled());
+    }
 }
 
-std::uint32_t Pipe::readiness(std::uint32_t flags) const {
+std::uint32_t Pipe::readiness(std::uint32_t flags, std::uint32_t writers_before) const {
     std::uint32_t ready = 0;
     if (is_readable(flags)) {
         ready |= filled() != 0 ? poll_event::readable : 0;
-        // A fifo that nobody has opened for writing yet is not hung up.
-        ready |= writers_.load(std::memory_order_acquire) == 0 &&
-                         writers_ever_.load(std::memory_order_acquire) != 0
-                     ? poll_event::hang_up
-                     : 0;
+        // A fifo that nobody has opened for writing since is not hung up.
+        ready |= writers_gone() > writers_before ? poll_event::hang_up : 0;
     }
     if (is_writable(flags)) {
         ready |= room() >= pipe_atomic_max ? poll_event::writable : 0;

@@ -7,6 +7,7 @@
 
 #include "base/atomic.hpp"
 #include "fs/open_file.hpp"
+#include "fs/wait.hpp"
 #include "task/wait_queue.hpp"
 
 namespace pv::fs {
@@ -30,11 +31,25 @@ class Pipe final : public RefCounted {
     [[nodiscard]] Outcome<std::size_t> peek(Target& target);
     [[nodiscard]] Outcome<std::size_t> write(Source& source, bool nonblocking);
 
+    /// For one who puts bytes elsewhere before they are taken out: waits until there are any, or nobody who
+    /// writes; other readers wait from then on, until release. What is held ends with drop: no more than
+    /// peek told. Errors: eagain, eintr.
+    [[nodiscard]] Outcome<> hold(bool nonblocking);
+    void drop(std::size_t count);
+    void release();
+
     /// `flags` as open's. A fifo's open waits here for the other side. Errors: enxio, eintr.
     [[nodiscard]] Outcome<> join(std::uint32_t flags, bool wait_for_other);
     void leave(std::uint32_t flags);
 
-    [[nodiscard]] std::uint32_t readiness(std::uint32_t flags) const;
+    /// `writers_before`: of how many that ever wrote the asking end says nothing (PipeFile).
+    [[nodiscard]] std::uint32_t readiness(std::uint32_t flags, std::uint32_t writers_before = 0) const;
+
+    /// How many ends ever wrote if none does now; else 0.
+    [[nodiscard]] std::uint32_t writers_gone() const {
+        return writers_.load(std::memory_order_acquire) == 0 ? writers_ever_.load(std::memory_order_acquire)
+                                                             : 0;
+    }
 
     /// There is something, or nobody who writes: also a fifo that nobody has opened for writing yet.
     [[nodiscard]] bool is_read_at_once() const {
@@ -46,6 +61,8 @@ class Pipe final : public RefCounted {
     [[nodiscard]] std::size_t filled() const { return filled_.load(std::memory_order_acquire); }
 
     [[nodiscard]] std::size_t capacity() const { return capacity_.load(std::memory_order_relaxed); }
+
+    [[nodiscard]] std::size_t room() const { return capacity() - filled(); }
 
     /// F_SETPIPE_SZ: rounded up to a power of two of pages. Errors: ebusy (holds more), eperm and einval
     /// (above capacity_max, above 2 GiB), enomem.
@@ -63,8 +80,10 @@ class Pipe final : public RefCounted {
     /// The piece `skipped` bytes behind the next one, at most `wanted` long.
     [[nodiscard]] std::span<const std::byte> piece_at(std::size_t skipped, std::size_t wanted) const;
     Outcome<std::size_t> fill(Source& source, std::size_t count);
-
-    [[nodiscard]] std::size_t room() const { return capacity() - filled(); }
+    void take_out(std::size_t count);
+    /// Waits until there is something to read that nobody holds, or nobody writes: then false. The lock is
+    /// held before and after. Errors: eagain, eintr.
+    [[nodiscard]] Outcome<bool> wait_for_bytes(MutexGuard& guard, bool nonblocking);
 
     task::Mutex lock_{task::Rank::file};
     // Guarded by lock_; the atomics are read without it by those who wait.
@@ -72,6 +91,7 @@ class Pipe final : public RefCounted {
     std::size_t begin_ = 0;                ///< where the next byte is read
     Atomic<std::size_t> filled_{0};
     Atomic<std::size_t> capacity_{0};
+    Atomic<bool> is_held_{false};
     Atomic<std::uint32_t> readers_{0};
     Atomic<std::uint32_t> writers_{0};
     Atomic<std::uint32_t> readers_ever_{0};  ///< a fifo's open looks whether the other side came

@@ -131,4 +131,10 @@ Outcome<std::size_t> poll(std::span<PollEntry> entries, Deadline deadline) {
     return found;
 }
 
+Outcome<> wait_until_ready(OpenFile& file, std::uint32_t wanted) {
+    PollEntry entry{.file = &file, .wanted = wanted};
+    PV_TRY(poll({&entry, 1}, Deadline::never("a program waits for readiness")));
+    return {};
+}
+
 }  // namespace pv::fs

@@ -97,4 +97,7 @@ struct PollEntry {
 /// deadline passes (0). The caller keeps the files. Errors: eintr, enomem.
 [[nodiscard]] Outcome<std::size_t> poll(std::span<PollEntry> entries, Deadline deadline);
 
+/// Until one file has one of `wanted`, or an error, for a program: a signal ends it. Errors: eintr, enomem.
+[[nodiscard]] Outcome<> wait_until_ready(OpenFile& file, std::uint32_t wanted);
+
 }  // namespace pv::fs

@@ -4,13 +4,13 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <new>
 #include <utility>
 
 #include "fs/pipe.hpp"
 #include "fs/poll.hpp"
+#include "fs/transfer.hpp"
 #include "linux/descriptors.hpp"
 #include "linux/table.hpp"
 
@@ -21,94 +21,24 @@ constexpr std::uint64_t length_max = 0x7fff'f000;
 constexpr std::size_t piece_max = 16384;
 constexpr std::uint32_t splice_flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
 
-/// Where bytes are taken from or put to: at an offset of the call's own, or where the file stands.
-struct Place {
-    fs::OpenFile& file;
-    bool has_offset = false;
-    std::uint64_t offset = 0;
-
-    Outcome<std::size_t> read(std::span<std::byte> to) {
-        fs::SpanTarget target(to);
-        const std::size_t count = PV_TRY(has_offset ? file.read_at(offset, target) : file.read(target));
-        offset += count;
-        return count;
-    }
-
-    Outcome<std::size_t> write(std::span<const std::byte> from) {
-        fs::SpanSource source(from);
-        const std::size_t count = PV_TRY(has_offset ? file.write_at(offset, source) : file.write(source));
-        offset += count;
-        return count;
-    }
-};
-
 // Errors: efault, einval (negative).
-Outcome<Place> place_of(fs::OpenFile& file, UserPointer<std::int64_t> offset) {
-    Place place{.file = file};
-    if (!offset.is_null()) {
-        const std::int64_t at = PV_TRY(offset.read());
-        if (at < 0) {
-            return fail(Errno::einval);
-        }
-        place.has_offset = true;
-        place.offset = static_cast<std::uint64_t>(at);
+Outcome<fs::TransferPlace> place_of(fs::OpenFile& file, UserPointer<std::int64_t> offset) {
+    if (offset.is_null()) {
+        return fs::TransferPlace{.file = file, .offset = std::nullopt};
     }
-    return place;
-}
-
-Outcome<> tell_offset(const Place& place, UserPointer<std::int64_t> offset) {
-    return place.has_offset ? offset.write(static_cast<std::int64_t>(place.offset)) : Outcome<>();
-}
-
-Outcome<> wait_until_ready(fs::OpenFile& file, std::uint32_t wanted) {
-    fs::PollEntry entry{.file = &file, .wanted = wanted};
-    PV_TRY(fs::poll({&entry, 1}, Deadline::never("a program waits for readiness")));
-    return {};
-}
-
-// All of it: what was taken from a pipe cannot be put back. A writer that must not wait does so even then.
-Outcome<> write_all(Place& to, std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-        const Outcome<std::size_t> count = to.write(bytes);
-        if (count) {
-            bytes = bytes.subspan(*count);
-            continue;
-        }
-        if (count.error() != Errno::eagain) {
-            return fail(count.error());
-        }
-        PV_TRY(wait_until_ready(to.file, fs::poll_event::writable));
+    const std::int64_t at = PV_TRY(offset.read());
+    if (at < 0) {
+        return fail(Errno::einval);
     }
-    return {};
+    return fs::TransferPlace{.file = file, .offset = static_cast<std::uint64_t>(at)};
+}
+
+Outcome<> tell_offset(const fs::TransferPlace& place, UserPointer<std::int64_t> offset) {
+    return place.offset ? offset.write(static_cast<std::int64_t>(*place.offset)) : Outcome<>();
 }
 
 bool is_ready(fs::OpenFile& file, std::uint32_t wanted) {
     return (file.poll(nullptr) & (wanted | fs::poll_event::always)) != 0;
-}
-
-// Moves until `length` is reached, there is nothing more, or `is_once` and something was moved.
-Value move_bytes(Place& from, Place& to, std::uint64_t length, bool is_once) {
-    const std::unique_ptr<std::byte[]> room(new (std::nothrow) std::byte[piece_max]);
-    if (room == nullptr) {
-        return fail(Errno::enomem);
-    }
-    std::uint64_t moved = 0;
-    while (moved < length) {
-        const auto piece = std::span(room.get(), std::min<std::uint64_t>(piece_max, length - moved));
-        const Outcome<std::size_t> got = from.read(piece);
-        if (!got || *got == 0) {
-            return moved != 0 || got ? Value(moved) : Value(fail(got.error()));
-        }
-        const Outcome<> put = write_all(to, piece.first(*got));
-        if (!put) {
-            return moved != 0 ? Value(moved) : Value(fail(put.error()));
-        }
-        moved += *got;
-        if (is_once) {
-            break;
-        }
-    }
-    return moved;
 }
 
 // Whether bytes go between it and a pipe at all.
@@ -154,8 +84,8 @@ Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
     if (cannot_take) {
         return fail(Errno::einval);
     }
-    Place source = PV_TRY(place_of(*from, in_offset));
-    Place target = PV_TRY(place_of(*to, out_offset));
+    fs::TransferPlace source = PV_TRY(place_of(*from, in_offset));
+    fs::TransferPlace target = PV_TRY(place_of(*to, out_offset));
     const bool must_not_wait = (flags & SPLICE_F_NONBLOCK) != 0;
     if (must_not_wait && from_pipe && !fs::pipe_of(*from)->is_read_at_once()) {
         return fail(Errno::eagain);
@@ -170,7 +100,8 @@ Value splice(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
     if (!can_be_moved(*from)) {
         return fail(Errno::einval);
     }
-    const Value moved = move_bytes(source, target, std::min(length, length_max), true);
+    const Value moved = fs::transfer(source, target, std::min(length, length_max),
+                                     fs::TransferAmount::one_piece, !must_not_wait && !to->is_nonblocking());
     if (moved) {
         PV_TRY(tell_offset(source, in_offset));
         PV_TRY(tell_offset(target, out_offset));
@@ -202,7 +133,7 @@ Value tee(Call& call, int in, int out, std::uint64_t length, std::uint32_t flags
         if (must_not_wait) {
             return fail(Errno::eagain);
         }
-        PV_TRY(wait_until_ready(*file, wanted));
+        PV_TRY(fs::wait_until_ready(*file, wanted));
     }
     if ((to->poll(nullptr) & fs::poll_event::error) != 0) {
         return pipe_broken(call, *to, fail(Errno::epipe));
@@ -245,13 +176,13 @@ Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, s
     if (!fs::is_readable(from->flags())) {
         return fail(Errno::ebadf);
     }
-    std::uint64_t position = 0;
+    fs::TransferPlace source{.file = *from, .offset = std::nullopt};
     if (!offset.is_null()) {
-        position = PV_TRY(offset.read());
+        source.offset = PV_TRY(offset.read());
         if (!from->is_seekable()) {
             return fail(Errno::espipe);
         }
-        if (static_cast<std::int64_t>(position) < 0) {
+        if (static_cast<std::int64_t>(*source.offset) < 0) {
             return fail(Errno::einval);
         }
     }
@@ -260,47 +191,20 @@ Value sendfile(Call& call, int out, int in, UserPointer<std::uint64_t> offset, s
         return fail(Errno::ebadf);
     }
     PV_TRY(may_send(call, *from, *to, count));
-    std::array<std::byte, 1024> room{};
-    const std::span<std::byte> piece(room);
-    std::uint64_t moved = 0;
-    count = std::min(count, length_max);
-    // What has no place and no stream - an eventfd - takes calls of its own only.
-    const bool takes_nothing = to->attributes().type == fs::NodeType::none;
-    Outcome<> failure;
-    while (moved < count) {
-        fs::SpanTarget target(piece.first(std::min<std::uint64_t>(piece.size(), count - moved)));
-        const auto got = offset.is_null() ? from->read(target) : from->read_at(position, target);
-        if (!got || *got == 0) {
-            failure = got ? Outcome<>{} : fail(got.error());
-            break;
-        }
-        if (takes_nothing) {
-            if (offset.is_null()) {
-                (void)from->seek(-static_cast<std::int64_t>(*got), fs::Whence::current);
-            }
-            failure = fail(Errno::einval);
-            break;
-        }
-        fs::SpanSource source(piece.first(*got));
-        const auto put = to->write(source);
-        if (!put) {
-            failure = fail(put.error());
-            break;
-        }
-        moved += *put;
-        position += *put;
-        if (*put < *got) {
-            break;
-        }
+    if (to->attributes().type == fs::NodeType::none && count != 0) {
+        // What has no place and no stream - an eventfd - takes calls of its own only.
+        std::byte first{};
+        fs::SpanTarget looked({&first, 1});
+        return PV_TRY(from->read_at(source.position(), looked)) == 0 ? Value(0) : Value(fail(Errno::einval));
     }
+    fs::TransferPlace target{.file = *to, .offset = std::nullopt};
+    const Value moved = fs::transfer(source, target, std::min(count, length_max), fs::TransferAmount::all,
+                                     !to->is_nonblocking());
     count_moved(call, *from, *to, moved);
-    if (moved == 0 && !failure) {
-        return pipe_broken(call, *to, fail(failure.error()));
+    if (moved && !offset.is_null()) {
+        PV_TRY(offset.write(*source.offset));
     }
-    if (!offset.is_null()) {
-        PV_TRY(offset.write(position));
-    }
-    return moved;
+    return pipe_broken(call, *to, moved);
 }
 
 Value copy_file_range(Call& call, int in, UserPointer<std::int64_t> in_offset, int out,
@@ -325,18 +229,18 @@ Value copy_file_range(Call& call, int in, UserPointer<std::int64_t> in_offset, i
     if (one.device != other.device) {
         return fail(Errno::exdev);
     }
-    Place source = PV_TRY(place_of(*from, in_offset));
-    Place target = PV_TRY(place_of(*to, out_offset));
+    fs::TransferPlace source = PV_TRY(place_of(*from, in_offset));
+    fs::TransferPlace target = PV_TRY(place_of(*to, out_offset));
     length = std::min(length, length_max);
-    const std::uint64_t begin = source.has_offset ? source.offset : from->position();
+    const std::uint64_t begin = source.position();
     length = begin >= one.size ? 0 : std::min(length, one.size - begin);
     if (from->node() == to->node()) {
-        const std::uint64_t end = target.has_offset ? target.offset : to->position();
+        const std::uint64_t end = target.position();
         if (begin < end + length && end < begin + length) {
             return fail(Errno::einval);
         }
     }
-    const Value moved = move_bytes(source, target, length, false);
+    const Value moved = fs::transfer(source, target, length, fs::TransferAmount::all, true);
     count_moved(call, *from, *to, moved);
     if (moved) {
         PV_TRY(tell_offset(source, in_offset));
@@ -376,7 +280,7 @@ Value fallocate(Call& call, int descriptor, std::uint32_t mode, std::int64_t off
 
 constexpr Entry entries[] = {
     {__NR_splice, "splice", handler_of<splice>, Support::partial,
-     "at most 16 KiB a call; a file that must not wait is waited for once bytes have left a pipe"},
+     "at most 16 KiB a call; what a socket gave is put even where the pipe must not wait"},
     {__NR_sendfile, "sendfile", handler_of<sendfile>},
     {__NR_tee, "tee", handler_of<tee>, Support::partial, "at most 16 KiB a call"},
     {__NR_copy_file_range, "copy_file_range", handler_of<copy_file_range>},

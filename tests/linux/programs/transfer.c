@@ -5,6 +5,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
@@ -81,6 +84,171 @@ static void splices(void) {
     say("nothing asked", splice(ends[0], NULL, to, NULL, 0, 0));
     close(ends[1]);
     say("end", splice(ends[0], NULL, to, NULL, 100, 0));
+}
+
+static int left_in(int pipe) {
+    int left = -1;
+    ioctl(pipe, FIONREAD, &left);
+    return left;
+}
+
+/* Fills a pipe with bytes that tell their places. */
+static int put_numbers(int pipe, int size) {
+    unsigned char block[4096];
+    int done = 0;
+    for (; done < size; done += (int)sizeof block) {
+        for (unsigned i = 0; i < sizeof block; ++i) {
+            block[i] = (unsigned char)((done + (int)i) % 251);
+        }
+        if (write(pipe, block, sizeof block) != (ssize_t)sizeof block) {
+            break;
+        }
+    }
+    return done;
+}
+
+/* Reads all that is there; whether it goes on as put_numbers began. */
+static int take_numbers(int from, int done, int* is_right) {
+    unsigned char block[4096];
+    ssize_t count = 0;
+    while ((count = read(from, block, sizeof block)) > 0) {
+        for (ssize_t i = 0; i < count; ++i) {
+            *is_right &= block[i] == (done + i) % 251;
+        }
+        done += (int)count;
+    }
+    return done;
+}
+
+struct taken {
+    volatile int count;
+    volatile unsigned sum;
+};
+
+static void add_numbers(struct taken* taken, int from) {
+    unsigned char block[4096];
+    ssize_t count = 0;
+    while ((count = read(from, block, sizeof block)) > 0) {
+        for (ssize_t i = 0; i < count; ++i) {
+            taken->sum += block[i];
+        }
+        taken->count += (int)count;
+    }
+}
+
+/* Whoever reads a pipe while its bytes are put elsewhere gets others, and none gets lost. */
+static void moved_and_read(void) {
+    int ends[2], pair[2];
+    (void)!pipe2(ends, O_NONBLOCK);
+    (void)!socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    struct taken* const read_there =
+        mmap(NULL, sizeof *read_there, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    /* More than a socket holds. */
+    const int size = 1 << 20;
+    fcntl(ends[1], F_SETPIPE_SZ, size);
+    struct taken moved = {0, 0};
+    unsigned sum = 0;
+    for (int i = 0; i < size; ++i) {
+        sum += (unsigned)(i % 251);
+    }
+    const int small = 4608;
+    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    put_numbers(ends[1], size);
+    const pid_t mover = fork();
+    if (mover == 0) {
+        while (splice(ends[0], NULL, pair[0], NULL, 16384, 0) > 0) {
+        }
+        _exit(0);
+    }
+    close(pair[0]);
+    struct pollfd begun = {.fd = pair[1], .events = POLLIN};
+    poll(&begun, 1, 10000);
+    const pid_t reader = fork();
+    if (reader == 0) {
+        add_numbers(read_there, ends[0]);
+        _exit(0);
+    }
+    usleep(20000);
+    add_numbers(&moved, pair[1]);
+    waitpid(mover, NULL, 0);
+    waitpid(reader, NULL, 0);
+    say("in all", moved.count + read_there->count);
+    say("each once", moved.sum + read_there->sum == sum);
+}
+
+/* What the other side does not take stays where it was. */
+static void what_is_not_taken(void) {
+    int ends[2], pair[2], one = 1;
+    (void)!pipe2(ends, O_NONBLOCK);
+    say("numbers", put_numbers(ends[1], 65536));
+    say("to nobody", splice(ends[0], NULL, socket(AF_UNIX, SOCK_STREAM, 0), NULL, 100, 0));
+    say("left", left_in(ends[0]));
+    (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair);
+    const int small = 4608;
+    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    int sent = 0, is_right = 1, got = 0;
+    ssize_t count = 0;
+    while ((count = splice(ends[0], NULL, pair[0], NULL, 65536, SPLICE_F_NONBLOCK)) > 0) {
+        sent += (int)count;
+    }
+    say("a socket that is full", count);
+    say("took some", sent > 0 && sent < 65536);
+    say("the rest is left", left_in(ends[0]) == 65536 - sent);
+    got = take_numbers(pair[1], 0, &is_right);
+    say("came", got == sent);
+    got = take_numbers(ends[0], got, &is_right);
+    say("in all", got);
+    say("in order", is_right);
+
+    const int file = file_of("0123456789");
+    lseek(file, 2, SEEK_SET);
+    close(pair[1]);
+    say("sendfile to nobody", sendfile(pair[0], file, NULL, 5));
+    say("position", lseek(file, 0, SEEK_CUR));
+    const int again = dup(file);
+    say("sendfile to itself", sendfile(again, file, NULL, 3));
+    say("position", lseek(file, 0, SEEK_CUR));
+    say("sendfile to an eventfd", sendfile(eventfd(0, 0), file, NULL, 8));
+    say("position", lseek(file, 0, SEEK_CUR));
+    (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair);
+    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    ftruncate(file, 1 << 20);
+    lseek(file, 0, SEEK_SET);
+    count = sendfile(pair[0], file, NULL, 1 << 20);
+    say("sendfile to one that is full soon", count > 0 && count < 1 << 20);
+    say("position behind what was sent", lseek(file, 0, SEEK_CUR) == count);
+    ioctl(pair[1], FIONREAD, &one);
+    say("that came", one == count);
+}
+
+static void say_ready(const char* what, int fd) {
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+    poll(&entry, 1, 0);
+    printf("%s: %x\n", what, (unsigned)entry.revents);
+    fflush(stdout);
+}
+
+/* A fifo begins anew when nobody has it open any more. */
+static void fifos(void) {
+    const char* const name = "/dev/shm/pv-transfer-fifo";
+    unlink(name);
+    say("fifo", mkfifo(name, 0600));
+    const int reader = open(name, O_RDONLY | O_NONBLOCK);
+    say_ready("nobody wrote", reader);
+    const int writer = open(name, O_WRONLY | O_NONBLOCK);
+    say("write", write(writer, "left", 4));
+    say_ready("something", reader);
+    close(writer);
+    say_ready("something, and nobody who writes", reader);
+    const int second = open(name, O_RDONLY | O_NONBLOCK);
+    say_ready("who came later", second);
+    close(second);
+    close(reader);
+    const int third = open(name, O_RDWR | O_NONBLOCK);
+    say_ready("who comes when all are gone", third);
+    say_text("finds", third);
+    close(third);
+    unlink(name);
 }
 
 static void room(void) {
@@ -188,10 +356,14 @@ static void seals(void) {
 }
 
 int main(void) {
+    signal(SIGPIPE, SIG_IGN);
     copies();
     pipe_sizes();
     seals();
     splices();
+    what_is_not_taken();
+    moved_and_read();
+    fifos();
     room();
     limits();
     return 0;
