@@ -1,15 +1,14 @@
 # Applies the house's rules to the source tree: check.py rules | documents BUILD | format | shell | tidy BUILD | analyze BUILD
 # SPDX-License-Identifier: MIT
-import concurrent.futures
 import json
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
 
 import rules
+import tidy
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SKIP = {".git", "build", "node_modules"}
@@ -68,40 +67,6 @@ def shell_complaints():
     return result.stdout.splitlines() or (["shellcheck failed"] if result.returncode else [])
 
 
-# Warnings are the compiler's business; clang would read GCC's options for them in its own way.
-GCC_ONLY = re.compile(r"-W(?!l,).*|-fno-sanitize-recover=all|-fconcepts.*|-fanalyzer")
-
-
-def tidy_complaints(build, analyzer):
-    """Product code under clang-tidy, the checks of .clang-tidy; with `analyzer`, clang's static analyzer as well (slow)."""
-    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
-        commands = json.load(file)
-    chosen = {}
-    for command in commands:
-        path = os.path.relpath(command["file"], TOP)
-        if path.split("/")[0] in ("host-tools", "qemu-plugins") and path.endswith(".cpp"):
-            words = [word for word in shlex.split(command["command"]) if not GCC_ONLY.fullmatch(word)]
-            while "-include" in words:  # GCC's precompiled header
-                at = words.index("-include")
-                del words[at:at + 2]
-            chosen[path] = {**command, "command": shlex.join([*words, "-w"])}
-    if not chosen:
-        return ["nothing to look at: no product code among the compile commands"]
-    folder = pathlib.Path(build, "tidy")
-    folder.mkdir(exist_ok=True)
-    (folder / "compile_commands.json").write_text(json.dumps(list(chosen.values())))
-    checks = ["-checks=-*,clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-unix.*,performance-unnecessary-value-param"] if analyzer else []
-
-    def look(path):
-        result = subprocess.run(["clang-tidy-19", "--quiet", "-p", folder, *checks, path], cwd=TOP, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
-        found = re.findall(r"^.*: (?:error|warning): .*", result.stdout, re.M)
-        return found or ([f"{path}: clang-tidy failed: {result.stderr[-500:]}"] if result.returncode else [])
-
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return sorted({line.replace(f"{TOP}/", "") for lines in pool.map(look, sorted(chosen)) for line in lines})
-
-
 def main(arguments):
     what = arguments[0] if arguments else ""
     if what == "rules":
@@ -117,7 +82,7 @@ def main(arguments):
     elif what == "format":
         found = format_complaints()
     elif what in ("tidy", "analyze"):
-        found = tidy_complaints(arguments[1], what == "analyze")
+        found = tidy.Tidy(TOP, arguments[1], what == "analyze").complaints()
     elif what == "shell":
         found = shell_complaints()
     else:
