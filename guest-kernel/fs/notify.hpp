@@ -61,6 +61,9 @@ class NotifyFile final : public OpenFile {
     [[nodiscard]] Outcome<> unwatch(int number);
 
     std::uint32_t poll(Watcher* watcher) override;
+
+    [[nodiscard]] bool sends_signals() const override { return true; }
+
     Outcome<std::uint64_t> ioctl(std::uint32_t request, IoctlArgument& argument) override;
     std::string_view label(std::span<char> room) const override;
 

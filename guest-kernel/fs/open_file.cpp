@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <new>
 
 #include "base/atomic.hpp"
 #include "fs/epoll.hpp"
 #include "fs/file_locks.hpp"
+#include "fs/file_signals.hpp"
 #include "fs/notify.hpp"
 #include "fs/wait.hpp"
 
@@ -43,6 +45,8 @@ class PlainFile final : public OpenFile {
 constinit Atomic<std::uint64_t> OpenFile::count_{0};
 
 void OpenFile::end_of_life() {
+    // First: it is on the file's queue, and asks the whole file.
+    delete signals();
     if (in_epoll_.load(std::memory_order_acquire)) {
         Epoll::forget(*this);
     }
@@ -62,11 +66,59 @@ Outcome<std::size_t> OpenFile::told(Outcome<std::size_t> count, std::uint32_t ev
     return count;
 }
 
-void OpenFile::set_status_flags(std::uint32_t wanted) {
+void OpenFile::set_flags(std::uint32_t which, std::uint32_t wanted) {
     std::uint32_t before = flags();
-    while (!flags_.compare_exchange_weak(
-        before, (before & ~open_flag::status_mask) | (wanted & open_flag::status_mask),
-        std::memory_order_seq_cst)) {
+    while (!flags_.compare_exchange_weak(before, (before & ~which) | (wanted & which),
+                                         std::memory_order_seq_cst)) {
+    }
+}
+
+Outcome<FileSignals*> OpenFile::make_signals() {
+    FileSignals* made = signals();
+    if (made == nullptr) {
+        std::unique_ptr<FileSignals> fresh(new (std::nothrow) FileSignals(*this));
+        if (fresh == nullptr) {
+            return fail(Errno::enomem);
+        }
+        // Another thread may have been quicker.
+        if (signals_.compare_exchange_strong(made, fresh.get(), std::memory_order_acq_rel)) {
+            made = fresh.release();
+        }
+    }
+    return made;
+}
+
+Outcome<> OpenFile::switch_signals(bool on, int descriptor) {
+    if (on) {
+        return PV_TRY(make_signals())->switch_on(descriptor);
+    }
+    if (FileSignals* const made = signals(); made != nullptr) {
+        made->switch_off();
+    }
+    return {};
+}
+
+Outcome<> OpenFile::set_status_flags(std::uint32_t wanted, int descriptor) {
+    if (((flags() ^ wanted) & open_flag::async) != 0 && sends_signals()) {
+        PV_TRY(switch_signals((wanted & open_flag::async) != 0, descriptor));
+    }
+    set_flags(open_flag::status_mask & ~open_flag::async, wanted);
+    return {};
+}
+
+Outcome<> OpenFile::set_async(bool on, int descriptor) {
+    if (((flags() & open_flag::async) != 0) == on) {
+        return {};
+    }
+    if (!sends_signals()) {
+        return fail(Errno::enotty);
+    }
+    return switch_signals(on, descriptor);
+}
+
+void OpenFile::note_unsent(bool is_any) {
+    if (FileSignals* const made = is_any ? signals() : nullptr; made != nullptr) {
+        made->note_full();
     }
 }
 
@@ -92,7 +144,9 @@ Outcome<std::size_t> OpenFile::write(Source& source) {
     const bool append = (flags() & open_flag::append) != 0;
     if (!is_seekable()) {
         std::uint64_t nowhere = 0;
-        return told(do_write(nowhere, append, source), notify_event::modify);
+        const Outcome<std::size_t> written = do_write(nowhere, append, source);
+        note_unsent(written ? source.left() != 0 : written.error() == Errno::eagain);
+        return told(written, notify_event::modify);
     }
     if (source.left() == 0) {
         return std::size_t{0};

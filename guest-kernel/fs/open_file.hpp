@@ -37,6 +37,8 @@ enum class Whence : std::uint8_t { set = 0, current = 1, end = 2, data = 3, hole
 /// nothing to stand at, and seeking does nothing (events).
 enum class Flow : std::uint8_t { seekable, stream, event };
 
+class FileSignals;
+
 /// Kinds that calls of their own work on.
 enum class FileKind : std::uint8_t { other, pipe, epoll, pty_master, timer, signals, notify, socket };
 
@@ -64,8 +66,23 @@ class OpenFile : public RefCounted {
 
     [[nodiscard]] bool is_nonblocking() const { return (flags() & open_flag::nonblock) != 0; }
 
-    /// F_SETFL: changes open_flag::status_mask's bits, leaves the others.
-    void set_status_flags(std::uint32_t flags);
+    /// Changes the bits of `which` to those of `wanted`.
+    void set_flags(std::uint32_t which, std::uint32_t wanted);
+    /// F_SETFL: changes open_flag::status_mask's bits, leaves the others. O_ASYNC shows where it has an
+    /// effect, or was given at open: there it has none, and stays. `descriptor`: what its signals say they
+    /// are of. Error: enomem.
+    [[nodiscard]] Outcome<> set_status_flags(std::uint32_t flags, int descriptor);
+    /// O_ASYNC alone. Errors: enotty (it sends no signals), enomem.
+    [[nodiscard]] Outcome<> set_async(bool on, int descriptor);
+
+    /// Whether it sends signals when it becomes ready, so that O_ASYNC means something.
+    [[nodiscard]] virtual bool sends_signals() const { return false; }
+
+    /// What it does about them; made when first asked for. Error: enomem.
+    [[nodiscard]] Outcome<FileSignals*> make_signals();
+
+    /// nullptr where nobody has asked yet.
+    [[nodiscard]] FileSignals* signals() const { return signals_.load(std::memory_order_acquire); }
 
     /// At the position, which moves. Errors: ebadf (not opened for it), eagain, eintr, efault, eisdir, ...
     [[nodiscard]] Outcome<std::size_t> read(Target& target);
@@ -75,6 +92,9 @@ class OpenFile : public RefCounted {
     [[nodiscard]] Outcome<std::size_t> write_at(std::uint64_t offset, Source& source);
     /// Errors: espipe, einval, eoverflow, enxio.
     [[nodiscard]] virtual Outcome<std::uint64_t> seek(std::int64_t offset, Whence whence);
+
+    /// A call could not write all it had, or nothing yet: for files with signals that tell of room.
+    void note_unsent(bool is_any);
 
     /// What F_GETFL tells.
     [[nodiscard]] std::uint32_t shown_flags() const;
@@ -141,6 +161,7 @@ class OpenFile : public RefCounted {
   private:
     friend class Epoll;
 
+    Outcome<> switch_signals(bool on, int descriptor);
     /// Tells who watches the file (fs/notify.hpp) when something was read or written.
     Outcome<std::size_t> told(Outcome<std::size_t> count, std::uint32_t event) const;
 
@@ -149,6 +170,7 @@ class OpenFile : public RefCounted {
     Location location_;
     Atomic<bool> in_epoll_{false};
     Atomic<std::uint32_t> flags_;
+    Atomic<FileSignals*> signals_{nullptr};  ///< owned
     Flow flow_;
 };
 

@@ -68,6 +68,8 @@ class PipeFile final : public OpenFile {
 
     [[nodiscard]] FileKind kind() const override { return FileKind::pipe; }
 
+    [[nodiscard]] bool sends_signals() const override { return true; }
+
   protected:
     Outcome<std::size_t> do_read(std::uint64_t&, Target& target) override {
         return pipe_->read(target, is_nonblocking());

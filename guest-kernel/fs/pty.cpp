@@ -107,6 +107,8 @@ class Master final
 
     [[nodiscard]] FileKind kind() const override { return FileKind::pty_master; }
 
+    [[nodiscard]] bool sends_signals() const override { return true; }
+
     [[nodiscard]] const Ref<Terminal>& terminal() const { return terminal_; }
 
     int number = -1;  ///< constant once it is in the table

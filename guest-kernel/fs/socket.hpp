@@ -81,6 +81,8 @@ class Socket : public OpenFile {
   public:
     [[nodiscard]] FileKind kind() const final { return FileKind::socket; }
 
+    [[nodiscard]] bool sends_signals() const final { return true; }
+
     [[nodiscard]] std::uint16_t family() const { return family_; }
 
     [[nodiscard]] SocketType socket_type() const { return type_; }

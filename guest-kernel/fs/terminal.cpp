@@ -47,6 +47,8 @@ class TerminalFile final : public OpenFile {
         return terminal_->ioctl(request, argument);
     }
 
+    [[nodiscard]] bool sends_signals() const override { return true; }
+
     std::uint32_t poll(Watcher* watcher) override {
         if (watcher != nullptr) {
             terminal_->poll_queue().add(*watcher);

@@ -85,7 +85,9 @@ void UnixCore::end_input(bool is_peer_gone) {
         peer_gone_.store(true, std::memory_order_release);
     }
     input_over_.store(true, std::memory_order_release);
-    tell(poll_event::readable | poll_event::read_hang_up | poll_event::hang_up);
+    // Whether it is hung up altogether, where its peer is still there, is for who is told to find out.
+    tell(poll_event::readable | poll_event::read_hang_up |
+         (is_peer_gone ? poll_event::hang_up : poll_event::always));
 }
 
 void UnixCore::tell(std::uint32_t events) {

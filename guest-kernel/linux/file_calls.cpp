@@ -1,6 +1,7 @@
 // Calls on descriptors: reading, writing, seeking, duplicating, waiting for readiness.
 // SPDX-License-Identifier: MIT
 #include <asm/ioctls.h>
+#include <asm/sockios.h>
 #include <asm/unistd.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -11,6 +12,7 @@
 #include "fs/pty.hpp"
 #include "fs/tmpfs.hpp"
 #include "linux/descriptors.hpp"
+#include "linux/file_owner.hpp"
 #include "linux/lock_calls.hpp"
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
@@ -196,8 +198,7 @@ Value fcntl(Call& call, int descriptor, int command, std::uint64_t argument) {
         case F_GETFL:
             return file->shown_flags();
         case F_SETFL:
-            file->set_status_flags(static_cast<std::uint32_t>(argument));
-            return 0;
+            return done(file->set_status_flags(static_cast<std::uint32_t>(argument), descriptor));
         case F_GETLK:
         case F_SETLK:
         case F_SETLKW:
@@ -219,7 +220,7 @@ Value fcntl(Call& call, int descriptor, int command, std::uint64_t argument) {
         case F_ADD_SEALS:
             return done(fs::add_seals(*file, static_cast<std::uint32_t>(argument)));
         default:
-            return fail(Errno::einval);
+            return file_owner_command(call, *file, command, argument);
     }
 }
 
@@ -255,10 +256,23 @@ Value ioctl(Call& call, int descriptor, std::uint32_t request, std::uint64_t arg
             return done(call.process().descriptors->set_close_on_exec(descriptor, request == FIOCLEX));
         case FIONBIO: {
             const int on = PV_TRY(UserPointer<const int>(argument).read());
-            const std::uint32_t flags = file->flags() & ~fs::open_flag::nonblock;
-            file->set_status_flags(on != 0 ? flags | fs::open_flag::nonblock : flags);
+            file->set_flags(fs::open_flag::nonblock, on != 0 ? fs::open_flag::nonblock : 0);
             return 0;
         }
+        case FIOASYNC:
+            return done(file->set_async(PV_TRY(UserPointer<const int>(argument).read()) != 0, descriptor));
+        case FIOSETOWN:
+        case SIOCSPGRP:
+            if (file->kind() == fs::FileKind::socket) {
+                return done(set_file_owner(call, *file, PV_TRY(UserPointer<const int>(argument).read())));
+            }
+            return file->ioctl(request, user);
+        case FIOGETOWN:
+        case SIOCGPGRP:
+            if (file->kind() == fs::FileKind::socket) {
+                return done(UserPointer<int>(argument).write(file_owner(*file)));
+            }
+            return file->ioctl(request, user);
         case TIOCGPTPEER: {
             const auto flags = static_cast<std::uint32_t>(argument);
             auto peer = PV_TRY(fs::open_pty_peer(*file, flags & ~std::uint32_t{O_CLOEXEC}));
@@ -324,7 +338,7 @@ constexpr Entry entries[] = {
     {__NR_dup2, "dup2", handler_of<dup2>},
     {__NR_dup3, "dup3", handler_of<dup3>},
     {__NR_fcntl, "fcntl", handler_of<fcntl>, Support::partial,
-     "descriptors, flags, locks, pipes and seals only"},
+     "no leases, no F_NOTIFY; a terminal has no owner until one is set"},
     {__NR_ioctl, "ioctl", handler_of<ioctl>},
     {__NR_pipe, "pipe", handler_of<pipe>},
     {__NR_pipe2, "pipe2", handler_of<pipe2>},

@@ -176,17 +176,23 @@ Value sent(Call& call, const fs::Socket& socket, Value result, std::uint32_t fla
     return (flags & fs::message_flag::no_signal) != 0 ? result : pipe_broken(call, socket, result);
 }
 
+// What found no room is told of room, where the program wants signals.
+Value noted(fs::Socket& socket, const fs::Source& source, Value result) {
+    socket.note_unsent(result ? source.left() != 0 : result.error() == Errno::eagain);
+    return result;
+}
+
 Value send_to(Call& call, fs::Socket& socket, fs::Source& source, const fs::SocketAddress* to,
               fs::Ancillary& ancillary, std::uint32_t flags) {
     if ((flags & MSG_OOB) != 0) {
         return fail(Errno::eopnotsupp);
     }
     if (to == nullptr || socket.socket_type() != fs::SocketType::datagram || socket.family() != AF_UNIX) {
-        return sent(call, socket, socket.send(source, to, ancillary, flags), flags);
+        return sent(call, socket, noted(socket, source, socket.send(source, to, ancillary, flags)), flags);
     }
     const auto target = PV_TRY(find_unix(call, *to, socket.socket_type()));
-    return sent(call, socket, static_cast<fs::UnixSocket&>(socket).send_to(source, target, ancillary, flags),
-                flags);
+    auto& own = static_cast<fs::UnixSocket&>(socket);
+    return sent(call, socket, noted(socket, source, own.send_to(source, target, ancillary, flags)), flags);
 }
 
 Value sendto(Call& call, int descriptor, UserAddress from, std::uint64_t length, std::uint32_t flags,

@@ -7,9 +7,14 @@
 #include <new>
 
 #include "fs/wait.hpp"
+#include "linux/file_owner.hpp"
 
 namespace pv::linux {
 namespace {
+
+bool is_of_file(int signal, int code) {
+    return code == SI_SIGIO || (code > 0 && code <= POLL_HUP && !has_codes_of_its_own(signal));
+}
 
 signalfd_siginfo wire_of(int signal, const task::SignalInfo& info) {
     signalfd_siginfo wire{};
@@ -20,6 +25,9 @@ signalfd_siginfo wire_of(int signal, const task::SignalInfo& info) {
         wire.ssi_pid = static_cast<std::uint32_t>(info.si_pid);
         wire.ssi_uid = info.si_uid;
         wire.ssi_status = info.si_status;
+    } else if (is_of_file(signal, info.si_code)) {
+        wire.ssi_fd = info.si_fd;
+        wire.ssi_band = static_cast<std::uint32_t>(info.si_band);
     } else if (info.si_code <= 0) {
         wire.ssi_pid = static_cast<std::uint32_t>(info.si_pid);
         wire.ssi_uid = info.si_uid;

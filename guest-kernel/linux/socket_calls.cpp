@@ -106,7 +106,9 @@ Value connect(Call& call, int descriptor, UserAddress address, int length) {
     const auto socket = PV_TRY(get_socket(call, descriptor));
     const fs::SocketAddress name = PV_TRY(read_address(address, length));
     if (socket->family() != AF_UNIX) {
-        return done(socket->connect_address(name));
+        const Outcome<> connected = socket->connect_address(name);
+        socket->note_unsent(!connected && connected.error() == Errno::einprogress);
+        return done(connected);
     }
     auto& own = static_cast<fs::UnixSocket&>(*socket);
     if (name.length >= sizeof(sa_family_t) && name.family() == AF_UNSPEC &&

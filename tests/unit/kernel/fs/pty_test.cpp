@@ -197,7 +197,7 @@ TEST_F(PtyTest, ManyBytesCrossBothWays) {
     });
     typist.join();
     reader.join();
-    master->set_status_flags(open_flag::nonblock);
+    master->set_flags(open_flag::nonblock, open_flag::nonblock);
     EXPECT_TRUE(Tree::write(*slave, "x"));
     drain.join();
 }
