@@ -214,7 +214,7 @@ std::uint32_t network_bdf(const GuestSpec& guest, std::size_t index) {
 }
 
 Result<> validate(const GuestSpec& guest) {
-    PV_TRY(inspect_kernel(guest.kernel));
+    static_cast<void>(PV_TRY(inspect_kernel(guest.kernel)));
     if (!guest.initrd.empty()) {
         const Descriptor file = PV_TRY(open_regular(guest.initrd, O_RDONLY, "initrd"));
 

@@ -154,9 +154,12 @@ Result<std::unique_ptr<Machine>> Machine::start(const Connection& connection, co
     state->options = options;
     const Descriptor listener = PV_TRY(listen_at(options.scratch / "qmp"));
     auto* opaque = new std::shared_ptr<EndSignal>(state->signal);
-    state->callback =
-        ::virConnectDomainEventRegisterAny(state->connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                           VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), opaque, forget_signal);
+    // What libvirt's own macro does, in two steps: each event has its own kind of function, kept as a general
+    // one.
+    auto* const callback =
+        reinterpret_cast<virConnectDomainEventGenericCallback>(reinterpret_cast<void (*)()>(on_lifecycle));
+    state->callback = ::virConnectDomainEventRegisterAny(
+        state->connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE, callback, opaque, forget_signal);
     if (state->callback < 0) {
         forget_signal(opaque);
         return fail(ExitStatus::unavailable,

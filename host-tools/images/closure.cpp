@@ -157,7 +157,7 @@ Result<> Assembly::place_programs() {
             for (const auto& [path, node] : members) {
                 if (matches(pattern, path) || (!is_pattern(pattern) && is_within(path, pattern))) {
                     found = true;
-                    PV_TRY(take({path}));
+                    static_cast<void>(PV_TRY(take({path})));
                 }
             }
             if (!found) {

@@ -62,10 +62,13 @@ Result<Proof> add_use_after_unmap(Maker& maker, std::int64_t time) {
 
 Result<Proof> add_events(Maker& maker) {
     const std::uint64_t region = maker.writer.intern(maker.text("nvme"));
-    PV_TRY(maker.add(0, Kind::plugin_hello, -1, 0, {4, 0x10000, maker.options.cpus}));
-    PV_TRY(maker.add(180'000, Kind::marker_hello, 0, 0xffffffff80100100, {0x10000, 0x1f, 500'000'000, 2}));
-    PV_TRY(maker.add(200'000, Kind::marker_device, 0, 0xffffffff80100200, {disk0, 1, 0xfebd0000, 0x4000}));
-    PV_TRY(maker.add(210'000, Kind::marker_device, 0, 0xffffffff80100240, {disk1, 2, 0xfebd4000, 0x1000}));
+    static_cast<void>(PV_TRY(maker.add(0, Kind::plugin_hello, -1, 0, {4, 0x10000, maker.options.cpus})));
+    static_cast<void>(PV_TRY(
+        maker.add(180'000, Kind::marker_hello, 0, 0xffffffff80100100, {0x10000, 0x1f, 500'000'000, 2})));
+    static_cast<void>(PV_TRY(
+        maker.add(200'000, Kind::marker_device, 0, 0xffffffff80100200, {disk0, 1, 0xfebd0000, 0x4000})));
+    static_cast<void>(PV_TRY(
+        maker.add(210'000, Kind::marker_device, 0, 0xffffffff80100240, {disk1, 2, 0xfebd4000, 0x1000})));
     std::mt19937_64 random(7);
     Proof proof;
     constexpr std::int64_t end = 4'600'000;
@@ -77,13 +80,15 @@ Result<Proof> add_events(Maker& maker) {
                                                     std::max<std::uint64_t>(maker.options.events, 1));
         if (maker.options.findings && !stalled && time >= stall_begin) {
             stalled = true;
-            PV_TRY(maker.add(stall_begin, Kind::fault_begin, -1, 0,
-                             {0, 1, 4096, 4096, maker.writer.intern(maker.text("stall disk0 read"))}));
+            static_cast<void>(
+                PV_TRY(maker.add(stall_begin, Kind::fault_begin, -1, 0,
+                                 {0, 1, 4096, 4096, maker.writer.intern(maker.text("stall disk0 read"))})));
         }
         if (maker.options.findings && !broken && time >= stall_end) {
             broken = true;
-            PV_TRY(maker.add(stall_end, Kind::fault_end, -1, 0,
-                             {0, 1, 4096, 4096, maker.writer.intern(maker.text("stall disk0 read"))}));
+            static_cast<void>(
+                PV_TRY(maker.add(stall_end, Kind::fault_end, -1, 0,
+                                 {0, 1, 4096, 4096, maker.writer.intern(maker.text("stall disk0 read"))})));
             proof = PV_TRY(add_use_after_unmap(maker, stall_end + 40));
         }
         const auto cpu = static_cast<std::int32_t>(random() % maker.options.cpus);
@@ -91,12 +96,14 @@ Result<Proof> add_events(Maker& maker) {
         if (maker.options.findings && time > stall_begin + 20'000 && time < stall_end && random() % 12 != 0) {
             continue;
         }
-        PV_TRY(maker.add(std::max(time, proof.access == 0 ? time : stall_end + 40),
-                         random() % 3 == 0 ? Kind::mmio_read : Kind::mmio_write, cpu, 0,
-                         {0xfebd1000 + random() % 64 * 4, random() % 256, 4, 0x55d000001000, region}));
+        static_cast<void>(
+            PV_TRY(maker.add(std::max(time, proof.access == 0 ? time : stall_end + 40),
+                             random() % 3 == 0 ? Kind::mmio_read : Kind::mmio_write, cpu, 0,
+                             {0xfebd1000 + random() % 64 * 4, random() % 256, 4, 0x55d000001000, region})));
     }
-    PV_TRY(maker.add(end, Kind::marker_goodbye, 0, 0xffffffff80100900, {0}));
-    PV_TRY(maker.add(end + 1'000 + maker.options.idle, Kind::plugin_goodbye, -1, 0, {100, 0}));
+    static_cast<void>(PV_TRY(maker.add(end, Kind::marker_goodbye, 0, 0xffffffff80100900, {0})));
+    static_cast<void>(
+        PV_TRY(maker.add(end + 1'000 + maker.options.idle, Kind::plugin_goodbye, -1, 0, {100, 0})));
     return proof;
 }
 
@@ -132,7 +139,7 @@ Result<> add_commands(store::ResultsWriter& results, const SampleOptions& option
                 continue;
             }
         }
-        PV_TRY(results.add(command));
+        static_cast<void>(PV_TRY(results.add(command)));
     }
     return {};
 }
@@ -168,7 +175,7 @@ Result<> add_rules(store::ResultsWriter& results, const SampleOptions& options) 
 
 Result<> add_findings(store::ResultsWriter& results, const SampleOptions& options, const Proof& proof) {
     const std::string extra = options.hostile ? " " + hostile_text : std::string();
-    PV_TRY(results.add(store::Finding{
+    static_cast<void>(PV_TRY(results.add(store::Finding{
         .id = 0,
         .rule = "dma-after-unmap",
         .severity = store::Severity::error,
@@ -187,8 +194,8 @@ Result<> add_findings(store::ResultsWriter& results, const SampleOptions& option
             "mapped at 0xffffffff80104210 nvme::Queue::map+0x40\nunmapped at 0xffffffff801042a0, when its "
             "command timed out" +
             extra,
-        .events = {{proof.mapped, "mapped"}, {proof.unmapped, "unmapped"}, {proof.access, "access"}}}));
-    PV_TRY(
+        .events = {{proof.mapped, "mapped"}, {proof.unmapped, "unmapped"}, {proof.access, "access"}}})));
+    static_cast<void>(PV_TRY(
         results.add(store::Finding{.id = 0,
                                    .rule = "cmd-deadline",
                                    .severity = store::Severity::warning,
@@ -201,7 +208,7 @@ Result<> add_findings(store::ResultsWriter& results, const SampleOptions& option
                                    .length = std::nullopt,
                                    .title = "a read of disk0 was acted on 200 µs after its deadline, 3 times",
                                    .detail = "The slack this guest states is 500 ms.",
-                                   .events = {{proof.unmapped, "before"}}}));
+                                   .events = {{proof.unmapped, "before"}}})));
     return {};
 }
 

@@ -28,7 +28,7 @@ struct Tree {
     Outcome<> put(std::string_view path, std::string_view text) {
         const auto file = PV_TRY(
             fs::open(caller(), path, open_flag::create | open_flag::truncate | open_flag::write_only, 0644));
-        PV_TRY(write(*file, text));
+        static_cast<void>(PV_TRY(write(*file, text)));
         return {};
     }
 
