@@ -150,13 +150,11 @@ void keep_message(const Message& message) {
     });
 }
 
-}  // namespace detail
-
-void trace_own_message(Channel channel, bool is_received, std::uint64_t object, std::uint64_t amount) {
-    if (is_tracing_messages()) {
-        detail::keep_message({channel, is_received, process_view().own_process(), 0, object, amount});
-    }
+void keep_own_message(Channel channel, bool is_received, std::uint64_t object, std::uint64_t amount) {
+    keep_message({channel, is_received, process_view().own_process(), 0, object, amount});
 }
+
+}  // namespace detail
 
 constinit const StaticEntry message_trace_file{
     .name = "messages", .write = write_messages, .mode = 0600, .take = take_setting};

@@ -26,6 +26,7 @@ namespace detail {
 
 extern Atomic<bool> messages_are_traced;
 void keep_message(const Message& message);
+void keep_own_message(Channel channel, bool is_received, std::uint64_t object, std::uint64_t amount);
 
 }  // namespace detail
 
@@ -44,7 +45,11 @@ inline void trace_message(const Message& message) {
 }
 
 /// The same for the process that runs.
-void trace_own_message(Channel channel, bool is_received, std::uint64_t object, std::uint64_t amount);
+inline void trace_own_message(Channel channel, bool is_received, std::uint64_t object, std::uint64_t amount) {
+    if (is_tracing_messages()) [[unlikely]] {
+        detail::keep_own_message(channel, is_received, object, amount);
+    }
+}
 
 /// /proc/paravane/messages. What is written to it: "on" (the last 1024 messages are kept), "off", or how many
 /// are kept, at most 16,384; each forgets what was kept before. Read, it is a line about itself, then a line

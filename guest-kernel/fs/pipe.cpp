@@ -157,42 +157,52 @@ Outcome<std::size_t> Pipe::peek(Target& target) {
     return done;
 }
 
-Outcome<bool> Pipe::wait_for_bytes(MutexGuard& guard, bool nonblocking) {
-    const auto is_free = [&] { return !is_held_.load(std::memory_order_acquire); };
-    const auto is_over = [&] { return filled() != 0 || writers_.load(std::memory_order_acquire) == 0; };
-    while (!is_free() || !is_over()) {
-        // Who holds it will say what is left: even one who must not wait for bytes waits for that.
-        if (is_free() && nonblocking) {
+// Who holds it will say what is left: even one who must not wait for bytes waits for that.
+Outcome<> Pipe::wait_for_release(MutexGuard& guard) {
+    const std::uint64_t releases = releases_.load(std::memory_order_acquire);
+    guard.unlock();
+    PV_TRY(wait(read_queue_, [&] { return releases_.load(std::memory_order_acquire) != releases; }));
+    guard.lock();
+    return {};
+}
+
+// Part of each read: a call of its own would cost what the wait's own work does.
+[[gnu::always_inline]] inline Outcome<bool> Pipe::wait_for_bytes(MutexGuard& guard, bool nonblocking) {
+    while (true) {
+        if (is_held_) [[unlikely]] {
+            PV_TRY(wait_for_release(guard));
+            continue;
+        }
+        if (filled() != 0) {
+            return true;
+        }
+        if (writers_.load(std::memory_order_acquire) == 0) {
+            return false;
+        }
+        if (nonblocking) {
             return fail(Errno::eagain);
         }
         guard.unlock();
-        PV_TRY(wait(read_queue_, [&] { return is_free() && (nonblocking || is_over()); }));
+        PV_TRY(wait(read_queue_,
+                    [&] { return filled() != 0 || writers_.load(std::memory_order_acquire) == 0; }));
         guard.lock();
     }
-    return filled() != 0;
 }
 
 Outcome<> Pipe::hold(bool nonblocking) {
     MutexGuard guard(lock_);
     PV_TRY(wait_for_bytes(guard, nonblocking));
-    is_held_.store(true, std::memory_order_release);
+    is_held_ = true;
     return {};
 }
 
 void Pipe::release() {
     {
         const MutexGuard guard(lock_);
-        is_held_.store(false, std::memory_order_release);
+        is_held_ = false;
+        releases_.fetch_add(1, std::memory_order_release);
     }
     read_queue_.wake_all();
-}
-
-void Pipe::take_out(std::size_t count) {
-    begin_ = (begin_ + count) % capacity();
-    filled_.fetch_sub(count, std::memory_order_acq_rel);
-    if (filled() == 0) {
-        begin_ = 0;  // the pages that are warm already serve again
-    }
 }
 
 void Pipe::drop(std::size_t count) {

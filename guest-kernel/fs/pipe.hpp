@@ -80,10 +80,19 @@ class Pipe final : public RefCounted {
     /// The piece `skipped` bytes behind the next one, at most `wanted` long.
     [[nodiscard]] std::span<const std::byte> piece_at(std::size_t skipped, std::size_t wanted) const;
     Outcome<std::size_t> fill(Source& source, std::size_t count);
-    void take_out(std::size_t count);
+
+    void take_out(std::size_t count) {
+        begin_ = (begin_ + count) % capacity();
+        filled_.fetch_sub(count, std::memory_order_acq_rel);
+        if (filled() == 0) {
+            begin_ = 0;  // the pages that are warm already serve again
+        }
+    }
+
     /// Waits until there is something to read that nobody holds, or nobody writes: then false. The lock is
     /// held before and after. Errors: eagain, eintr.
     [[nodiscard]] Outcome<bool> wait_for_bytes(MutexGuard& guard, bool nonblocking);
+    [[nodiscard]] Outcome<> wait_for_release(MutexGuard& guard);
 
     task::Mutex lock_{task::Rank::file};
     // Guarded by lock_; the atomics are read without it by those who wait.
@@ -91,7 +100,8 @@ class Pipe final : public RefCounted {
     std::size_t begin_ = 0;                ///< where the next byte is read
     Atomic<std::size_t> filled_{0};
     Atomic<std::size_t> capacity_{0};
-    Atomic<bool> is_held_{false};
+    bool is_held_ = false;
+    Atomic<std::uint64_t> releases_{0};
     Atomic<std::uint32_t> readers_{0};
     Atomic<std::uint32_t> writers_{0};
     Atomic<std::uint32_t> readers_ever_{0};  ///< a fifo's open looks whether the other side came

@@ -32,7 +32,8 @@ bool is_killed() {
 
 Outcome<> wait(task::WaitQueue& queue, Deadline deadline, FunctionRef<bool()> predicate) {
     bool holds = false;
-    const Result<> waited = queue.wait(deadline, [&] {
+    // Mostly the caller has just looked: the first look is the one on the queue's list.
+    const Result<> waited = queue.sleep(deadline, [&] {
         holds = predicate();
         return holds || is_interrupted();
     });

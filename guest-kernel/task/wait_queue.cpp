@@ -62,10 +62,7 @@ void WaitQueue::unlink(Waiter& waiter) {
     waiter.linked = false;
 }
 
-Result<> WaitQueue::wait(Deadline deadline, FunctionRef<bool()> predicate) {
-    if (predicate()) {
-        return {};
-    }
+Result<> WaitQueue::sleep(Deadline deadline, FunctionRef<bool()> predicate) {
     PV_ASSERT(may_sleep());
     const std::uint64_t id = marker::next_wait();
     marker::wait_begin(id, deadline.is_never() ? marker::WaitKind::idle : marker::WaitKind::queue,

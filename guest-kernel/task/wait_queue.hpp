@@ -39,7 +39,12 @@ class WaitQueue {
     /// it may take spinlocks, must not sleep, and reads what wakers change through atomics or a lock.
     /// Threads only, no spinlock held. Error: timed_out, with `predicate` false when last looked at, after
     /// the deadline. Emits wait_begin and wait_end when it really sleeps.
-    Result<> wait(Deadline deadline, FunctionRef<bool()> predicate);
+    Result<> wait(Deadline deadline, FunctionRef<bool()> predicate) {
+        return predicate() ? Result<>() : sleep(deadline, predicate);
+    }
+
+    /// The same for one who has just seen that it is false.
+    Result<> sleep(Deadline deadline, FunctionRef<bool()> predicate);
 
     /// Wakes the thread that has waited longest. Any context but NMI; the caller made the predicate true
     /// first.
