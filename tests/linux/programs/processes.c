@@ -174,9 +174,14 @@ static void waiting(void) {
     say("waitid takes", waitid(P_PID, (id_t)id, &info, WEXITED));
     say("waitid again", waitid(P_PID, (id_t)id, &info, WEXITED));
     close(gate[0]);
+    say("pipe", pipe(gate));
     id = fork();
     if (id == 0) {
+        char c;
+        close(gate[1]);
         raise(SIGSTOP);
+        /* Its end would be told before its going on. */
+        (void)!read(gate[0], &c, 1);
         _exit(4);
     }
     say("stopped", waitpid(id, &status, WUNTRACED) == id);
@@ -184,8 +189,10 @@ static void waiting(void) {
     kill(id, SIGCONT);
     say("continued", waitpid(id, &status, WCONTINUED) == id);
     tell("continue", status);
+    close(gate[1]);
     say("ended", waitpid(id, &status, 0) == id);
     tell("end", status);
+    close(gate[0]);
     signal(SIGCHLD, SIG_IGN);
     if (fork() == 0) {
         _exit(0);
