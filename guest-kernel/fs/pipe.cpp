@@ -191,7 +191,7 @@ Outcome<> Pipe::wait_for_release(MutexGuard& guard) {
 
 Outcome<> Pipe::hold(bool nonblocking) {
     MutexGuard guard(lock_);
-    PV_TRY(wait_for_bytes(guard, nonblocking));
+    static_cast<void>(PV_TRY(wait_for_bytes(guard, nonblocking)));
     is_held_ = true;
     return {};
 }

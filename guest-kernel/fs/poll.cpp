@@ -133,7 +133,7 @@ Outcome<std::size_t> poll(std::span<PollEntry> entries, Deadline deadline) {
 
 Outcome<> wait_until_ready(OpenFile& file, std::uint32_t wanted) {
     PollEntry entry{.file = &file, .wanted = wanted};
-    PV_TRY(poll({&entry, 1}, Deadline::never("a program waits for readiness")));
+    static_cast<void>(PV_TRY(poll({&entry, 1}, Deadline::never("a program waits for readiness"))));
     return {};
 }
 
