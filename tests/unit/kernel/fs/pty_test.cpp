@@ -58,6 +58,7 @@ class PtyTest : public testing::Test {
     PtyTest() {
         (void)tree();
         set_job_control(leader_);
+        master_ = open_pty_master({}, open_flag::read_write | open_flag::nonblock).value();
     }
 
     static int number_of(OpenFile& master) {
@@ -82,7 +83,7 @@ class PtyTest : public testing::Test {
     }
 
     Leader leader_;
-    Ref<OpenFile> master_ = open_pty_master({}, open_flag::read_write | open_flag::nonblock).value();
+    Ref<OpenFile> master_;
 };
 
 TEST_F(PtyTest, IsLockedAtFirst) {
