@@ -20,9 +20,6 @@ namespace {
 using task::ProcessId;
 using Queued = task::PendingSignals::Queued;
 
-/// From here on signals wait as often as they were sent.
-constexpr int first_real_time = 32;
-
 /// As fcntl(2) names them.
 struct OwnerValue {
     std::int32_t type;
@@ -150,12 +147,10 @@ class FileOwner final : public fs::SignalOwner {
     template <class Receiver>
     void post(Receiver& to, const task::Process& process, const fs::FileSignal& signal,
               std::unique_ptr<Queued>& entry) const {
-        const task::Identity& receiver = process.identity;
-        if (effective_user_ != 0 && effective_user_ != receiver.saved_user &&
-            effective_user_ != receiver.user && user_ != receiver.saved_user && user_ != receiver.user) {
+        if (!process.identity.takes_signals_of(user_, effective_user_)) {
             return;
         }
-        const bool is_queued = signal.number >= first_real_time;
+        const bool is_queued = signal.number >= task::first_real_time_signal;
         const bool is_missed = is_queued && to.pending.count() >= process.limits[RLIMIT_SIGPENDING].soft;
         const bool has_reason = signal.number != 0 && !is_missed;
         Queued* room = entry.release();

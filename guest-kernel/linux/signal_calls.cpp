@@ -149,11 +149,8 @@ Value rt_sigtimedwait(Call& call, UserPointer<const SignalSet> set, UserPointer<
 
 // kill(2): to whom one may send. The tree's lock is held.
 bool may_send(const task::Process& from, const task::Process& to, int signal) {
-    const task::Identity& sender = from.identity;
-    const task::Identity& receiver = to.identity;
-    return sender.is_privileged() || sender.effective_user == receiver.user ||
-           sender.effective_user == receiver.saved_user || sender.user == receiver.user ||
-           sender.user == receiver.saved_user || (signal == SIGCONT && from.session == to.session);
+    return to.identity.takes_signals_of(from.identity.user, from.identity.effective_user) ||
+           (signal == SIGCONT && from.session == to.session);
 }
 
 // Sends to each process that `chosen` accepts. Errors: esrch (none), eperm (none that one may send to).
@@ -221,7 +218,8 @@ Value send_to_thread(Call& call, ProcessId process, ProcessId id, int signal, co
         if (!may_send(call.process(), found->process(), signal)) {
             return fail(Errno::eperm);
         }
-        if (signal >= 32 && found->pending.count() >= found->process().limits[RLIMIT_SIGPENDING].soft) {
+        if (signal >= task::first_real_time_signal &&
+            found->pending.count() >= found->process().limits[RLIMIT_SIGPENDING].soft) {
             return fail(Errno::eagain);
         }
         thread = Ref<task::UserThread>(*found);

@@ -53,6 +53,12 @@ struct Identity {
     bool no_new_privileges = false;  ///< PR_SET_NO_NEW_PRIVS: execve gives none; here it never does
 
     [[nodiscard]] bool is_privileged() const { return effective_user == 0; }
+
+    /// kill(2): whether one with these numbers may send it signals.
+    [[nodiscard]] bool takes_signals_of(std::uint32_t sender, std::uint32_t effective_sender) const {
+        return effective_sender == 0 || effective_sender == user || effective_sender == saved_user ||
+               sender == user || sender == saved_user;
+    }
 };
 
 /// One soft and hard limit; ~0: none.

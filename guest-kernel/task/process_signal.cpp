@@ -98,10 +98,9 @@ void tell_readers(Process& process) {
 }  // namespace
 
 void PendingSignals::add(int signal, Queued* entry, Queued*& unused) {
-    constexpr int first_real_time = 32;
     const bool is_there = (set_.load(std::memory_order_seq_cst) & bit_of(signal)) != 0;
     set_.fetch_or(bit_of(signal), std::memory_order_seq_cst);
-    if (entry == nullptr || (is_there && signal < first_real_time)) {
+    if (entry == nullptr || (is_there && signal < first_real_time_signal)) {
         unused = entry;
         return;
     }

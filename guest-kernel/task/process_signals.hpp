@@ -17,6 +17,8 @@ namespace pv::task {
 /// Bit n - 1 is signal n, 1 to 64.
 using SignalSet = std::uint64_t;
 inline constexpr int signal_count = 64;
+/// From here on signals wait as often as they were sent.
+inline constexpr int first_real_time_signal = 32;
 
 [[nodiscard]] constexpr SignalSet bit_of(int signal) {
     return SignalSet{1} << (signal - 1);
