@@ -131,6 +131,7 @@ bool retire(UserThread& thread) {
     thread.control = nullptr;
     process.last_name = thread.name;
     process.last_scheduling = thread.scheduling;
+    process.last_identity = thread.identity;
     return --process.live_threads == 0;
 }
 
@@ -243,8 +244,25 @@ UserThread& UserThread::current() {
     return *thread;
 }
 
+void change_identity(UserThread& self, const Identity& identity) {
+    if (identity.is_withdrawn(self.identity)) {
+        self.process().is_dumpable = false;
+        self.process().parent_end_signal = 0;
+    }
+    self.identity = identity;
+}
+
+bool may_look_into(const UserThread& self, const UserThread& other, Identity::By by) {
+    return &self.process() == &other.process() ||
+           self.identity.may_look_into(other.identity, other.process().is_dumpable, by);
+}
+
 memory::AddressSpace::Limits Process::space_limits() const {
     return {limits[RLIMIT_AS].soft, limits[RLIMIT_DATA].soft, limits[RLIMIT_STACK].soft};
+}
+
+const Identity& Process::identity() const {
+    return threads.empty() ? last_identity : threads.front().identity;
 }
 
 std::string_view Process::name() {
