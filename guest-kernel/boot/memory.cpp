@@ -49,6 +49,7 @@ constinit Range module_bytes;  ///< the initramfs, as the loader placed it
 constinit task::Guarded<Zones, task::Rank::frames> zones;
 constinit Atomic<bool> scarce{false};
 constinit Atomic<bool> low{false};
+constinit Atomic<bool> plentiful{false};
 
 // After each change; zones are few.
 void note_scarcity(const Zones& list) {
@@ -62,6 +63,7 @@ void note_scarcity(const Zones& list) {
     constexpr std::uint64_t of_births = 256;  // what those just born are about to touch
     scarce.store(free < reserve, std::memory_order_relaxed);
     low.store(free < reserve + std::max(reserve, of_births), std::memory_order_relaxed);
+    plentiful.store(free > total / 2, std::memory_order_relaxed);
 }
 
 Range image() {
@@ -429,6 +431,17 @@ void free_common(std::span<const PhysicalAddress> frames) {
     });
 }
 
+void split_common(PhysicalAddress address, unsigned order) {
+    zones.with([&](Zones& list) {
+        for (Zone* zone = list.first; zone != nullptr; zone = zone->next) {
+            if (address.is_aligned(page_size) && zone->buddy.split(address.value() / page_size, order)) {
+                return;
+            }
+        }
+        panic("split of frames {} (order {}), which were not given out", address, order);
+    });
+}
+
 bool mark_in_stock(PhysicalAddress frame) {
     Buddy* buddy = buddy_of(frame);
     return buddy != nullptr && buddy->mark_in_stock(frame.value() / page_size);
@@ -441,6 +454,10 @@ bool unmark_in_stock(PhysicalAddress frame) {
 
 bool is_memory_low() {
     return low.load(std::memory_order_relaxed);
+}
+
+bool is_memory_plentiful() {
+    return plentiful.load(std::memory_order_relaxed);
 }
 
 bool is_memory_scarce() {

@@ -29,6 +29,9 @@ void free_common(PhysicalAddress address, unsigned order);
 std::size_t allocate_common(std::span<PhysicalAddress> out);
 void free_common(std::span<const PhysicalAddress> frames);
 
+/// Makes single frames of a block that was given out; panics for anything else.
+void split_common(PhysicalAddress address, unsigned order);
+
 /// Notes that a single frame given out lies in a CPU's stock, or that it does no more. False, and nothing
 /// changed, when it was not given out, or lies there already (or does not, for unmark).
 [[nodiscard]] bool mark_in_stock(PhysicalAddress frame);
@@ -42,6 +45,9 @@ void free_common(std::span<const PhysicalAddress> frames);
 [[nodiscard]] bool is_memory_scarce();
 /// Whether about twice the reserve is left, or less.
 [[nodiscard]] bool is_memory_low();
+
+/// Whether more than half of memory is free.
+[[nodiscard]] bool is_memory_plentiful();
 
 /// How many owners a frame has beyond its first one (memory/frame_owners.hpp). Panics for an address that is
 /// no frame under management.

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include "fs/alarm.hpp"
 
+#include <array>
 #include <boost/intrusive/set.hpp>
+#include <new>
 
 #include "base/atomic.hpp"
 #include "task/lock.hpp"
@@ -57,9 +59,21 @@ struct Alarms {
 
 namespace {
 
-constinit task::Guarded<task::OnFirstUse<Alarms>, task::Rank::queue> alarms;
+constinit task::Guarded<Alarms*, task::Rank::queue> guarded_alarms{nullptr};
 constinit Atomic<std::uint64_t> changes{0};
 constinit Atomic<bool> is_started{false};
+
+// Calls f(Alarms&) with the lock held.
+template <class F>
+decltype(auto) with_alarms(F&& f) {
+    return guarded_alarms.with([&](Alarms*& made) -> decltype(auto) {
+        alignas(Alarms) static constinit std::array<std::byte, sizeof(Alarms)> room{};
+        if (made == nullptr) {
+            made = ::new (room.data()) Alarms;
+        }
+        return f(*made);
+    });
+}
 
 void serve(void*) {
     while (true) {
@@ -67,7 +81,7 @@ void serve(void*) {
         Instant next;
         Ref<const RefCounted> whole;
         task::WaitQueue* changed = nullptr;
-        Alarm* due = alarms.with([&](Alarms& all) {
+        Alarm* due = with_alarms([&](Alarms& all) {
             changed = &all.changed;
             return all.take_due(whole, next);
         });
@@ -85,7 +99,7 @@ void serve(void*) {
 }  // namespace
 
 void Alarm::set(Instant moment) {
-    task::WaitQueue& changed = alarms.with([&](Alarms& all) -> task::WaitQueue& {
+    task::WaitQueue& changed = with_alarms([&](Alarms& all) -> task::WaitQueue& {
         all.put_in(*this, moment);
         return all.changed;
     });
@@ -94,7 +108,7 @@ void Alarm::set(Instant moment) {
 }
 
 void Alarm::cancel() {
-    alarms.with([&](Alarms& all) { all.take_out(*this); });
+    with_alarms([&](Alarms& all) { all.take_out(*this); });
 }
 
 Outcome<> start_alarms() {

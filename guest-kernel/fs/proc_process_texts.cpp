@@ -78,12 +78,12 @@ void add_signals(Text& text, const ProcessFacts& f) {
     text.add("SigBlk:\t{:016x}\nSigIgn:\t{:016x}\nSigCgt:\t{:016x}\n", f.blocked, f.ignored, f.caught);
 }
 
+// A privileged process has all capabilities, any other one none.
 void add_capabilities(Text& text, const ProcessFacts& f) {
-    const auto& [inheritable, permitted, effective, bounding, ambient] = f.capabilities;
-    text.add("CapInh:\t{:016x}\nCapPrm:\t{:016x}\nCapEff:\t{:016x}\n", inheritable, permitted, effective);
-    text.add("CapBnd:\t{:016x}\nCapAmb:\t{:016x}\nNoNewPrivs:\t{}\n", bounding, ambient,
-             f.no_new_privileges ? 1 : 0);
-    text.append("Seccomp:\t0\n");
+    constexpr std::uint64_t all = 0x1ff'ffff'ffff;
+    const std::uint64_t own = f.users[1] == 0 ? all : 0;
+    text.add("CapInh:\t{:016x}\nCapPrm:\t{:016x}\nCapEff:\t{:016x}\n", 0U, own, own);
+    text.add("CapBnd:\t{:016x}\nCapAmb:\t{:016x}\nNoNewPrivs:\t0\nSeccomp:\t0\n", all, 0U);
 }
 
 void add_processors(Text& text) {
@@ -172,38 +172,6 @@ Outcome<> write_environment(Subject subject, Text& text) {
 
 Outcome<> write_auxiliary(Subject subject, Text& text) {
     return write_area(subject, MemoryArea::auxiliary, text);
-}
-
-Outcome<> write_maps(Subject subject, Text& text) {
-    PV_TRY(facts_of(subject));
-    if (!process_view().may_look_into(subject.process)) {
-        return fail(Errno::eacces);
-    }
-    const Outcome<> listed = process_view().regions(subject.process, [&](const MappedRegion& region) {
-        const std::size_t begin = text.text().size();
-        Attributes attributes;
-        if (region.file != nullptr && region.file->node() != nullptr) {
-            attributes = region.file->node()->attributes();
-        }
-        const DeviceNumber device = DeviceNumber::decode(attributes.device);
-        text.add("{:08x}-{:08x} {}{}{}{} {:08x} {:02x}:{:02x} {}", region.begin.value(), region.end.value(),
-                 region.read ? 'r' : '-', region.write ? 'w' : '-', region.execute ? 'x' : '-',
-                 region.shared ? 's' : 'p', region.offset, device.major, device.minor, attributes.number);
-        if (region.file != nullptr || !region.purpose.empty()) {
-            constexpr std::size_t name_column = 73;
-            do {
-                text.append(" ");
-            } while (text.text().size() - begin < name_column && !text.failed());
-        }
-        if (region.file != nullptr && region.file->location().mount) {
-            add_path(text, region.file->location());
-        } else {
-            text.append(region.purpose);
-        }
-        text.append("\n");
-    });
-    // Who has ended has no memory.
-    return !listed && listed.error() == Errno::esrch ? Outcome<>() : listed;
 }
 
 Outcome<> write_limits(Subject subject, Text& text) {
@@ -299,6 +267,8 @@ constexpr ProcessEntry entries[] = {
     {"environ", write_environment, 0400},
     {"auxv", write_auxiliary, 0400},
     {"maps", write_maps},
+    {"smaps", write_counted_maps},
+    {"smaps_rollup", write_counted_memory},
     {"limits", write_limits},
     {"mounts", write_mounts},
     {"mountinfo", write_mount_info},

@@ -46,6 +46,7 @@ Outcome<> write_memory(Text& text) {
     line("Writeback", 0);
     line("Mapped", 0);
     line("Shmem", kib(files));
+    line("AnonHugePages", kib(process_view().load().large_pages));
     line("Slab", slabs);
     line("SReclaimable", 0);
     line("SUnreclaim", slabs);

@@ -50,6 +50,10 @@ extern const std::span<const ProcessEntry> process_entries;
 [[nodiscard]] Outcome<> write_processors(Text& text);
 [[nodiscard]] Outcome<> write_interrupts(Text& text);
 [[nodiscard]] Outcome<> write_kernel_command_line(Text& text);
+// Of proc_maps.cpp: maps, smaps and smaps_rollup.
+[[nodiscard]] Outcome<> write_maps(Subject subject, Text& text);
+[[nodiscard]] Outcome<> write_counted_maps(Subject subject, Text& text);
+[[nodiscard]] Outcome<> write_counted_memory(Subject subject, Text& text);
 [[nodiscard]] Outcome<> write_mounts(Subject subject, Text& text);
 [[nodiscard]] Outcome<> write_mount_info(Subject subject, Text& text);
 

@@ -31,7 +31,9 @@ class NoProcesses final : public ProcessView {
 
     Outcome<Location> executable(int) override { return fail(Errno::esrch); }
 
-    Outcome<> regions(int, FunctionRef<void(const MappedRegion&)>) override { return fail(Errno::esrch); }
+    Outcome<> regions(int, bool, FunctionRef<void(const MappedRegion&)>) override {
+        return fail(Errno::esrch);
+    }
 
     Outcome<std::array<UserAddress, 2>> area(int, MemoryArea) override { return fail(Errno::esrch); }
 

@@ -33,8 +33,6 @@ struct ProcessFacts {
     std::array<GroupId, 4> groups{};  ///< the same
     std::array<GroupId, 32> other_groups{};
     std::size_t other_group_count = 0;
-    std::array<std::uint64_t, 5> capabilities{};  ///< inheritable, permitted, effective, bounding, ambient
-    bool no_new_privileges = false;
     Mode umask = 0;
     std::uint64_t pending = 0;         ///< signals, bit n - 1 for n: the thread's
     std::uint64_t shared_pending = 0;  ///< the process's
@@ -56,6 +54,15 @@ struct ProcessFacts {
     std::array<std::array<std::uint64_t, 2>, 16> limits{};  ///< soft and hard, ~0: none
 };
 
+/// What of a region is in memory.
+struct RegionPages {
+    std::uint64_t all = 0;     ///< pages
+    std::uint64_t large = 0;   ///< those that one entry of the tables maps together with others
+    std::uint64_t own = 0;     ///< those of no file
+    std::uint64_t shared = 0;  ///< those mapped more than once
+    std::uint64_t share = 0;   ///< bytes, each page's divided by how often it is mapped
+};
+
 /// One region of an address space. Valid for the length of a call.
 struct MappedRegion {
     UserAddress begin;
@@ -67,6 +74,7 @@ struct MappedRegion {
     std::uint64_t offset = 0;        ///< bytes
     const OpenFile* file = nullptr;  ///< what is mapped; nullptr: memory of its own
     std::string_view purpose{};      ///< "[heap]" and its kin
+    RegionPages pages{};             ///< where they were asked for
 };
 
 /// Ranges of a program's memory that /proc shows.
@@ -83,7 +91,8 @@ struct LoadFacts {
     unsigned threads = 0;
     unsigned runnable = 0;
     int last_id = 0;
-    std::uint64_t forks = 0;  ///< processes and threads ever made
+    std::uint64_t forks = 0;        ///< processes and threads ever made
+    std::uint64_t large_pages = 0;  ///< pages of programs that are parts of large ones
 };
 
 /// Threads only, no lock held of Rank::user_space or higher. A process that has gone is esrch.
@@ -107,8 +116,10 @@ class ProcessView {
     [[nodiscard]] virtual Outcome<Ref<Context>> context(int process) = 0;
     /// What it executes. Error: enoent for what has no program.
     [[nodiscard]] virtual Outcome<Location> executable(int process) = 0;
-    /// Calls `each` for all regions in order. It must not touch a program's memory.
-    [[nodiscard]] virtual Outcome<> regions(int process, FunctionRef<void(const MappedRegion&)> each) = 0;
+    /// Calls `each` for all regions in order, with their pages counted if `counted`. It must not touch a
+    /// program's memory.
+    [[nodiscard]] virtual Outcome<> regions(int process, bool counted,
+                                            FunctionRef<void(const MappedRegion&)> each) = 0;
     /// Where an area lies; begin and end are equal where it has none.
     [[nodiscard]] virtual Outcome<std::array<UserAddress, 2>> area(int process, MemoryArea which) = 0;
     /// The process's memory. Errors: efault (nothing is mapped there), enomem.

@@ -110,11 +110,34 @@ constexpr StaticEntry number_entries[] = {
     {.name = "block", .mode = 0555, .make = make_disk_numbers},
 };
 
+// Where memory allows and nothing else was said (AddressSpace::bring_in_large).
+Outcome<> write_large_pages_policy(Text& text) {
+    text.append("[always] madvise never\n");
+    return {};
+}
+
+Outcome<> write_large_page_size(Text& text) {
+    text.append("2097152\n");
+    return {};
+}
+
+constexpr StaticEntry large_page_entries[] = {
+    {"enabled", write_large_pages_policy},
+    {"hpage_pmd_size", write_large_page_size},
+};
+
+constexpr StaticEntry memory_entries[] = {
+    {"transparent_hugepage", nullptr, large_page_entries, 0555},
+};
+
+constexpr StaticEntry kernel_entries[] = {
+    {"mm", nullptr, memory_entries, 0555},
+};
+
 constexpr StaticEntry entries[] = {
-    {"devices", nullptr, device_entries, 0555},
-    {.name = "block", .mode = 0555, .make = make_disk_list},
-    {"class", nullptr, class_entries, 0555},
-    {"dev", nullptr, number_entries, 0555},
+    {"devices", nullptr, device_entries, 0555}, {.name = "block", .mode = 0555, .make = make_disk_list},
+    {"class", nullptr, class_entries, 0555},    {"dev", nullptr, number_entries, 0555},
+    {"kernel", nullptr, kernel_entries, 0555},
 };
 
 class Root final : public StaticDirectory {

@@ -122,6 +122,30 @@ Value nothing_missing(Call& call, UserAddress address, std::uint64_t length) {
     return is_there ? Value(0) : Value(fail(Errno::enomem));
 }
 
+using memory::Advice;
+
+Value advise_large(Call& call, UserAddress address, std::uint64_t length, Advice::Large large) {
+    return done(call.process().space->advise(address, length, [&](memory::Contents& contents) -> Outcome<> {
+        const bool is_ours =
+            contents.purpose == memory::Purpose::vdso || contents.purpose == memory::Purpose::vvar;
+        if (is_ours && large == Advice::Large::wanted) {
+            return fail(Errno::einval);
+        }
+        contents.advice.large = large;
+        return {};
+    }));
+}
+
+Value advise_fork(Call& call, UserAddress address, std::uint64_t length, Advice::AtFork at_fork) {
+    return done(call.process().space->advise(address, length, [&](memory::Contents& contents) -> Outcome<> {
+        if (at_fork == Advice::AtFork::zeroed && (contents.shared || contents.source != nullptr)) {
+            return fail(Errno::einval);
+        }
+        contents.advice.at_fork = at_fork;
+        return {};
+    }));
+}
+
 Value madvise(Call& call, UserAddress address, std::uint64_t length, int advice) {
     if (!address.is_aligned(page_size) || align_up(length, page_size) < length) {
         return fail(Errno::einval);
@@ -129,15 +153,22 @@ Value madvise(Call& call, UserAddress address, std::uint64_t length, int advice)
     switch (advice) {
         case MADV_DONTNEED:
             return length == 0 ? 0 : done(call.process().space->discard(address, length));
+        case MADV_HUGEPAGE:
+            return advise_large(call, address, length, Advice::Large::wanted);
+        case MADV_NOHUGEPAGE:
+            return advise_large(call, address, length, Advice::Large::unwanted);
+        case MADV_DONTFORK:
+            return advise_fork(call, address, length, Advice::AtFork::left_out);
+        case MADV_WIPEONFORK:
+            return advise_fork(call, address, length, Advice::AtFork::zeroed);
+        case MADV_DOFORK:
+        case MADV_KEEPONFORK:
+            return advise_fork(call, address, length, Advice::AtFork::copied);
         case MADV_NORMAL:
         case MADV_RANDOM:
         case MADV_SEQUENTIAL:
         case MADV_WILLNEED:
         case MADV_FREE:
-        case MADV_HUGEPAGE:
-        case MADV_NOHUGEPAGE:
-        case MADV_DONTFORK:
-        case MADV_DOFORK:
         case MADV_DONTDUMP:
         case MADV_DODUMP:
         case MADV_COLD:
@@ -191,14 +222,14 @@ Value munlockall(Call&) {
 
 constexpr Entry entries[] = {
     {__NR_mmap, "mmap", handler_of<mmap>, Support::partial,
-     "no huge pages; write and execute together needs writable-code=allow (EACCES)"},
+     "no MAP_HUGETLB; write and execute together needs writable-code=allow (EACCES)"},
     {__NR_munmap, "munmap", handler_of<munmap>},
     {__NR_mprotect, "mprotect", handler_of<mprotect>, Support::partial,
      "write and execute together needs writable-code=allow (EACCES)"},
     {__NR_brk, "brk", handler_of<brk>},
     {__NR_mremap, "mremap", handler_of<mremap>, Support::partial, "no MREMAP_DONTUNMAP"},
     {__NR_madvise, "madvise", handler_of<madvise>, Support::partial,
-     "MADV_DONTNEED drops pages; other advice changes nothing"},
+     "DONTNEED drops pages, HUGEPAGE and those about fork are obeyed; other advice changes nothing"},
     {__NR_msync, "msync", handler_of<msync>, Support::partial, "nothing to write back: files live in memory"},
     {__NR_mlock, "mlock", handler_of<mlock>, Support::partial, "nothing is ever swapped out: no more to do"},
     {__NR_munlock, "munlock", handler_of<mlock>, Support::partial, "as mlock"},

@@ -85,14 +85,11 @@ fs::ProcessFacts facts_of(Process& process, UserThread* thread) {
     }
     const std::string_view name = thread != nullptr ? std::string_view(thread->name.data()) : process.name();
     std::copy_n(name.begin(), std::min(name.size(), facts.name.size() - 1), facts.name.begin());
-    const task::Identity& who = thread != nullptr ? thread->identity : process.identity();
+    const task::Identity& who = process.identity;
     facts.users = {who.user, who.effective_user, who.saved_user, who.file_user};
     facts.groups = {who.group, who.effective_group, who.saved_group, who.file_group};
     facts.other_groups = who.groups;
     facts.other_group_count = who.group_count;
-    facts.capabilities = {who.inheritable.bits(), who.permitted.bits(), who.effective.bits(),
-                          who.bounding.bits(), who.ambient.bits()};
-    facts.no_new_privileges = who.no_new_privileges;
     facts.umask = process.context == nullptr ? fs::Mode{0} : process.context->umask();
     add_signals(process, thread != nullptr ? thread : first, facts);
     for (std::size_t i = 0; i < facts.limits.size(); ++i) {
@@ -135,6 +132,22 @@ std::string_view text_of(memory::Purpose purpose) {
         default:
             return {};
     }
+}
+
+fs::MappedRegion shown(const memory::Region& region) {
+    const memory::Contents& contents = region.contents();
+    fs::MappedRegion facts{.begin = region.begin(),
+                           .end = region.end(),
+                           .read = contents.rights.read,
+                           .write = contents.rights.write,
+                           .execute = contents.rights.execute,
+                           .shared = contents.shared,
+                           .offset = contents.offset * page_size};
+    facts.purpose = text_of(contents.purpose);
+    if (contents.source && contents.source->is_file()) {
+        facts.file = &static_cast<const FileSource&>(*contents.source).file();
+    }
+    return facts;
 }
 
 class Processes final : public fs::ProcessView {
@@ -217,22 +230,20 @@ class Processes final : public fs::ProcessView {
         return file ? Outcome<fs::Location>(file->location()) : fail(Errno::enoent);
     }
 
-    Outcome<> regions(int id, FunctionRef<void(const fs::MappedRegion&)> each) override {
+    Outcome<> regions(int id, bool counted, FunctionRef<void(const fs::MappedRegion&)> each) override {
         const Ref<memory::AddressSpace> space = PV_TRY(space_of(id));
-        space->for_each([&](const memory::Region& region) {
-            const memory::Contents& contents = region.contents();
-            fs::MappedRegion shown{.begin = region.begin(),
-                                   .end = region.end(),
-                                   .read = contents.rights.read,
-                                   .write = contents.rights.write,
-                                   .execute = contents.rights.execute,
-                                   .shared = contents.shared,
-                                   .offset = contents.offset * page_size};
-            shown.purpose = text_of(contents.purpose);
-            if (contents.source && contents.source->is_file()) {
-                shown.file = &static_cast<const FileSource&>(*contents.source).file();
-            }
-            each(shown);
+        if (!counted) {
+            space->for_each([&](const memory::Region& region) { each(shown(region)); });
+            return {};
+        }
+        space->for_each_counted([&](const memory::Region& region, const memory::AddressSpace::Pages& pages) {
+            fs::MappedRegion facts = shown(region);
+            facts.pages = {.all = pages.all,
+                           .large = pages.large,
+                           .own = pages.own,
+                           .shared = pages.shared,
+                           .share = pages.share};
+            each(facts);
         });
         return {};
     }
@@ -261,11 +272,14 @@ class Processes final : public fs::ProcessView {
         if (self == nullptr) {
             return true;
         }
+        const task::Identity& own = self->process().identity;
         return with_process(id,
                             [&](Process& process) {
-                                return &process == &self->process() ||
-                                       self->identity.may_look_into(process.identity(), process.is_dumpable,
-                                                                    task::Identity::By::file);
+                                const task::Identity& other = process.identity;
+                                return own.is_privileged() || &process == &self->process() ||
+                                       (own.user == other.user && own.user == other.effective_user &&
+                                        own.user == other.saved_user && own.group == other.group &&
+                                        own.group == other.effective_group && own.group == other.saved_group);
                             })
             .value_or(false);
     }
@@ -284,7 +298,8 @@ class Processes final : public fs::ProcessView {
         fs::LoadFacts facts{.processes = static_cast<unsigned>(tree.processes),
                             .threads = static_cast<unsigned>(tree.threads),
                             .last_id = tree.last_id,
-                            .forks = tree.made};
+                            .forks = tree.made,
+                            .large_pages = arch::UserTables::large_pages_of_all()};
         task::for_each_process([&](Process& process) {
             for (const UserThread& thread : process.threads) {
                 if (thread.control != nullptr && task::Scheduler::account(*thread.control).is_runnable) {

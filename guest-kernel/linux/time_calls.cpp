@@ -81,7 +81,7 @@ Value clock_settime(Call& call, clockid_t clock, UserPointer<const timespec> tim
     if (clock != CLOCK_REALTIME) {
         return fail(Errno::einval);
     }
-    if (!call.thread.identity.has(Capability::sys_time)) {
+    if (!call.process().identity.is_privileged()) {
         return fail(Errno::eperm);
     }
     PV_TRY(duration_of(given));

@@ -318,7 +318,7 @@ Value ptrace(Call& call, std::uint64_t request, ProcessId id, std::uint64_t addr
             const auto thread = task::stopped_tracee(call.process(), id);
             if (thread) {
                 task::send_signal((**thread).process(), SIGKILL,
-                                  task::make_info(SIGKILL, SI_USER, call.thread));
+                                  task::make_info(SIGKILL, SI_USER, &call.process()));
             }
             return 0;
         }
@@ -344,7 +344,8 @@ Value process_vm_readv(Call& call, ProcessId id, UserPointer<const Piece> own, s
         if (thread == nullptr || thread->process().space == nullptr) {
             return fail(Errno::esrch);
         }
-        if (!task::may_look_into(call.thread, *thread, task::Identity::By::real)) {
+        if (!call.process().identity.is_privileged() &&
+            call.process().identity.effective_user != thread->process().identity.user) {
             return fail(Errno::eperm);
         }
         space = thread->process().space;

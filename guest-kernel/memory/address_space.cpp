@@ -26,6 +26,15 @@ bool is_sound(UserAddress begin, std::uint64_t length) {
 
 constexpr unsigned heap_gap_pages = 16;
 
+// A block is a large page's, and nobody else's.
+constexpr auto give_back = [](PhysicalAddress frames, unsigned order) {
+    if (order == 0) {
+        memory::drop_owner(frames);
+    } else {
+        free_frames(frames, order);
+    }
+};
+
 constinit Atomic<bool> writable_code_allowed{false};
 
 }  // namespace
@@ -64,8 +73,7 @@ void AddressSpace::drop_pages(UserAddress begin, UserAddress end) {
         floor = begin;  // what lies below is not looked for: a table may stay longer than it must
     }
     const UserAddress ceiling = after == nullptr ? limit : after->begin() < end ? end : after->begin();
-    if (!tables_->remove(begin, end, floor, ceiling,
-                         [](PhysicalAddress frame) { memory::drop_owner(frame); })) {
+    if (!tables_->remove(begin, end, floor, ceiling, give_back)) {
         log::error("memory: a processor does not answer: {} bytes of a program are lost", end - begin);
     }
 }
@@ -225,13 +233,16 @@ Outcome<> AddressSpace::protect(UserAddress begin, std::uint64_t length, Rights 
 
 Outcome<> AddressSpace::change_rights(UserAddress begin, UserAddress end, Rights rights) {
     PV_TRY(cut(begin, end));
-    regions_.set_rights(begin, end, rights);
+    regions_.change(begin, end, [&](Contents& contents) { contents.rights = rights; });
     bool changed = false;
     tables_->change(begin, end, [&](UserAddress, arch::UserPage page) -> std::optional<arch::UserPage> {
         // Becoming writable is for the fault to decide: the frame may be shared. Without any right the pages
         // stay, out of reach, for when rights come back.
         changed = true;
-        return arch::UserPage{page.frame, page.writable && rights.write, rights.execute, rights.any()};
+        page.writable = page.writable && rights.write;
+        page.executable = rights.execute;
+        page.reachable = rights.any();
+        return page;
     });
     if (changed && !tables_->flush(begin, end)) {
         log::error("memory: a processor does not answer: it may keep old rights");
@@ -254,13 +265,48 @@ Outcome<> AddressSpace::discard(UserAddress begin, std::uint64_t length) {
     if (is_special) {
         return fail(Errno::einval);
     }
-    if (!tables_->remove(begin, end, end, begin, [](PhysicalAddress frame) { memory::drop_owner(frame); })) {
+    if (!tables_->remove(begin, end, begin, end, give_back)) {
         log::error("memory: a processor does not answer: {} bytes of a program are lost", length);
     }
     if (covered < end) {
         return fail(Errno::enomem);
     }
     return {};
+}
+
+Outcome<> AddressSpace::advise(UserAddress begin, std::uint64_t length,
+                               FunctionRef<Outcome<>(Contents&)> change) {
+    if (!begin.is_aligned(page_size)) {
+        return fail(Errno::einval);
+    }
+    if (length == 0) {
+        return {};
+    }
+    if (length > limit.value() || !is_sound(begin, align_up(length, page_size))) {
+        return fail(Errno::enomem);
+    }
+    const UserAddress end = begin + align_up(length, page_size);
+    const SpaceGuard guard(lock_);
+    PV_TRY(cut(begin, end));
+    // As on Linux, a gap is told in the end, and what lies behind it is advised too.
+    const UserAddress covered = for_regions(begin, end, [](const Region&) { return true; });
+    Outcome<> done;
+    regions_.change(begin, end, [&](Contents& contents) {
+        if (done) {
+            done = change(contents);
+        }
+    });
+    return done && covered < end ? Outcome<>(fail(Errno::enomem)) : done;
+}
+
+void AddressSpace::set_large_pages(bool allowed) {
+    const SpaceGuard guard(lock_);
+    has_large_pages_ = allowed;
+}
+
+bool AddressSpace::has_large_pages() {
+    const SpaceGuard guard(lock_);
+    return has_large_pages_;
 }
 
 bool AddressSpace::is_covered(UserAddress begin, std::uint64_t length) {
@@ -332,6 +378,7 @@ Outcome<UserAddress> AddressSpace::remap(UserAddress old, std::uint64_t old_leng
     // The pages go along: each gets one owner more at its new place before the old place goes.
     Outcome<> moved;
     const UserAddress last = old + (new_length < old_length ? new_length : old_length);
+    tables_->split(old, last);
     tables_->change(old, last, [&](UserAddress at, arch::UserPage page) -> std::optional<arch::UserPage> {
         if (moved) {
             memory::add_owner(page.frame);
@@ -391,8 +438,7 @@ Outcome<UserAddress> AddressSpace::find_gap(std::uint64_t size) {
 
 void AddressSpace::clear() {
     const SpaceGuard guard(lock_);
-    if (!tables_->remove(UserAddress(0), limit, UserAddress(0), UserAddress(1ULL << 47),
-                         [](PhysicalAddress frame) { memory::drop_owner(frame); })) {
+    if (!tables_->remove(UserAddress(0), limit, UserAddress(0), UserAddress(1ULL << 47), give_back)) {
         log::error("memory: a processor does not answer: a program's memory is lost");
     }
     regions_.clear();
@@ -407,6 +453,32 @@ void AddressSpace::for_each(FunctionRef<void(const Region&)> visit) {
     }
 }
 
+AddressSpace::Pages AddressSpace::count(const Region& region) {
+    const bool is_of_source = region.contents().source != nullptr;
+    Pages pages;
+    tables_->visit(region.begin(), region.end(), [&](arch::UserPage page) {
+        const std::uint64_t number = page.large ? arch::large_page_size / page_size : 1;
+        const std::uint32_t owners = page.large ? 1 : memory::owners(page.frame);
+        // A source is an owner of its pages too. A copy that processes share looks like one of them.
+        const bool is_own = !is_of_source || owners == 1;
+        const std::uint32_t mappings = is_own ? owners : owners - 1;
+        pages.all += number;
+        pages.large += page.large ? number : 0;
+        pages.own += is_own ? number : 0;
+        pages.shared += mappings > 1 ? number : 0;
+        pages.share += number * page_size / mappings;
+    });
+    return pages;
+}
+
+void AddressSpace::for_each_counted(FunctionRef<void(const Region&, const Pages&)> visit) {
+    const SpaceGuard guard(lock_);
+    for (Region* region = regions_.first_above(UserAddress(0)); region != nullptr;
+         region = regions_.next(*region)) {
+        visit(*region, count(*region));
+    }
+}
+
 Outcome<bool> AddressSpace::is_present(UserAddress page) {
     const SpaceGuard guard(lock_);
     if (regions_.find(page) == nullptr) {
@@ -417,7 +489,7 @@ Outcome<bool> AddressSpace::is_present(UserAddress page) {
 
 AddressSpace::Statistics AddressSpace::statistics() {
     const SpaceGuard guard(lock_);
-    return {regions_.bytes(), tables_->pages(), tables_->tables()};
+    return {regions_.bytes(), tables_->pages(), tables_->large_pages(), tables_->tables()};
 }
 
 }  // namespace pv::memory

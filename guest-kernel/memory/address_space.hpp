@@ -80,6 +80,12 @@ class AddressSpace final : public RefCounted {
     /// Drops the pages: the next look finds zeros, or the file's. Error: einval (the clock's page among
     /// them).
     Outcome<> discard(UserAddress begin, std::uint64_t length);
+    /// Calls `change` for what is mapped in the range: it changes what is said of it, or refuses. Errors:
+    /// einval, enomem (there is a gap: all else is changed), what `change` fails with (nothing more is).
+    Outcome<> advise(UserAddress begin, std::uint64_t length, FunctionRef<Outcome<>(Contents&)> change);
+    /// Whether it may have large pages: fork keeps it.
+    void set_large_pages(bool allowed);
+    [[nodiscard]] bool has_large_pages();
     /// Whether all pages from `begin`, the beginning of one, are mapped.
     [[nodiscard]] bool is_covered(UserAddress begin, std::uint64_t length);
     /// Where the heap begins, once, when a program is loaded.
@@ -118,9 +124,22 @@ class AddressSpace final : public RefCounted {
     /// Calls `visit` for each region in order, with the lock held: it touches no program's memory.
     void for_each(FunctionRef<void(const Region&)> visit);
 
+    /// The pages of a region that are in memory.
+    struct Pages {
+        std::uint64_t all = 0;
+        std::uint64_t large = 0;   ///< parts of large ones
+        std::uint64_t own = 0;     ///< copies or zero-filled ones, of no file
+        std::uint64_t shared = 0;  ///< mapped more than once
+        std::uint64_t share = 0;   ///< bytes, each page's divided by how often it is mapped
+    };
+
+    /// The same, with the pages of each counted.
+    void for_each_counted(FunctionRef<void(const Region&, const Pages&)> visit);
+
     struct Statistics {
         std::uint64_t mapped = 0;    ///< bytes
         std::uint64_t resident = 0;  ///< pages
+        std::uint64_t large = 0;     ///< pages of those that are parts of large ones
         std::uint64_t tables = 0;    ///< frames of page tables
     };
 
@@ -137,10 +156,12 @@ class AddressSpace final : public RefCounted {
     Outcome<UserAddress> choose(const MapRequest& request);
     Outcome<> cut(UserAddress begin, UserAddress end);
     Outcome<> change_rights(UserAddress begin, UserAddress end, Rights rights);
+    Pages count(const Region& region);
     void drop_pages(UserAddress begin, UserAddress end);
     template <class F>
     UserAddress for_regions(UserAddress begin, UserAddress end, F&& f);
     Region* region_for_fault(UserAddress address);
+    bool bring_in_large(const Region& region, UserAddress page);
     Resolution bring_in(Region& region, UserAddress page, bool write);
     Resolution unshare(Region& region, UserAddress page, arch::UserPage old);
     Outcome<arch::UserPage> page_for(UserAddress address, bool write);
@@ -149,6 +170,7 @@ class AddressSpace final : public RefCounted {
     Ref<arch::UserTables> tables_;
     UserAddress top_;  ///< mappings without a wish go below
     Limits limits_;
+    bool has_large_pages_ = true;
     UserAddress heap_begin_{};
     UserAddress heap_end_{};
     RegionMap regions_;

@@ -80,8 +80,35 @@ Resolution AddressSpace::resolve(UserAddress address, UserAccess access) {
     return Resolution::resolved;  // another thread was here first, or an old entry was remembered
 }
 
+// A large page around `page`, where the region has all of it, nothing is there yet and memory allows. Memory
+// that is only read is not worth one, and a stack that grows is seldom deep.
+bool AddressSpace::bring_in_large(const Region& region, UserAddress page) {
+    const Contents& contents = region.contents();
+    const UserAddress begin(align_down(page.value(), arch::large_page_size));
+    if (contents.source != nullptr || contents.shared || contents.grows_down || !contents.rights.write ||
+        contents.rights.execute || contents.advice.large == Advice::Large::unwanted || !has_large_pages_ ||
+        begin < region.begin() || region.end() - begin < arch::large_page_size ||
+        !tables_->has_room_for_large(begin)) {
+        return false;
+    }
+    const Result<PhysicalAddress> block =
+        allocate_program_block(arch::large_page_order, contents.advice.large == Advice::Large::wanted);
+    if (!block) {
+        return false;
+    }
+    std::memset(to_pointer(*block), 0, arch::large_page_size);
+    if (!tables_->set_large(begin, {.frame = *block, .writable = true})) {
+        free_frames(*block, arch::large_page_order);
+        return false;
+    }
+    return true;
+}
+
 Resolution AddressSpace::bring_in(Region& region, UserAddress page, bool write) {
     const Contents& contents = region.contents();
+    if (write && bring_in_large(region, page)) {
+        return Resolution::resolved;
+    }
     Result<PhysicalAddress> frame =
         contents.source == nullptr ? zeroed() : contents.source->page(region.source_page(page));
     if (!frame) {
@@ -110,6 +137,14 @@ Resolution AddressSpace::bring_in(Region& region, UserAddress page, bool write) 
 Resolution AddressSpace::unshare(Region& region, UserAddress page, arch::UserPage old) {
     const Rights rights = region.contents().rights;
     arch::UserPage fresh{old.frame, rights.write, rights.execute, rights.any()};
+    if (old.large) {
+        // Nobody shares it: it becomes small before anybody does.
+        const UserAddress begin(align_down(page.value(), arch::large_page_size));
+        fresh.frame = PhysicalAddress(align_down(old.frame.value(), arch::large_page_size));
+        const Result<> set = tables_->set_large(begin, fresh);
+        PV_ASSERT(set.has_value());
+        return Resolution::resolved;
+    }
     const bool copy = !region.contents().shared && memory::owners(old.frame) > 1;
     if (copy) {
         const Result<PhysicalAddress> frame = copy_of(old.frame);
@@ -203,8 +238,12 @@ Outcome<> AddressSpace::copy_into(AddressSpace& child) {
     Outcome<> copied;
     for (Region* region = regions_.first_above(UserAddress(0)); region != nullptr && copied;
          region = regions_.next(*region)) {
+        const Advice::AtFork at_fork = region->contents().advice.at_fork;
+        if (at_fork == Advice::AtFork::left_out) {
+            continue;
+        }
         copied = as_outcome(child.regions_.append(*region));
-        if (!copied || region->contents().shared) {
+        if (!copied || region->contents().shared || at_fork == Advice::AtFork::zeroed) {
             continue;  // shared pages come from the source again
         }
         const Result<bool> was_writable = tables_->share(*child.tables_, region->begin(), region->end());
@@ -228,6 +267,7 @@ Outcome<Ref<AddressSpace>> AddressSpace::fork() {
     child->heap_begin_ = heap_begin_;
     child->heap_end_ = heap_end_;
     child->limits_ = limits_;
+    child->has_large_pages_ = has_large_pages_;
     PV_TRY(copy_into(*child));
     return child;
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "memory/buddy.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <memory>
 
@@ -108,6 +109,14 @@ bool Buddy::free(std::uint64_t frame, unsigned order) {
     }
     state(frame) = 0;
     release(frame, order);
+    return true;
+}
+
+bool Buddy::split(std::uint64_t frame, unsigned order) {
+    if (order_of(frame) != order) {
+        return false;
+    }
+    std::ranges::fill(states_.subspan(frame - first_, frames_in(order)), tagged(used_head, 0));
     return true;
 }
 

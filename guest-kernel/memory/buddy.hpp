@@ -35,6 +35,10 @@ class Buddy {
     /// False, and nothing changed, when no block of that order was given out there.
     [[nodiscard]] bool free(std::uint64_t frame, unsigned order);
 
+    /// Makes single frames, each given out by itself, of a block of 2^order that was given out. False, and
+    /// nothing changed, when no such block was.
+    [[nodiscard]] bool split(std::uint64_t frame, unsigned order);
+
     /// The order of the block given out at `frame`, if there is one.
     [[nodiscard]] std::optional<unsigned> order_of(std::uint64_t frame) const;
 

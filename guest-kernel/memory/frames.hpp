@@ -30,6 +30,11 @@ Result<PhysicalAddress> allocate_frames(unsigned order);
 /// One frame for what a program asks for: the last ones are left to the kernel itself, so that drivers go on
 /// and what is out of memory can be told and ended. Error: out_of_memory.
 Result<PhysicalAddress> allocate_program_frame();
+/// A block of 2^order of them, without asking the stocks of the CPUs. It leaves more than half of memory
+/// free, or, where it is `wanted`, more than is low. Error: out_of_memory.
+Result<PhysicalAddress> allocate_program_block(unsigned order, bool wanted);
+/// Makes single frames of a block, each to be freed by itself: anything else panics.
+void split_frames(PhysicalAddress address, unsigned order);
 /// Whether such frames are used up.
 [[nodiscard]] bool is_scarce();
 /// Whether they nearly are: no further program is begun then.

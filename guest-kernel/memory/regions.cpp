@@ -14,7 +14,8 @@ bool are_alike(const Region& first, const Region& second) {
     const Contents& b = second.contents();
     return first.end() == second.begin() && a.rights == b.rights && a.rights_max == b.rights_max &&
            a.shared == b.shared && a.grows_down == b.grows_down && a.purpose == b.purpose &&
-           a.source == b.source && (a.source == nullptr || a.offset + first.size() / page_size == b.offset);
+           a.advice == b.advice && a.source == b.source &&
+           (a.source == nullptr || a.offset + first.size() / page_size == b.offset);
 }
 
 }  // namespace
@@ -131,11 +132,11 @@ void RegionMap::remove(UserAddress begin, UserAddress end) {
     }
 }
 
-void RegionMap::set_rights(UserAddress begin, UserAddress end, Rights rights) {
+void RegionMap::change(UserAddress begin, UserAddress end, FunctionRef<void(Contents&)> change) {
     for (Region* region = first_above(begin); region != nullptr && region->begin_ < end;
          region = next(*region)) {
         PV_ASSERT(region->begin_ >= begin && region->end_ <= end);
-        region->contents_.rights = rights;
+        change(region->contents_);
     }
     join_around(begin, end);
 }

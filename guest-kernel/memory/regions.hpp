@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/address.hpp"
+#include "base/function_ref.hpp"
 #include "base/ref.hpp"
 #include "base/result.hpp"
 #include "memory/page_source.hpp"
@@ -28,6 +29,17 @@ struct Rights {
 /// What people are told a region is for.
 enum class Purpose : std::uint8_t { other, heap, stack, vdso, vvar };
 
+/// What a program said of a region's pages (madvise(2)).
+struct Advice {
+    enum class Large : std::uint8_t { unsaid, wanted, unwanted };
+    enum class AtFork : std::uint8_t { copied, left_out, zeroed };
+
+    Large large = Large::unsaid;
+    AtFork at_fork = AtFork::copied;
+
+    friend constexpr bool operator==(Advice, Advice) = default;
+};
+
 /// What a region's pages are. Two regions side by side with equal contents are one.
 struct Contents {
     Rights rights;
@@ -35,6 +47,7 @@ struct Contents {
     bool shared = false;                  ///< with other address spaces, after fork too
     bool grows_down = false;
     Purpose purpose = Purpose::other;
+    Advice advice;
     Ref<PageSource> source;    ///< none: zero-filled memory of its own
     std::uint64_t offset = 0;  ///< of the region's first page in the source, in pages
 };
@@ -94,8 +107,9 @@ class RegionMap {
     Result<> split(UserAddress address);
     /// Removes what lies in [begin, end), which are borders.
     void remove(UserAddress begin, UserAddress end);
-    /// Gives the regions in [begin, end), which are borders, new rights, and joins what is alike then.
-    void set_rights(UserAddress begin, UserAddress end, Rights rights);
+    /// Calls `change` for the contents of the regions in [begin, end), which are borders, and joins what is
+    /// alike then.
+    void change(UserAddress begin, UserAddress end, FunctionRef<void(Contents&)> change);
     /// Lets a region begin lower. [begin, region.begin()) is free.
     void extend_down(Region& region, UserAddress begin);
     void clear();

@@ -182,6 +182,21 @@ class Exhaustion(Guest):
         self.check(4)
 
 
+class LargePages(Guest):
+    """Memory comes in pages of 2 MiB where that costs nobody anything, and goes back whatever became of its parts."""
+
+    def test_when_and_how_long(self):
+        for smp in 1, 4:
+            console = self.boot(["sizes"], smp, "96M")
+            words = [line for line in console if not run.KERNEL_LINE.match(line)]
+            self.assertEqual(words, [
+                "== sizes", "only read: 0", "three of four written first: 6144 kB", "of all: 6144 kB", "one of them read-only: 6144 kB",
+                "and written again: 6144 kB", "a page of one read-only: 4096 kB", "a page of another unmapped: 2048 kB",
+                "in a child: 0 kB", "after a child: 0 kB", "dropped and written: 2048 kB", "unmapped: 0 kB", "not wanted: 0 kB",
+                "switched off: 0 kB", "switched on: 2048 kB", "shared: 2048 kB", "wishes: 0", "unadvised: 0", "advised: 2048",
+                "scarce: 0", "lost: nothing", "== status 0", "== end"], "\n".join(console))
+
+
 class Multitude(Guest):
     """LEDGER R2: nothing has a fixed size. R7: nothing that a program does a million times leaves something behind."""
 

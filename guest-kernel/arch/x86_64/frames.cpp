@@ -103,6 +103,23 @@ Result<PhysicalAddress> allocate_program_frame() {
     return allocate_frames(0);
 }
 
+Result<PhysicalAddress> allocate_program_block(unsigned order, bool wanted) {
+    const auto is_left_enough = [&] { return wanted ? !boot::is_memory_low() : boot::is_memory_plentiful(); };
+    if (is_refused() || !is_left_enough()) {
+        return fail(Error::out_of_memory);
+    }
+    const PhysicalAddress block = PV_TRY(boot::allocate_common(order));
+    if (!is_left_enough()) {
+        boot::free_common(block, order);
+        return fail(Error::out_of_memory);
+    }
+    return block;
+}
+
+void split_frames(PhysicalAddress address, unsigned order) {
+    boot::split_common(address, order);
+}
+
 void free_frames(PhysicalAddress address, unsigned order) {
     if (order > 0) {
         boot::free_common(address, order);

@@ -147,7 +147,7 @@ Result<> with_program(Rule rule, Rule armed) {
     const Loaded loaded(*tables);
     PV_TRY(tables->set(in_program, page));
     const auto remove = [&](UserAddress floor, UserAddress ceiling) {
-        return tables->remove(in_program, user_page_end, floor, ceiling, [](PhysicalAddress) {});
+        return tables->remove(in_program, user_page_end, floor, ceiling, [](PhysicalAddress, unsigned) {});
     };
     Result<> done;
     if (rule == Rule::tlb_stale_use_write) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "arch/x86_64/page_table.hpp"
 #include "arch/x86_64/page_table_entry.hpp"
@@ -28,6 +29,9 @@ constexpr std::uint64_t leaving = 1ULL << 10;
 constexpr std::uint64_t hidden = 1ULL << 11;
 constexpr std::uint64_t held = present | hidden;
 
+/// Parts of large pages of all tables.
+constinit Atomic<std::uint64_t> all_large{0};
+
 std::uint64_t* entries(PhysicalAddress table) {
     return memory::to_pointer<std::uint64_t>(table);
 }
@@ -38,8 +42,14 @@ std::uint64_t encode(UserPage page) {
            (page.writable ? writable : 0) | (page.executable ? 0 : no_execute);
 }
 
-UserPage decode(std::uint64_t entry) {
-    return {target(entry), (entry & writable) != 0, (entry & no_execute) == 0, (entry & present) != 0};
+// `level`: 1 for a large page.
+UserPage decode(std::uint64_t entry, unsigned level) {
+    return {target(entry), (entry & writable) != 0, (entry & no_execute) == 0, (entry & present) != 0,
+            level > 0};
+}
+
+bool is_page(std::uint64_t entry, unsigned level) {
+    return level == 0 || (entry & large) != 0;
 }
 
 // Tables are no device's business: said by markers for as long as a frame is one.
@@ -116,8 +126,10 @@ std::optional<UserPage> UserTables::lookup(UserAddress address) const {
         if ((entry & held) == 0) {
             return std::nullopt;
         }
-        if (level == 0) {
-            return decode(entry);
+        if (is_page(entry, level)) {
+            UserPage page = decode(entry, level);
+            page.frame = page.frame + align_down(address.value() & (size_of(level) - 1), page_size);
+            return page;
         }
         table = target(entry);
     }
@@ -138,6 +150,7 @@ Result<> UserTables::set(UserAddress address, UserPage page) {
     PhysicalAddress table = root_;
     for (unsigned level = top_level; level > 0; --level) {
         std::uint64_t& entry = entries(table)[index_of(address.value(), level)];
+        PV_ASSERT((entry & large) == 0);
         PV_TRY(ensure_table(entry));
         table = target(entry);
     }
@@ -149,6 +162,119 @@ Result<> UserTables::set(UserAddress address, UserPage page) {
     return {};
 }
 
+void UserTables::count_large(std::uint64_t come, std::uint64_t gone) {
+    large_.fetch_add(come - gone, std::memory_order_relaxed);
+    all_large.fetch_add(come - gone, std::memory_order_relaxed);
+}
+
+std::uint64_t UserTables::large_pages_of_all() {
+    return all_large.load(std::memory_order_relaxed);
+}
+
+Result<std::uint64_t*> UserTables::ensure_large_entry(UserAddress address) {
+    PhysicalAddress table = root_;
+    for (unsigned level = top_level; level > 1; --level) {
+        std::uint64_t& entry = entries(table)[index_of(address.value(), level)];
+        PV_TRY(ensure_table(entry));
+        table = target(entry);
+    }
+    return &entries(table)[index_of(address.value(), 1)];
+}
+
+// The entry of the large page around `address`, nullptr when there is none.
+std::uint64_t* UserTables::find_large(UserAddress address) const {
+    PhysicalAddress table = root_;
+    for (unsigned level = top_level;; --level) {
+        std::uint64_t& entry = entries(table)[index_of(address.value(), level)];
+        if ((entry & held) == 0) {
+            return nullptr;
+        }
+        if (level == 1) {
+            return (entry & large) != 0 ? &entry : nullptr;
+        }
+        table = target(entry);
+    }
+}
+
+bool UserTables::has_room_for_large(UserAddress address) const {
+    PhysicalAddress table = root_;
+    for (unsigned level = top_level; level > 0; --level) {
+        const std::uint64_t entry = entries(table)[index_of(address.value(), level)];
+        if (entry == 0) {
+            return true;
+        }
+        table = target(entry);
+    }
+    return false;
+}
+
+Result<> UserTables::stock_table() {
+    const PhysicalAddress fresh = PV_TRY(allocate_table());
+    entries(fresh)[0] = stock_.value();
+    stock_ = fresh;
+    tables_.fetch_add(1, std::memory_order_relaxed);
+    return {};
+}
+
+PhysicalAddress UserTables::take_stocked_table() {
+    PV_ASSERT(stock_ != PhysicalAddress(0));
+    const PhysicalAddress table = stock_;
+    stock_ = PhysicalAddress(std::exchange(entries(table)[0], 0));
+    return table;
+}
+
+Result<> UserTables::set_large(UserAddress address, UserPage page) {
+    PV_ASSERT(address.is_aligned(large_page_size) && page.frame.is_aligned(large_page_size) &&
+              user_end - address >= large_page_size);
+    std::uint64_t& entry = *PV_TRY(ensure_large_entry(address));
+    PV_ASSERT(entry == 0 || ((entry & large) != 0 && target(entry) == page.frame));
+    if (entry == 0) {
+        PV_TRY(stock_table());
+        pages_.fetch_add(entries_per_table, std::memory_order_relaxed);
+        count_large(entries_per_table, 0);
+    }
+    store(entry, encode(page) | large);
+    return {};
+}
+
+void UserTables::split_entry(std::uint64_t& entry) {
+    const PhysicalAddress table = take_stocked_table();
+    const std::uint64_t first = entry & ~large;
+    for (unsigned i = 0; i < entries_per_table; ++i) {
+        entries(table)[i] = first + std::uint64_t{i} * page_size;
+    }
+    memory::split_frames(target(entry), large_page_order);
+    store(entry, table.value() | present | writable | user | accessed);
+    count_large(0, entries_per_table);
+}
+
+// Makes `address` a border of pages.
+void UserTables::split_at(UserAddress address) {
+    if (!address.is_aligned(large_page_size)) {
+        if (std::uint64_t* const entry = find_large(address)) {
+            split_entry(*entry);
+        }
+    }
+}
+
+void UserTables::split(UserAddress begin, UserAddress end) {
+    if (large_pages() == 0) {
+        return;
+    }
+    const auto walk = [&](const auto& self, PhysicalAddress table, unsigned level,
+                          std::uint64_t base) -> void {
+        for_entries(table, level, base, begin.value(), end.value(),
+                    [&](std::uint64_t at, std::uint64_t& entry) {
+                        if (level > 1) {
+                            self(self, target(entry), level - 1, at);
+                        } else if ((entry & large) != 0) {
+                            split_entry(entry);
+                        }
+                    });
+    };
+    walk(walk, root_, top_level, 0);
+}
+
 // First half of a removal: nothing of it is present any more. True when something was. What lies in a table
 // that goes is out of reach with the table's own entry.
 bool UserTables::mark(PhysicalAddress table, unsigned level, std::uint64_t base, std::uint64_t begin,
@@ -158,7 +284,7 @@ bool UserTables::mark(PhysicalAddress table, unsigned level, std::uint64_t base,
         if ((entry & held) == 0) {
             return;
         }
-        if (level == 0 || (at >= floor && at + size_of(level) <= ceiling)) {
+        if (is_page(entry, level) || (at >= floor && at + size_of(level) <= ceiling)) {
             store(entry, (entry & ~held) | leaving);
             any = true;
         } else {
@@ -175,26 +301,34 @@ void UserTables::sweep(PhysicalAddress table, unsigned level, std::uint64_t base
     for_entries(table, level, base, begin, end, [&](std::uint64_t at, std::uint64_t& entry) {
         const bool entry_goes = (entry & (goes ? held | leaving : leaving)) != 0;
         const PhysicalAddress frame = target(entry);
-        if (level > 0 && (entry & (present | leaving)) != 0) {
+        const bool page = is_page(entry, level);
+        if (!page && (entry & (present | leaving)) != 0) {
             sweep(frame, level - 1, at, begin, end, entry_goes, swept);
         }
         if (!entry_goes) {
             return;
         }
         store(entry, 0);
-        if (level > 0) {
+        if (!page) {
             ++swept.tables;
             free_table(frame);
-        } else {
-            ++swept.pages;
-            marker::frames_release(frame, page_size);
-            swept.give_back(frame);
+            return;
+        }
+        swept.pages += size_of(level) / page_size;
+        marker::frames_release(frame, size_of(level));
+        swept.give_back(frame, level == 0 ? 0 : large_page_order);
+        if (level > 0) {
+            ++swept.large;
+            ++swept.tables;
+            free_table(take_stocked_table());
         }
     });
 }
 
 Result<> UserTables::remove(UserAddress begin, UserAddress end, UserAddress floor, UserAddress ceiling,
-                            FunctionRef<void(PhysicalAddress)> give_back) {
+                            FunctionRef<void(PhysicalAddress, unsigned)> give_back) {
+    split_at(begin);
+    split_at(end);
     if (!mark(root_, top_level, 0, begin.value(), end.value(), floor.value(), ceiling.value())) {
         return {};
     }
@@ -208,6 +342,9 @@ Result<> UserTables::remove(UserAddress begin, UserAddress end, UserAddress floo
     }
     sweep(root_, top_level, 0, begin.value(), end.value(), false, swept);
     pages_.fetch_sub(swept.pages, std::memory_order_relaxed);
+    if (swept.large > 0) {
+        count_large(0, swept.large * entries_per_table);
+    }
     tables_.fetch_sub(swept.tables, std::memory_order_relaxed);
     return {};
 }
@@ -216,6 +353,7 @@ Result<bool> UserTables::share(UserTables& child, UserAddress begin, UserAddress
     Result<> done;
     bool was_writable = false;
     std::uint64_t pages = 0;
+    split(begin, end);
     const auto walk = [&](const auto& self, PhysicalAddress mine, PhysicalAddress its, unsigned level,
                           std::uint64_t base) -> void {
         const std::uint64_t* const first = entries(mine);
@@ -254,10 +392,30 @@ void UserTables::change(UserAddress begin, UserAddress end,
                         if ((entry & held) == 0) {
                             return;
                         }
-                        if (level > 0) {
+                        if (!is_page(entry, level)) {
                             self(self, target(entry), level - 1, at);
-                        } else if (const auto page = change(UserAddress(at), decode(entry))) {
-                            store(entry, encode(*page));
+                        } else if (const auto page = change(UserAddress(at), decode(entry, level))) {
+                            store(entry, encode(*page) | (level > 0 ? large : 0));
+                        }
+                    });
+    };
+    split_at(begin);
+    split_at(end);
+    walk(walk, root_, top_level, 0);
+}
+
+void UserTables::visit(UserAddress begin, UserAddress end, FunctionRef<void(UserPage)> visit) const {
+    const auto walk = [&](const auto& self, PhysicalAddress table, unsigned level,
+                          std::uint64_t base) -> void {
+        for_entries(table, level, base, begin.value(), end.value(),
+                    [&](std::uint64_t at, const std::uint64_t& entry) {
+                        if ((entry & held) == 0) {
+                            return;
+                        }
+                        if (is_page(entry, level)) {
+                            visit(decode(entry, level));
+                        } else {
+                            self(self, target(entry), level - 1, at);
                         }
                     });
     };

@@ -89,12 +89,16 @@ class View final : public ProcessView {
         return process == 5 ? tree_.find("/bin") : fail(Errno::enoent);
     }
 
-    Outcome<> regions(int, FunctionRef<void(const MappedRegion&)> each) override {
-        each({.begin = UserAddress(0x400000),
-              .end = UserAddress(0x401000),
-              .read = true,
-              .execute = true,
-              .purpose = "[heap]"});
+    Outcome<> regions(int, bool counted, FunctionRef<void(const MappedRegion&)> each) override {
+        MappedRegion region{.begin = UserAddress(0x400000),
+                            .end = UserAddress(0x401000),
+                            .read = true,
+                            .execute = true,
+                            .purpose = "[heap]"};
+        if (counted) {
+            region.pages = {.all = 600, .large = 512, .own = 590, .shared = 4, .share = 599 * page_size};
+        }
+        each(region);
         return {};
     }
 
@@ -233,6 +237,22 @@ TEST_F(ProcTest, LedgerStatusAndItsKinTellTheSame) {
     EXPECT_EQ(tree_.find("/proc/5/stat").value().node->attributes().user, 8U);
 }
 
+TEST_F(ProcTest, MappingsSayWhatOfThemIsInMemory) {
+    const std::string counted = tree_.get("/proc/5/smaps").value();
+    EXPECT_THAT(counted, StartsWith("00400000-00401000 r-xp 00000000 00:00 0 "));
+    for (const std::string_view line :
+         {"Size:                  4 kB\n", "Rss:                2400 kB\n", "Pss:                2396 kB\n",
+          "Shared_Clean:          0 kB\n", "Shared_Dirty:         16 kB\n", "Private_Clean:        40 kB\n",
+          "Private_Dirty:      2344 kB\n", "Anonymous:          2360 kB\n", "AnonHugePages:      2048 kB\n",
+          "VmFlags: rd ex mr mw me \n"}) {
+        EXPECT_THAT(counted, HasSubstr(std::string(line)));
+    }
+    const std::string all = tree_.get("/proc/5/smaps_rollup").value();
+    EXPECT_THAT(all, StartsWith("00400000-00401000 ---p 00000000 00:00 0                          [rollup]\n"
+                                "Rss:                2400 kB\nPss:                2396 kB\n"));
+    EXPECT_THAT(all, HasSubstr("Pss_Anon:           2396 kB\nPss_File:              0 kB\n"));
+}
+
 TEST_F(ProcTest, LedgerAccountsOfWhatAProcessMoved) {
     constexpr std::string_view accounts =
         "rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 5\nwrite_bytes: 6\ncancelled_write_bytes: 0\n";
@@ -310,7 +330,7 @@ TEST_F(LedgerMessages, KeepsTheLastOnes) {
 
 TEST_F(LedgerMessages, AreForTheirOwnerAlone) {
     tree_.who.user = tree_.who.group = 1000;
-    tree_.who.capabilities = {};
+    tree_.who.privileged = false;
     EXPECT_EQ(error_of(tree_.get(path)), Errno::eacces);
     EXPECT_EQ(error_of(tree_.put(path, "on")), Errno::eacces);
     tree_.who = kernel_credentials;

@@ -87,6 +87,25 @@ TEST(Buddy, RefusesWhatWasNotGivenOut) {
     EXPECT_EQ(machine->free_count(), 64U);
 }
 
+TEST(Buddy, ABlockBecomesSingleFrames) {
+    Machine machine(0, 64);
+    machine->add(0, 64);
+    const auto block = machine->allocate(3);
+    ASSERT_TRUE(block);
+    EXPECT_FALSE(machine->split(*block, 2));
+    EXPECT_FALSE(machine->split(*block + 1, 0));
+    EXPECT_FALSE(machine->split(9999, 3));
+    ASSERT_TRUE(machine->split(*block, 3));
+    EXPECT_EQ(machine->free_count(), 56U);
+    EXPECT_FALSE(machine->free(*block, 3)) << "there is no such block any more";
+    EXPECT_FALSE(machine->split(*block, 3));
+    for (std::uint64_t frame = *block; frame < *block + 8; ++frame) {
+        EXPECT_TRUE(machine->free(frame, 0));
+        EXPECT_FALSE(machine->free(frame, 0));
+    }
+    EXPECT_EQ(machine->largest_free(), 6U) << "they are one again";
+}
+
 TEST(Buddy, DoesNotMergeAcrossWhatItDoesNotOwn) {
     Machine machine(0, 64);
     machine->add(0, 15);

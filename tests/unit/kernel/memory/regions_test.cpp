@@ -27,6 +27,10 @@ unsigned kind(Rights r) {
     return 8U | (r.read ? 1U : 0U) | (r.write ? 2U : 0U) | (r.execute ? 4U : 0U);
 }
 
+void set_rights(RegionMap& map, UserAddress begin, UserAddress end, Rights wanted) {
+    map.change(begin, end, [&](Contents& contents) { contents.rights = wanted; });
+}
+
 void expect_same(RegionMap& map, const Model& model) {
     std::uint64_t bytes = 0;
     for (std::uint64_t n = 0; n < pages; ++n) {
@@ -65,7 +69,7 @@ TEST(Regions, RandomWorkAgainstAModel) {
             ASSERT_TRUE(map.split(page(begin)));
             ASSERT_TRUE(map.split(page(end)));
             if (below(3) == 0) {
-                map.set_rights(page(begin), page(end), wanted);
+                set_rights(map, page(begin), page(end), wanted);
                 for (std::uint64_t n = begin; n < end; ++n) {
                     if (model.contains(n)) {
                         model[n] = kind(wanted);
@@ -83,7 +87,7 @@ TEST(Regions, RandomWorkAgainstAModel) {
                     }
                 } else {
                     // A split that nothing used is undone where the two sides are alike.
-                    map.set_rights(page(begin), page(begin), wanted);
+                    set_rights(map, page(begin), page(begin), wanted);
                 }
             }
         }
@@ -92,7 +96,7 @@ TEST(Regions, RandomWorkAgainstAModel) {
             if (const auto at = model.find(n); at != model.end()) {
                 ASSERT_TRUE(map.split(page(n)));
                 ASSERT_TRUE(map.split(page(n + 1)));
-                map.set_rights(page(n), page(n + 1), rights(at->second & 7));
+                set_rights(map, page(n), page(n + 1), rights(at->second & 7));
             }
         }
         expect_same(map, model);
@@ -102,6 +106,18 @@ TEST(Regions, RandomWorkAgainstAModel) {
         }
         expect_same(copy, model);
     }
+}
+
+TEST(Regions, WhatIsSaidOfAPartKeepsItApart) {
+    RegionMap map;
+    ASSERT_TRUE(map.add(page(10), page(20), {}));
+    ASSERT_TRUE(map.split(page(14)));
+    map.change(page(14), page(20), [](Contents& contents) { contents.advice.large = Advice::Large::wanted; });
+    EXPECT_EQ(map.count(), 2U);
+    EXPECT_EQ(map.find(page(13))->contents().advice, Advice());
+    map.change(page(10), page(14), [](Contents& contents) { contents.advice.large = Advice::Large::wanted; });
+    EXPECT_EQ(map.count(), 1U);
+    EXPECT_EQ(map.find(page(10))->contents().advice.large, Advice::Large::wanted);
 }
 
 TEST(Regions, GapsAreTheHighestThatFit) {
