@@ -28,16 +28,10 @@ UnixCore::~UnixCore() {
     close_reading();
 }
 
-void UnixCore::note(State& now) {
-    const bool was_full = !has_room();
+void UnixCore::note(const State& now) {
     bytes_.store(now.bytes, std::memory_order_release);
     count_.store(now.count, std::memory_order_release);
     pending_count.store(now.pending_count, std::memory_order_release);
-    if (was_full && has_room()) {
-        for (UnixCore& sender : now.senders) {
-            sender.poll_queue.notify(poll_event::writable);
-        }
-    }
 }
 
 Outcome<> UnixCore::put(std::unique_ptr<UnixMessage>& message) {

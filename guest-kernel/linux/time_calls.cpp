@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "fs/wait.hpp"
@@ -192,10 +191,8 @@ struct TimerValue {
     TimevalValue left;
 };
 
-// Of one that is on, something is left, however late it is told.
 TimerValue value_of(const task::TimerSetting& setting) {
-    const Duration least = setting.left == Duration() ? Duration() : Duration::microseconds(1);
-    return {TimevalValue::from(setting.interval), TimevalValue::from(std::max(setting.left, least))};
+    return {TimevalValue::from(setting.interval), TimevalValue::from(setting.left)};
 }
 
 Outcome<Duration> duration_of(const TimevalValue& value) {

@@ -22,9 +22,10 @@ namespace pv::task {
 
 /// Each CPU has one, found through its Cpu. A thread belongs to one scheduler at a time: its state, its timer
 /// and its place in the lists are guarded by that one's lock. Another CPU wakes a thread by putting it into
-/// the list of its scheduler and sending the CPU an interrupt; a CPU with nothing as urgent to do takes ready
-/// threads over from others (take_over); one that may no longer run where it is waits there until a CPU
-/// of its own fetches it (send_away). Two schedulers' locks are never held at once.
+/// the list of its scheduler and sending the CPU an interrupt, or into its own, where the waker is expected
+/// to wait next (keep); a CPU with nothing as urgent to do takes ready threads over from others (take_over);
+/// one that may no longer run where it is waits there until a CPU of its own fetches it (send_away). Two
+/// schedulers' locks are never held at once.
 class Scheduler {
   public:
     /// The scheduler of a CPU, with its idle thread, which is what will run there when it starts; `stack` is
@@ -106,6 +107,7 @@ class Scheduler {
 
     // The lock is held in all of these.
     void make_ready(ControlBlock& thread);
+    void forget_timer(ControlBlock& thread);
     void put_back(ControlBlock& thread, bool at_front);
     void take_out(ControlBlock& thread);
     ControlBlock& pick();
@@ -113,11 +115,14 @@ class Scheduler {
     void switch_away();
     void arm();
     void offer();
+    void keep(ControlBlock& thread);
+    void give_up_late(Instant time);
     void call_here();
     void look_for_more_urgent(unsigned since);
     void charge_real_time(Instant time);
     void watch_real_time(Instant time);
 
+    [[nodiscard]] bool may_keep(const ControlBlock& thread) const;
     bool take_over();
     bool take_misplaced();
     void send_away();
@@ -135,6 +140,8 @@ class Scheduler {
     Instant slice_end_;
     Instant tick_at_;             ///< when to look next where a program's thread is, user mode or the kernel
     Instant switched_at_;         ///< when the running thread began
+    bool keeps_ = false;          ///< a ready thread, for when the running one, which woke it, waits
+    Instant kept_until_;          ///< then others are offered it
     bool greed_is_told_ = false;  ///< that it keeps others waiting too long
     bool real_time_rests_ = false;  ///< until its period ends others come first
     Instant real_time_period_ends_;

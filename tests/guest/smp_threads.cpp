@@ -7,6 +7,9 @@
 #include "base/log.hpp"
 #include "boot/tests.hpp"
 #include "on_cpus.hpp"
+#include "task/control_block.hpp"
+#include "task/park.hpp"
+#include "task/scheduler.hpp"
 #include "task/wait_queue.hpp"
 
 namespace pv::guest_test {
@@ -219,6 +222,97 @@ PV_GUEST_TEST(wakes_across_cpus_at_once) {
         log::info("CPU {} runs a woken thread after {} at best", cpu, best);
         PV_EXPECT(best < 5_ms);  // of 20: the machine is shared
     }
+}
+
+namespace {
+
+/// A thread that answers whoever calls it. It begins on another CPU than the asker's, and may go to any.
+struct Answering {
+    task::WaitQueue calls;
+    task::WaitQueue answers;
+    std::uint64_t questions = 0;
+    std::atomic<std::uint64_t> called{0};
+    std::atomic<std::uint64_t> answered{0};
+    std::atomic<task::ControlBlock*> answerer{nullptr};
+
+    [[nodiscard]] bool is_answered() const { return answered == called; }
+};
+
+void answer(void* argument) {
+    auto& all = *static_cast<Answering*>(argument);
+    task::Scheduler::allow(task::current(), arch::CpuSet().set());
+    all.answerer = &task::current();
+    for (std::uint64_t i = 1; i <= all.questions; ++i) {
+        PV_EXPECT(
+            all.calls.wait(Deadline::after(cpus_patience), [&] { return all.called >= i; }).has_value());
+        all.answered = i;
+        all.answers.wake_all();
+    }
+}
+
+// Calls `ask` for each question: it wakes the answerer, and the answer is there in the end.
+template <class F>
+void ask_all(Answering& all, std::uint64_t questions, F&& ask) {
+    all.questions = questions;
+    const unsigned elsewhere = arch::current_cpu() == 0 ? 1 : 0;
+    auto thread = task::Thread::create("answerer", answer, &all, task::Priority::normal, elsewhere);
+    PV_EXPECT(thread.has_value());
+    while (all.answerer == nullptr) {
+        task::sleep(1_ms);
+    }
+    task::sleep(5_ms);  // it waits by now
+    for (std::uint64_t i = 1; i <= questions; ++i) {
+        all.called = i;
+        ask();
+        PV_EXPECT(all.is_answered());
+    }
+    PV_EXPECT(thread->join(Deadline::after(cpus_patience)).has_value());
+}
+
+void wait_busily(const Answering& all) {
+    const Deadline end = Deadline::after(5_s);
+    while (!all.is_answered() && !end.expired()) {
+        arch::relax();
+    }
+}
+
+}  // namespace
+
+// Who is woken by a thread that is expected to wait next comes to its CPU, though the one it was on before
+// has nothing to do and would have it at once.
+PV_GUEST_TEST(woken_threads_come_to_their_waker) {
+    Answering all;
+    unsigned here = 0;
+    ask_all(all, 100, [&] {
+        task::current().wakes_at_once = 0;  // it goes on in what follows, and would be known for that
+        {
+            const arch::InterruptsOff off;
+            all.calls.wake_all();
+            const task::Scheduler* its = all.answerer.load()->scheduler.load(std::memory_order_relaxed);
+            here += its == task::current().scheduler.load(std::memory_order_relaxed) ? 1U : 0U;
+        }
+        wait_busily(all);   // so that it is on another CPU when it is woken again
+        task::sleep(1_ms);  // and waits there
+    });
+    log::info("{} of {} times", here, all.questions);
+    PV_EXPECT(here > all.questions / 2);
+}
+
+// And waits for none that goes on instead, however long that one's turn is. An idle CPU would find it by
+// itself, up to a second later: that must not be how, most of the time (the machine is shared).
+PV_GUEST_TEST(woken_threads_do_not_wait_for_a_waker_that_goes_on) {
+    task::Scheduler::set_priority(task::current(), task::Priority::normal, Duration::max());
+    Answering all;
+    unsigned late = 0;
+    ask_all(all, 600, [&] {
+        const Instant begin = now();
+        all.calls.wake_all();
+        wait_busily(all);
+        late += now() - begin > 100_ms ? 1U : 0U;
+    });
+    log::info("{} of {} answers came late", late, all.questions);
+    PV_EXPECT(late < 5);
+    task::Scheduler::set_priority(task::current(), task::Priority::normal, task::usual_turn);
 }
 
 }  // namespace pv::guest_test

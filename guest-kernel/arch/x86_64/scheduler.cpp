@@ -120,11 +120,15 @@ void Scheduler::call_here() {
     }
 }
 
-void Scheduler::make_ready(ControlBlock& thread) {
+void Scheduler::forget_timer(ControlBlock& thread) {
     if (thread.timed) {
         timers_.erase(timers_.iterator_to(thread));
         thread.timed = false;
     }
+}
+
+void Scheduler::make_ready(ControlBlock& thread) {
+    forget_timer(thread);
     put_back(thread, false);
     if (!may_be_here(thread)) [[unlikely]] {
         send_away();
@@ -210,6 +214,9 @@ void Scheduler::arm() {
     if (running_ != idle_ && !ready_[running_->level].empty() && slice_end_ < next) {
         next = slice_end_;
     }
+    if (keeps_ && kept_until_ < next) {
+        next = kept_until_;
+    }
     if (running_ != idle_ && tick_at_ < next) {
         next = tick_at_;
     }
@@ -241,6 +248,7 @@ void Scheduler::switch_away() {
         tick_at_ = next_tick(time);
     }
     greed_is_told_ = false;
+    keeps_ = false;
     running_ = &next;
     running_level_.store(next.level, std::memory_order_relaxed);
     next.state = State::running;
@@ -280,6 +288,13 @@ void Scheduler::enter_thread() {
 void Scheduler::add(ControlBlock& thread) {
     const arch::InterruptsOff off;
     Scheduler* best = &here();
+    if (best->may_keep(thread)) {
+        static_cast<void>(best->lock_.lock());
+        thread.scheduler.store(best, std::memory_order_relaxed);
+        best->keep(thread);
+        best->lock_.unlock(false);
+        return;
+    }
     const unsigned cpus = arch::cpu_count();
     const unsigned first = best->cpu_.index;
     unsigned least = ~0U;
@@ -322,12 +337,27 @@ void Scheduler::park(Deadline deadline) {
 void Scheduler::unpark(ControlBlock& thread) {
     bool were_on = false;
     Scheduler& scheduler = lock_of(thread, were_on);
-    if (thread.state == State::parked) {
-        scheduler.make_ready(thread);
-    } else {
+    if (thread.state != State::parked) {
         thread.permit = true;
+        scheduler.lock_.unlock(were_on);
+        return;
     }
-    scheduler.lock_.unlock(were_on);
+    Scheduler& self = here();
+    if (!self.may_keep(thread)) {
+        scheduler.make_ready(thread);
+        scheduler.lock_.unlock(were_on);
+        return;
+    }
+    scheduler.forget_timer(thread);
+    thread.state = State::ready;
+    if (&scheduler != &self) {
+        // As in take_over: it is ready and in nobody's list, and who wants to wake it comes to our lock.
+        thread.scheduler.store(&self, std::memory_order_release);
+        scheduler.lock_.unlock(false);
+        static_cast<void>(self.lock_.lock());
+    }
+    self.keep(thread);
+    self.lock_.unlock(were_on);
 }
 
 void Scheduler::kick(ControlBlock& thread) {
@@ -342,6 +372,10 @@ void Scheduler::kick(ControlBlock& thread) {
 void Scheduler::yield() {
     const bool were_on = arch::disable_interrupts();
     Scheduler& self = here();
+    if (self.ready_count_.load(std::memory_order_relaxed) == 0) {
+        arch::restore_interrupts(were_on);  // nobody takes turns with it here
+        return;
+    }
     static_cast<void>(self.lock_.lock());
     self.put_back(*self.running_, false);
     self.switch_away();
@@ -405,6 +439,7 @@ void Scheduler::timer_interrupt(const arch::TrapFrame& frame) {
     self->beat();
     self->armed_for_ = Instant::max();
     const Instant time = now();
+    self->give_up_late(time);
     while (!self->timers_.empty() && self->timers_.begin()->wake_at <= time) {
         self->make_ready(*self->timers_.begin());
     }

@@ -99,6 +99,42 @@ bool Scheduler::take_over() {
     return false;
 }
 
+// Whether a thread that was woken, or is new, is to wait for the CPU of its waker, whose scheduler this is:
+// most who wake another thread wait next, for what that one does. Moved to an idle CPU it costs two
+// interrupts and all that it had in this CPU's caches. Interrupts are off; the thread's own lock is held.
+bool Scheduler::may_keep(const ControlBlock& thread) const {
+    if (in_interrupt() || arch::cpu_count() == 1 || running_ == idle_ || running_ == nullptr ||
+        ready_count_.load(std::memory_order_relaxed) > 0 || is_real_time_level(thread.level) ||
+        thread.level != running_level_.load(std::memory_order_relaxed) || !may_be_here(thread)) {
+        return false;
+    }
+    if (running_->wakes_at_once > 0) {
+        --running_->wakes_at_once;
+        return false;
+    }
+    return true;
+}
+
+// Puts a ready thread of nobody's lists among those of this CPU, and tells no other one before patience ends.
+void Scheduler::keep(ControlBlock& thread) {
+    constexpr Duration patience = Duration::microseconds(200);
+    put_back(thread, false);
+    keeps_ = true;
+    kept_until_ = now() + patience;
+    arm();
+}
+
+// The running thread goes on instead of waiting: others may have who was kept, and it is not expected to wait
+// after waking others for a while.
+void Scheduler::give_up_late(Instant time) {
+    if (keeps_ && time >= kept_until_) {
+        constexpr std::uint8_t for_wakes = 64;
+        running_->wakes_at_once = for_wakes;
+        keeps_ = false;
+        offer();
+    }
+}
+
 // What runs here is less urgent than what did, at level `since`: a real-time thread that waits behind a more
 // urgent one elsewhere comes. The same rule as for a CPU that goes idle (offer): the level is set, then the
 // others' lists are looked at.
