@@ -19,7 +19,7 @@ struct Leaf {
 Leaf leaf_of(unsigned number) {
     Leaf leaf;
     // A leaf the processor does not have is all zeros.
-    static_cast<void>(__get_cpuid(number, &leaf.a, &leaf.b, &leaf.c, &leaf.d));
+    static_cast<void>(__get_cpuid_count(number, 0, &leaf.a, &leaf.b, &leaf.c, &leaf.d));
     return leaf;
 }
 
@@ -29,6 +29,7 @@ struct Feature {
     std::string_view name;
 };
 
+// Leaf 1, EDX and ECX.
 constexpr Feature features_d[] = {{0, "fpu"},  {1, "vme"},    {2, "de"},       {3, "pse"},  {4, "tsc"},
                                   {5, "msr"},  {6, "pae"},    {7, "mce"},      {8, "cx8"},  {9, "apic"},
                                   {11, "sep"}, {12, "mtrr"},  {13, "pge"},     {14, "mca"}, {15, "cmov"},
@@ -38,6 +39,19 @@ constexpr Feature features_c[] = {{0, "pni"},    {1, "pclmulqdq"}, {9, "ssse3"},
                                   {13, "cx16"},  {19, "sse4_1"},   {20, "sse4_2"}, {21, "x2apic"},
                                   {22, "movbe"}, {23, "popcnt"},   {25, "aes"},    {26, "xsave"},
                                   {28, "avx"},   {29, "f16c"},     {30, "rdrand"}, {31, "hypervisor"}};
+// Leaf 0x80000001, EDX and ECX.
+constexpr Feature more_features_d[] = {{11, "syscall"}, {20, "nx"},     {22, "mmxext"}, {25, "fxsr_opt"},
+                                       {26, "pdpe1gb"}, {27, "rdtscp"}, {29, "lm"}};
+constexpr Feature more_features_c[] = {
+    {0, "lahf_lm"}, {5, "abm"}, {6, "sse4a"}, {7, "misalignsse"}, {8, "3dnowprefetch"}};
+// Leaf 7, EBX, ECX and EDX; what needs registers that the kernel does not keep (AVX-512, AMX, keys) is left
+// out.
+constexpr Feature late_features_b[] = {{0, "fsgsbase"}, {3, "bmi1"},        {5, "avx2"},    {7, "smep"},
+                                       {8, "bmi2"},     {9, "erms"},        {18, "rdseed"}, {19, "adx"},
+                                       {20, "smap"},    {23, "clflushopt"}, {24, "clwb"},   {29, "sha_ni"}};
+constexpr Feature late_features_c[] = {
+    {2, "umip"}, {8, "gfni"}, {9, "vaes"}, {10, "vpclmulqdq"}, {22, "rdpid"}};
+constexpr Feature late_features_d[] = {{4, "fsrm"}};
 
 void add_features(Text& text, unsigned word, std::span<const Feature> features) {
     for (const Feature& feature : features) {
@@ -65,6 +79,8 @@ void add_model_name(Text& text) {
 Outcome<> write_processors(Text& text) {
     const Leaf vendor = leaf_of(0);
     const Leaf signature = leaf_of(1);
+    const Leaf late = leaf_of(7);
+    const Leaf more = leaf_of(0x8000'0001);
     const Leaf sizes = leaf_of(0x8000'0008);
     std::array<char, 12> vendor_name;
     std::memcpy(vendor_name.data(), &vendor.b, 4);
@@ -81,9 +97,14 @@ Outcome<> write_processors(Text& text) {
         add_model_name(text);
         text.add("\nstepping\t: {}\nphysical id\t: 0\nsiblings\t: {}\ncore id\t\t: {}\ncpu cores\t: {}\n",
                  signature.a & 0xf, count, i, count);
-        text.append("fpu\t\t: yes\nfpu_exception\t: yes\nwp\t\t: yes\nflags\t\t: ");
+        text.add("fpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: {}\nwp\t\t: yes\nflags\t\t: ", vendor.a);
         add_features(text, signature.d, features_d);
+        add_features(text, more.d, more_features_d);
         add_features(text, signature.c, features_c);
+        add_features(text, more.c, more_features_c);
+        add_features(text, late.b, late_features_b);
+        add_features(text, late.c, late_features_c);
+        add_features(text, late.d, late_features_d);
         text.add("\nclflush size\t: {}\naddress sizes\t: {} bits physical, {} bits virtual\n\n",
                  (signature.b >> 8 & 0xff) * 8, sizes.a & 0xff, sizes.a >> 8 & 0xff);
     }

@@ -7,10 +7,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cctype>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
+#include <set>
 #include <sstream>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "arch/processor.hpp"
 #include "fs/pipe.hpp"
@@ -477,6 +482,24 @@ TEST_F(ProcTest, TheMachineIsDescribed) {
               tree_.get("/proc/sys/kernel/random/boot_id").value());
     EXPECT_EQ(error_of(tree_.put("/proc/uptime", "x")), Errno::eio);
     EXPECT_EQ(error_of(tree_.put("/proc/new", "x")), Errno::enoent);
+}
+
+// The tests' own machine has the processor that is asked: Linux names what we name.
+TEST_F(ProcTest, ProcessorsHaveTheFeaturesLinuxNames) {
+    const auto features_in = [](const std::string& text) {
+        const std::size_t line = text.find("\nflags\t\t: ") + 10;
+        std::istringstream words(text.substr(line, text.find('\n', line) - line));
+        return std::set<std::string>(std::istream_iterator<std::string>(words), {});
+    };
+    std::ostringstream linux_text;
+    linux_text << std::ifstream("/proc/cpuinfo").rdbuf();
+    const std::set<std::string> theirs = features_in(linux_text.str());
+    const std::set<std::string> ours = features_in(tree_.get("/proc/cpuinfo").value());
+    EXPECT_TRUE(ours.contains("lm") && ours.contains("sse2"));
+    // It may have been told to use one or the other of them not.
+    std::vector<std::string> alone;
+    std::ranges::set_difference(ours, theirs, std::back_inserter(alone));
+    EXPECT_LE(alone.size(), 3U) << testing::PrintToString(alone);
 }
 
 TEST_F(ProcTest, SysfsCountsProcessors) {
