@@ -72,6 +72,7 @@ using Result = std::expected<T, Error>;
 }  // namespace pv
 
 /// Evaluates a Result; returns its error from the enclosing function, else yields the value.
+/// A number that is not wanted is cast to void: clang refuses it otherwise, GCC does not.
 #define PV_TRY(expression)                                 \
     __extension__({                                        \
         auto&& pv_try_result = (expression);               \

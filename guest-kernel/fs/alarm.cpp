@@ -2,9 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "fs/alarm.hpp"
 
-#include <array>
 #include <boost/intrusive/set.hpp>
-#include <new>
 
 #include "base/atomic.hpp"
 #include "task/lock.hpp"
@@ -59,21 +57,9 @@ struct Alarms {
 
 namespace {
 
-constinit task::Guarded<Alarms*, task::Rank::queue> guarded_alarms{nullptr};
+constinit task::Guarded<task::OnFirstUse<Alarms>, task::Rank::queue> alarms;
 constinit Atomic<std::uint64_t> changes{0};
 constinit Atomic<bool> is_started{false};
-
-// Calls f(Alarms&) with the lock held.
-template <class F>
-decltype(auto) with_alarms(F&& f) {
-    return guarded_alarms.with([&](Alarms*& made) -> decltype(auto) {
-        alignas(Alarms) static constinit std::array<std::byte, sizeof(Alarms)> room{};
-        if (made == nullptr) {
-            made = ::new (room.data()) Alarms;
-        }
-        return f(*made);
-    });
-}
 
 void serve(void*) {
     while (true) {
@@ -81,7 +67,7 @@ void serve(void*) {
         Instant next;
         Ref<const RefCounted> whole;
         task::WaitQueue* changed = nullptr;
-        Alarm* due = with_alarms([&](Alarms& all) {
+        Alarm* due = alarms.with([&](Alarms& all) {
             changed = &all.changed;
             return all.take_due(whole, next);
         });
@@ -99,7 +85,7 @@ void serve(void*) {
 }  // namespace
 
 void Alarm::set(Instant moment) {
-    task::WaitQueue& changed = with_alarms([&](Alarms& all) -> task::WaitQueue& {
+    task::WaitQueue& changed = alarms.with([&](Alarms& all) -> task::WaitQueue& {
         all.put_in(*this, moment);
         return all.changed;
     });
@@ -108,7 +94,7 @@ void Alarm::set(Instant moment) {
 }
 
 void Alarm::cancel() {
-    with_alarms([&](Alarms& all) { all.take_out(*this); });
+    alarms.with([&](Alarms& all) { all.take_out(*this); });
 }
 
 Outcome<> start_alarms() {

@@ -18,10 +18,7 @@ Outcome<> may_own(const Caller& caller, const Location& location, const Attribut
     if (location.mount && location.mount->flags().read_only) {
         return fail(Errno::erofs);
     }
-    if (!caller.who.privileged && caller.who.user != attributes.user) {
-        return fail(Errno::eperm);
-    }
-    return {};
+    return caller.who.owns(attributes.user) ? Outcome<>() : fail(Errno::eperm);
 }
 
 }  // namespace
@@ -50,7 +47,7 @@ Outcome<> change_mode(const Caller& caller, const Location& location, Mode mode)
     }
     PV_TRY(may_own(caller, location, attributes));
     mode &= mode_mask;
-    if (!caller.who.privileged && !caller.who.is_in(attributes.group)) {
+    if (!caller.who.may_set_group_id(attributes.group)) {
         mode = static_cast<Mode>(mode & ~set_group_id);
     }
     return told(location, location.node->change({.mode = mode}));
@@ -62,16 +59,19 @@ Outcome<> change_owner(const Caller& caller, const Location& location, std::opti
     if (location.mount && location.mount->flags().read_only) {
         return fail(Errno::erofs);
     }
-    if (!caller.who.privileged) {
+    if (!caller.who.has(Capability::chown)) {
         // An owner may give his file to a group he is in, and to nobody else.
-        if (caller.who.user != attributes.user || (user && *user != attributes.user) ||
-            (group && *group != attributes.group && !caller.who.is_in(*group))) {
+        const bool owns = caller.who.user == attributes.user;
+        if ((user && (!owns || *user != attributes.user)) ||
+            (group && (!owns || (*group != attributes.group && !caller.who.is_in(*group))))) {
             return fail(Errno::eperm);
         }
     }
     AttributeChange change{.user = user, .group = group};
-    if (attributes.type == NodeType::regular && (attributes.mode & 0111) != 0) {
-        const Mode lost = set_user_id | ((attributes.mode & 010) != 0 ? set_group_id : Mode{0});
+    if (attributes.type != NodeType::directory && (attributes.mode & (set_user_id | set_group_id)) != 0) {
+        const bool loses_group =
+            (attributes.mode & 010) != 0 || !caller.who.may_set_group_id(attributes.group);
+        const Mode lost = set_user_id | (loses_group ? set_group_id : Mode{0});
         change.mode = static_cast<Mode>(attributes.mode & ~lost);
     }
     return told(location, location.node->change(change));
@@ -83,7 +83,7 @@ Outcome<> change_times(const Caller& caller, const Location& location, std::opti
     if (location.mount && location.mount->flags().read_only) {
         return fail(Errno::erofs);
     }
-    if (!caller.who.privileged && caller.who.user != attributes.user) {
+    if (!caller.who.owns(attributes.user)) {
         if (!to_now) {
             return fail(Errno::eperm);
         }

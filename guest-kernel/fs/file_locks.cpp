@@ -6,10 +6,10 @@
 #include <array>
 #include <boost/intrusive/list.hpp>
 #include <memory>
-#include <new>
 
 #include "fs/node.hpp"
 #include "fs/wait.hpp"
+#include "task/on_first_use.hpp"
 #include "task/spin_lock.hpp"
 
 namespace pv::fs {
@@ -45,16 +45,8 @@ struct Books {
 };
 
 constinit task::SpinLock lock{task::Rank::leaf};
+constinit task::OnFirstUse<Books> books;  // behind the lock
 constinit task::WaitQueue released;
-
-Books& books() {
-    alignas(Books) static constinit std::array<std::byte, sizeof(Books)> room{};
-    static constinit Books* made = nullptr;
-    if (made == nullptr) {
-        made = ::new (room.data()) Books;
-    }
-    return *made;
-}
 
 void free_all(Locks& locks) {
     locks.clear_and_dispose([](Lock* one) { delete one; });
@@ -186,7 +178,7 @@ std::optional<Outcome<>> try_once(const Request& request, Spare& spare, const vo
     Locks garbage;
     {
         const task::SpinGuard guard(lock);
-        Books& all = books();
+        Books& all = *books;
         if (const Lock* other = conflict(all, request)) {
             holder = other->owner.who;
             return std::nullopt;
@@ -229,13 +221,13 @@ Outcome<> set_lock(Node& node, LockKind kind, const LockOwner& owner, LockRange 
             return done.has_value();
         }
         const task::SpinGuard guard(lock);
-        if (closes_circle(books(), owner.who, holder)) {
+        if (closes_circle(*books, owner.who, holder)) {
             done = fail(Errno::edeadlk);
             return true;
         }
         self.for_whom = holder;
         if (!is_listed) {
-            books().waiting.push_back(self);
+            books->waiting.push_back(self);
             is_listed = true;
         }
         return false;
@@ -243,7 +235,7 @@ Outcome<> set_lock(Node& node, LockKind kind, const LockOwner& owner, LockRange 
     const Outcome<> waited = fs::wait(released, look);
     if (is_listed) {
         const task::SpinGuard guard(lock);
-        books().waiting.erase(books().waiting.iterator_to(self));
+        books->waiting.erase(books->waiting.iterator_to(self));
     }
     return done ? *done : waited;
 }
@@ -251,7 +243,7 @@ Outcome<> set_lock(Node& node, LockKind kind, const LockOwner& owner, LockRange 
 std::optional<HeldLock> find_lock(Node& node, LockKind kind, const LockOwner& owner, LockRange range,
                                   LockWish wish) {
     const task::SpinGuard guard(lock);
-    const Lock* other = conflict(books(), {node, kind, owner, range, wish});
+    const Lock* other = conflict(*books, {node, kind, owner, range, wish});
     if (other == nullptr) {
         return std::nullopt;
     }
@@ -265,7 +257,7 @@ void drop_locks(Node& node, const void* owner) {
     Locks garbage;
     {
         const task::SpinGuard guard(lock);
-        Books& all = books();
+        Books& all = *books;
         Locks& list = all.of(node);
         for (auto at = list.begin(); at != list.end();) {
             Lock& one = *at++;
@@ -282,10 +274,10 @@ void drop_locks(Node& node, const void* owner) {
 
 void move_locks(const void* from, const void* to) {
     const task::SpinGuard guard(lock);
-    if (books().count == 0) {
+    if (books->count == 0) {
         return;
     }
-    for (Locks& list : books().locks) {
+    for (Locks& list : books->locks) {
         for (Lock& one : list) {
             one.owner.who = one.owner.who == from ? to : one.owner.who;
         }

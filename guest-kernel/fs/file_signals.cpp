@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "fs/file_signals.hpp"
 
+#include <boost/intrusive/list.hpp>
 #include <utility>
 
 #include "fs/open_file.hpp"
@@ -9,6 +10,16 @@
 #include "task/thread.hpp"
 
 namespace pv::fs {
+
+/// Files with signals to send, in the order in which they came to have some.
+struct FileSignals::Due {
+    boost::intrusive::list<
+        FileSignals,
+        boost::intrusive::member_hook<FileSignals, decltype(FileSignals::due_hook_), &FileSignals::due_hook_>,
+        boost::intrusive::constant_time_size<false>>
+        files;
+};
+
 namespace {
 
 constexpr std::uint32_t bit_of(ReadyReason reason) {
@@ -21,19 +32,14 @@ constinit task::WaitQueue sender_queue;
 
 }  // namespace
 
-constinit task::Guarded<FileSignals::Due, task::Rank::leaf> FileSignals::due;
+constinit task::Guarded<task::OnFirstUse<FileSignals::Due>, task::Rank::leaf> FileSignals::due;
 
 FileSignals::~FileSignals() {
     PollQueue::remove(*this);
     // Nobody notes anything any more: what was noted goes unsent, as its file is closed.
-    due.with([&](Due& list) {
-        FileSignals* before = nullptr;
-        for (FileSignals* one = list.first; one != nullptr; before = one, one = one->next_) {
-            if (one == this) {
-                (before == nullptr ? list.first : before->next_) = next_;
-                list.last = list.last == this ? before : list.last;
-                break;
-            }
+    due.with([&](Due& all) {
+        if (reasons_ != 0) {
+            all.files.erase(all.files.iterator_to(*this));
         }
     });
 }
@@ -110,11 +116,9 @@ void FileSignals::notify(std::uint32_t events) {
     if (reasons == 0) {
         return;
     }
-    due.with([&](Due& list) {
+    due.with([&](Due& all) {
         if (reasons_ == 0) {
-            next_ = nullptr;
-            (list.first == nullptr ? list.first : list.last->next_) = this;
-            list.last = this;
+            all.files.push_back(*this);
         }
         reasons_ |= reasons;
     });
@@ -126,17 +130,16 @@ bool FileSignals::send_first() {
     Ref<SignalOwner> owner;
     FileSignal signal;
     std::uint32_t reasons = 0;
-    const bool is_any = due.with([&](Due& list) {
-        FileSignals* const one = list.first;
-        if (one == nullptr) {
+    const bool is_any = due.with([&](Due& all) {
+        if (all.files.empty()) {
             return false;
         }
-        list.first = one->next_;
-        list.last = list.first == nullptr ? nullptr : list.last;
-        reasons = std::exchange(one->reasons_, 0);
-        owner = one->owner_;
-        signal.number = one->number();
-        signal.descriptor = one->descriptor_;
+        FileSignals& one = all.files.front();
+        all.files.pop_front();
+        reasons = std::exchange(one.reasons_, 0);
+        owner = one.owner_;
+        signal.number = one.number();
+        signal.descriptor = one.descriptor_;
         return true;
     });
     // The file may end from here on: nothing of it is touched.

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <boost/intrusive/list_hook.hpp>
+
 #include "base/atomic.hpp"
 #include "base/errno.hpp"
 #include "base/ref.hpp"
@@ -53,11 +55,7 @@ class FileSignals final : Watcher {
     void note_full();
 
   private:
-    /// Files with signals to send, in the order in which they came to have some.
-    struct Due {
-        FileSignals* first = nullptr;
-        FileSignals* last = nullptr;
-    };
+    struct Due;
 
     void notify(std::uint32_t events) override;
     /// Bits 1 << ReadyReason of those a program is told of.
@@ -66,7 +64,7 @@ class FileSignals final : Watcher {
     static bool send_first();
     static void serve(void*);
 
-    static constinit task::Guarded<Due, task::Rank::leaf> due;
+    static constinit task::Guarded<task::OnFirstUse<Due>, task::Rank::leaf> due;
 
     OpenFile& file_;
     task::Mutex switch_lock_{task::Rank::sleeping_leaf};
@@ -76,7 +74,7 @@ class FileSignals final : Watcher {
     Ref<SignalOwner> owner_;
     int descriptor_ = -1;
     std::uint32_t reasons_ = 0;  ///< not sent yet; on the list where there are any
-    FileSignals* next_ = nullptr;
+    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> due_hook_;
 };
 
 }  // namespace pv::fs

@@ -81,20 +81,8 @@ struct NotifyFile::Table {
 
 namespace {
 
-constinit task::Guarded<NotifyFile::Table*, task::Rank::notify> guarded_table{nullptr};
+constinit task::Guarded<task::OnFirstUse<NotifyFile::Table>, task::Rank::notify> table;
 constinit Atomic<std::uint32_t> watch_count{0};
-
-// Calls f(Table&) with the lock held.
-template <class F>
-decltype(auto) with_table(F&& f) {
-    return guarded_table.with([&](NotifyFile::Table*& made) -> decltype(auto) {
-        alignas(NotifyFile::Table) static constinit std::array<std::byte, sizeof(NotifyFile::Table)> room{};
-        if (made == nullptr) {
-            made = ::new (room.data()) NotifyFile::Table;
-        }
-        return f(*made);
-    });
-}
 
 bool is_anybody_watching() {
     return watch_count.load(std::memory_order_relaxed) != 0;
@@ -108,7 +96,7 @@ void free_all(NotifyFile::Watch* watch) {
 
 void tell(Node& node, std::uint32_t events, std::uint32_t cookie, std::string_view name) {
     NotifyFile::Watch* dropped = nullptr;
-    with_table([&](NotifyFile::Table& all) { all.tell(node, events, cookie, name, dropped); });
+    table.with([&](NotifyFile::Table& all) { all.tell(node, events, cookie, name, dropped); });
     free_all(dropped);
 }
 
@@ -168,7 +156,7 @@ void notify_end(Node& node) {
     }
     tell(node, notify_event::remove_self, 0, {});
     NotifyFile::Watch* dropped = nullptr;
-    with_table([&](NotifyFile::Table& all) {
+    table.with([&](NotifyFile::Table& all) {
         for (auto at = all.watches.lower_bound(NotifyFile::Table::Key{&node, nullptr});
              at != all.watches.end() && at->node.get() == &node;) {
             NotifyFile::Watch& watch = *at;
@@ -190,7 +178,7 @@ Outcome<Ref<NotifyFile>> NotifyFile::create(std::uint32_t flags) {
 NotifyFile::~NotifyFile() {
     Watch* dropped = nullptr;
     Event* events = nullptr;
-    with_table([&](Table& all) {
+    table.with([&](Table& all) {
         for (auto at = all.watches.begin(); at != all.watches.end();) {
             Watch& watch = *at;
             ++at;
@@ -243,7 +231,7 @@ Outcome<int> NotifyFile::watch(Ref<Node> node, std::uint32_t mask) {
     fresh->node = std::move(node);
     fresh->file = this;
     fresh->mask = mask & (notify_event::all | notify_event::one_shot);
-    const Outcome<int> number = with_table([&](Table& all) -> Outcome<int> {
+    const Outcome<int> number = table.with([&](Table& all) -> Outcome<int> {
         const auto [at, is_new] = all.watches.insert(*fresh);
         if (is_new) {
             watch_count.fetch_add(1, std::memory_order_relaxed);
@@ -261,7 +249,7 @@ Outcome<int> NotifyFile::watch(Ref<Node> node, std::uint32_t mask) {
 
 Outcome<> NotifyFile::unwatch(int number) {
     Watch* dropped = nullptr;
-    with_table([&](Table& all) {
+    table.with([&](Table& all) {
         for (Watch& watch : all.watches) {
             if (watch.file == this && watch.number == number) {
                 all.drop(watch, dropped);
@@ -286,7 +274,7 @@ Outcome<std::size_t> NotifyFile::do_read(std::uint64_t&, Target& target) {
         Event* event = nullptr;
         bool is_short = false;
         bool is_overflow = false;
-        with_table([&](Table&) {
+        table.with([&](Table&) {
             if (first_ == nullptr) {
                 is_overflow = overflowed_ && target.left() >= sizeof(Wire);
                 overflowed_ = overflowed_ && !is_overflow;
@@ -342,7 +330,7 @@ Outcome<std::uint64_t> NotifyFile::ioctl(std::uint32_t request, IoctlArgument& a
     if (request != FIONREAD) {
         return fail(Errno::enotty);
     }
-    const auto count = static_cast<std::int32_t>(with_table([&](Table&) { return bytes_; }));
+    const auto count = static_cast<std::int32_t>(table.with([&](Table&) { return bytes_; }));
     PV_TRY(argument.write(bytes_of(count)));
     return 0;
 }

@@ -27,8 +27,7 @@ Outcome<> may_change_names(const Caller& caller, const Location& directory) {
 Outcome<> may_take(const Caller& caller, const Location& directory, Node& victim) {
     PV_TRY(may_change_names(caller, directory));
     const Attributes in = directory.node->attributes();
-    if ((in.mode & sticky) != 0 && !caller.who.privileged && caller.who.user != in.user &&
-        caller.who.user != victim.attributes().user) {
+    if ((in.mode & sticky) != 0 && caller.who.user != in.user && !caller.who.owns(victim.attributes().user)) {
         return fail(Errno::eperm);
     }
     return {};
@@ -42,6 +41,8 @@ NewNode new_node(const Caller& caller, const Location& directory, NodeType type,
         what.group = in.group;
         if (type == NodeType::directory) {
             what.mode |= set_group_id;
+        } else if ((mode & 010) != 0 && !caller.who.may_set_group_id(in.group)) {
+            what.mode = static_cast<Mode>(what.mode & ~set_group_id);
         }
     }
     return what;
@@ -96,8 +97,7 @@ Outcome<> may_open(const Caller& caller, const Location& location, std::uint32_t
     if (!may(caller.who, attributes, wanted)) {
         return fail(Errno::eacces);
     }
-    if ((flags & open_flag::no_access_time) != 0 && !caller.who.privileged &&
-        caller.who.user != attributes.user) {
+    if ((flags & open_flag::no_access_time) != 0 && !caller.who.owns(attributes.user)) {
         return fail(Errno::eperm);
     }
     return {};
@@ -218,7 +218,7 @@ Outcome<Location> make_node(const Caller& caller, std::string_view path, NodeTyp
             break;
         case NodeType::character_device:
         case NodeType::block_device:
-            if (!caller.who.privileged) {
+            if (!caller.who.has(Capability::mknod)) {
                 return fail(Errno::eperm);
             }
             break;

@@ -405,17 +405,22 @@ Outcome<std::string_view> path_of(const Location& location, const Location& root
 }
 
 bool may(const Credentials& who, const Attributes& attributes, unsigned wanted) {
-    if (who.privileged) {
-        return (wanted & bits(Access::execute)) == 0 || attributes.type == NodeType::directory ||
-               (attributes.mode & 0111) != 0;
-    }
     unsigned granted = attributes.mode & 7U;
     if (who.user == attributes.user) {
         granted = (attributes.mode >> 6) & 7U;
     } else if (who.is_in(attributes.group)) {
         granted = (attributes.mode >> 3) & 7U;
     }
-    return (wanted & ~granted) == 0;
+    if ((wanted & ~granted) == 0) {
+        return true;
+    }
+    // What nobody may execute, nobody executes.
+    const bool is_directory = attributes.type == NodeType::directory;
+    const bool only_looks = is_directory ? (wanted & bits(Access::write)) == 0 : wanted == bits(Access::read);
+    const bool is_executed =
+        (wanted & bits(Access::execute)) != 0 && !is_directory && (attributes.mode & 0111) == 0;
+    return (only_looks && who.has(Capability::dac_read_search)) ||
+           (!is_executed && who.has(Capability::dac_override));
 }
 
 }  // namespace pv::fs

@@ -78,12 +78,12 @@ void add_signals(Text& text, const ProcessFacts& f) {
     text.add("SigBlk:\t{:016x}\nSigIgn:\t{:016x}\nSigCgt:\t{:016x}\n", f.blocked, f.ignored, f.caught);
 }
 
-// A privileged process has all capabilities, any other one none.
 void add_capabilities(Text& text, const ProcessFacts& f) {
-    constexpr std::uint64_t all = 0x1ff'ffff'ffff;
-    const std::uint64_t own = f.users[1] == 0 ? all : 0;
-    text.add("CapInh:\t{:016x}\nCapPrm:\t{:016x}\nCapEff:\t{:016x}\n", 0U, own, own);
-    text.add("CapBnd:\t{:016x}\nCapAmb:\t{:016x}\nNoNewPrivs:\t0\nSeccomp:\t0\n", all, 0U);
+    const auto& [inheritable, permitted, effective, bounding, ambient] = f.capabilities;
+    text.add("CapInh:\t{:016x}\nCapPrm:\t{:016x}\nCapEff:\t{:016x}\n", inheritable, permitted, effective);
+    text.add("CapBnd:\t{:016x}\nCapAmb:\t{:016x}\nNoNewPrivs:\t{}\n", bounding, ambient,
+             f.no_new_privileges ? 1 : 0);
+    text.append("Seccomp:\t0\n");
 }
 
 void add_processors(Text& text) {

@@ -33,6 +33,8 @@ struct ProcessFacts {
     std::array<GroupId, 4> groups{};  ///< the same
     std::array<GroupId, 32> other_groups{};
     std::size_t other_group_count = 0;
+    std::array<std::uint64_t, 5> capabilities{};  ///< inheritable, permitted, effective, bounding, ambient
+    bool no_new_privileges = false;
     Mode umask = 0;
     std::uint64_t pending = 0;         ///< signals, bit n - 1 for n: the thread's
     std::uint64_t shared_pending = 0;  ///< the process's

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <boost/intrusive/set.hpp>
-#include <new>
 
 #include "base/atomic.hpp"
 #include "base/format.hpp"
@@ -138,23 +137,11 @@ struct Table {
     boost::intrusive::set<Master, boost::intrusive::key_of_value<NumberOf>> masters;
 };
 
-constinit task::Guarded<Table*, task::Rank::leaf> guarded_table{nullptr};
-
-// Calls f(Table&) with the lock held.
-template <class F>
-decltype(auto) with_table(F&& f) {
-    return guarded_table.with([&](Table*& made) -> decltype(auto) {
-        alignas(Table) static constinit std::array<std::byte, sizeof(Table)> room{};
-        if (made == nullptr) {
-            made = ::new (room.data()) Table;
-        }
-        return f(*made);
-    });
-}
+constinit task::Guarded<task::OnFirstUse<Table>, task::Rank::leaf> table;
 
 /// The master with that number; empty: there is none (any more).
 Ref<Master> find_master(int number) {
-    return with_table([&](Table& all) {
+    return table.with([&](Table& all) {
         const auto found = all.masters.find(number);
         return found != all.masters.end() && found->try_add_owner() ? Ref<Master>::adopt(&*found)
                                                                     : Ref<Master>();
@@ -242,7 +229,7 @@ class Root final : public SyntheticDirectory {
 
   protected:
     bool next(std::uint64_t from, Found& found) override {
-        const int number = with_table([&](Table& all) {
+        const int number = table.with([&](Table& all) {
             const auto first = all.masters.lower_bound(
                 static_cast<int>(std::min<std::uint64_t>(from, static_cast<std::uint64_t>(pty_count_max))));
             return first == all.masters.end() ? -1 : first->number;
@@ -259,7 +246,7 @@ class Root final : public SyntheticDirectory {
 
 Master::~Master() {
     if (number >= 0) {
-        with_table([&](Table& all) { all.masters.erase(all.masters.iterator_to(*this)); });
+        table.with([&](Table& all) { all.masters.erase(all.masters.iterator_to(*this)); });
     }
     if (terminal_) {
         terminal_->hang_up();
@@ -271,7 +258,7 @@ Outcome<> Master::begin() {
     if (!output_) {
         return fail(Errno::enomem);
     }
-    const bool entered = with_table([&](Table& all) {
+    const bool entered = table.with([&](Table& all) {
         // The lowest number that is free.
         int lowest = 0;
         for (const Master& other : all.masters) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "fs/privilege.hpp"
 #include "fs/size_limit.hpp"
 #include "fs/tmpfs_node.hpp"
 #include "fs/wait.hpp"
@@ -56,10 +57,11 @@ void File::measure(Attributes& attributes) {
 
 void File::note_write() {
     const Timestamp time = wall_time();
+    const bool keeps_set_id = is_capable(Capability::fsetid);
     const task::SpinGuard guard(fs().tree);
     kept_.modified = kept_.changed = time;
     // A program that somebody else may have written runs with nobody's rights but the caller's.
-    if ((kept_.mode & (set_user_id | set_group_id)) != 0) {
+    if ((kept_.mode & (set_user_id | set_group_id)) != 0 && !keeps_set_id) {
         kept_.mode =
             static_cast<Mode>(kept_.mode & ~(set_user_id | ((kept_.mode & 010) != 0 ? set_group_id : 0)));
     }

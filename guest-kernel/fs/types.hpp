@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/capability.hpp"
 #include "base/errno.hpp"
 #include "base/wall_time.hpp"
 
@@ -28,9 +29,15 @@ struct Credentials {
     UserId user = 0;                    ///< the file system user id
     GroupId group = 0;                  ///< the file system group id
     std::span<const GroupId> groups{};  ///< supplementary ones
-    /// CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_CHOWN and CAP_MKNOD: no permission stops it but execution of what
-    /// nobody may execute.
-    bool privileged = false;
+    CapabilitySet capabilities{};       ///< those that take effect
+
+    [[nodiscard]] bool has(Capability capability) const { return capabilities.has(capability); }
+
+    /// Whether it is the owner's, or has CAP_FOWNER instead.
+    [[nodiscard]] bool owns(UserId id) const { return id == user || has(Capability::fowner); }
+
+    /// Whether it may set the set-group-id bit of what belongs to that group.
+    [[nodiscard]] bool may_set_group_id(GroupId id) const { return is_in(id) || has(Capability::fsetid); }
 
     [[nodiscard]] bool is_in(GroupId id) const {
         if (id == group) {
@@ -46,7 +53,7 @@ struct Credentials {
 };
 
 /// The kernel itself.
-inline constexpr Credentials kernel_credentials{.privileged = true};
+inline constexpr Credentials kernel_credentials{.capabilities = CapabilitySet::all()};
 
 /// As in the upper four bits of st_mode.
 enum class NodeType : std::uint16_t {

@@ -28,10 +28,16 @@ UnixCore::~UnixCore() {
     close_reading();
 }
 
-void UnixCore::note(const State& now) {
+void UnixCore::note(State& now) {
+    const bool was_full = !has_room();
     bytes_.store(now.bytes, std::memory_order_release);
     count_.store(now.count, std::memory_order_release);
     pending_count.store(now.pending_count, std::memory_order_release);
+    if (was_full && has_room()) {
+        for (UnixCore& sender : now.senders) {
+            sender.poll_queue.notify(poll_event::writable);
+        }
+    }
 }
 
 Outcome<> UnixCore::put(std::unique_ptr<UnixMessage>& message) {

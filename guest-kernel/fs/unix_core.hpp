@@ -40,11 +40,17 @@ struct UnixPending
 
 using UnixConnections = boost::intrusive::list<UnixPending, boost::intrusive::constant_time_size<false>>;
 
+/// A datagram socket among those connected to the same one.
+using UnixSender =
+    boost::intrusive::list_base_hook<boost::intrusive::tag<struct UnixSenderTag>,
+                                     boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+
 /// LOCKING. What it holds is under its own lock, of which a thread has one at a time. Whatever has open files
 /// with it moves under the lock of all transfers besides (fs/unix_transfer.hpp), taken first.
 class UnixCore final
     : public RefCounted,
-      public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
+      public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>,
+      public UnixSender {
   public:
     static constexpr std::size_t bytes_max = 212'992;
     static constexpr std::size_t datagrams_max = 512;
@@ -55,6 +61,11 @@ class UnixCore final
         std::size_t count = 0;
         UnixConnections pending;
         std::size_t pending_count = 0;
+        /// Datagram sockets that are connected to this one, to be told of room. They change under the lock of
+        /// all transfers, too.
+        boost::intrusive::list<UnixCore, boost::intrusive::base_hook<UnixSender>,
+                               boost::intrusive::constant_time_size<false>>
+            senders;
     };
 
     UnixCore(SocketType of_type, const SocketOwner& of) : type(of_type), owner(of) {}
@@ -89,8 +100,8 @@ class UnixCore final
     /// Tells those who wait here that something changed.
     void tell(std::uint32_t events);
 
-    /// What those who wait look at; the state's lock is held.
-    void note(const State& state);
+    /// What those who wait look at; the state's lock is held. Tells senders when there is room again.
+    void note(State& state);
 
     const SocketType type;
     const std::uint64_t number = Socket::next_number();  ///< of the socket that reads here

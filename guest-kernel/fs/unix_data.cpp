@@ -332,9 +332,6 @@ std::uint32_t UnixSocket::poll(Watcher* watcher) {
         return core_->pending_count.load(std::memory_order_acquire) != 0 ? poll_event::readable : 0;
     }
     std::uint32_t ready = core_->has_message() ? poll_event::readable : 0;
-    if (socket_type() == SocketType::datagram) {
-        return ready | poll_event::writable;
-    }
     bool is_connected = false;
     bool is_heard = true;
     const bool has_room = peer_.with([&](const Ref<UnixCore>& other) {
@@ -342,6 +339,9 @@ std::uint32_t UnixSocket::poll(Watcher* watcher) {
         is_heard = !other || other->is_read();
         return !other || !other->is_read() || other->has_room();
     });
+    if (socket_type() == SocketType::datagram) {
+        return ready | (has_room ? poll_event::writable : 0);
+    }
     const bool is_over = core_->is_input_over() || !core_->is_read();
     ready |= has_room ? poll_event::writable : 0;
     ready |= is_over ? poll_event::readable | poll_event::read_hang_up : 0;

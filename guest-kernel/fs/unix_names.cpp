@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <boost/intrusive/set.hpp>
-#include <new>
 
 #include "fs/unix_socket.hpp"
 
@@ -35,22 +34,10 @@ struct Before {
 
 using Names = boost::intrusive::set<UnixCore, boost::intrusive::compare<Before>>;
 
-constinit task::Guarded<Names*, task::Rank::leaf> guarded_names{nullptr};
-
-// Calls f(Names&) with the lock held.
-template <class F>
-decltype(auto) with_names(F&& f) {
-    return guarded_names.with([&](Names*& made) -> decltype(auto) {
-        alignas(Names) static constinit std::array<std::byte, sizeof(Names)> room{};
-        if (made == nullptr) {
-            made = ::new (room.data()) Names;
-        }
-        return f(*made);
-    });
-}
+constinit task::Guarded<task::OnFirstUse<Names>, task::Rank::leaf> names_in_use;
 
 Outcome<Ref<UnixCore>> find(const Key& key) {
-    Ref<UnixCore> found = with_names([&](Names& names) {
+    Ref<UnixCore> found = names_in_use.with([&](Names& names) {
         const auto at = names.find(key, Before());
         return at != names.end() && at->try_add_owner() ? Ref<UnixCore>::adopt(&*at) : Ref<UnixCore>();
     });
@@ -68,7 +55,7 @@ Outcome<Ref<UnixCore>> find_unix_socket(const SocketAddress& abstract) {
 }
 
 Outcome<> enter_unix_name(UnixCore& core, const SocketAddress& address, const Node* node) {
-    return with_names([&](Names& names) -> Outcome<> {
+    return names_in_use.with([&](Names& names) -> Outcome<> {
         if (core.is_named) {
             return fail(Errno::einval);
         }
@@ -85,7 +72,7 @@ Outcome<> enter_unix_name(UnixCore& core, const SocketAddress& address, const No
 }
 
 void remove_unix_name(UnixCore& core) {
-    with_names([&](Names& names) {
+    names_in_use.with([&](Names& names) {
         if (core.is_named) {
             names.erase(names.iterator_to(core));
             core.is_named = false;

@@ -55,6 +55,7 @@ UnixSocket::~UnixSocket() {
         }
         other->end_input(true);
     } else if (other) {
+        static_cast<void>(set_peer(nullptr));
         other->tell(poll_event::writable);
     }
     collect_when_worthwhile();
@@ -65,13 +66,25 @@ Ref<UnixCore> UnixSocket::peer() {
 }
 
 bool UnixSocket::set_peer(Ref<UnixCore> fresh) {
-    return peer_.with([&](Ref<UnixCore>& peer) {
-        if (peer && socket_type() != SocketType::datagram) {
-            return false;
-        }
-        std::swap(peer, fresh);  // the old one goes with `fresh`
-        return true;
-    });
+    if (socket_type() != SocketType::datagram) {
+        return peer_.with([&](Ref<UnixCore>& peer) {
+            if (peer) {
+                return false;
+            }
+            peer = std::move(fresh);
+            return true;
+        });
+    }
+    const task::SpinGuard guard(transfer_lock());
+    if (const Ref<UnixCore> old = peer()) {
+        old->state.with(
+            [&](UnixCore::State& state) { state.senders.erase(state.senders.iterator_to(*core_)); });
+    }
+    if (fresh) {
+        fresh->state.with([&](UnixCore::State& state) { state.senders.push_back(*core_); });
+    }
+    peer_.with([&](Ref<UnixCore>& peer) { std::swap(peer, fresh); });
+    return true;  // the old one goes with `fresh`
 }
 
 Outcome<> UnixSocket::bind(const SocketAddress& address, Ref<Node> node) {

@@ -19,15 +19,7 @@ struct Sockets {
     bool is_burying = false;                    ///< somebody frees them
 };
 
-/// With the lock held.
-Sockets& sockets() {
-    alignas(Sockets) static constinit std::array<std::byte, sizeof(Sockets)> room{};
-    static constinit Sockets* made = nullptr;
-    if (made == nullptr) {
-        made = ::new (room.data()) Sockets;
-    }
-    return *made;
-}
+constinit task::OnFirstUse<Sockets> sockets;  // behind the lock
 
 constexpr std::uint16_t unix_family = 1;  // AF_UNIX
 
@@ -108,7 +100,7 @@ void bury_doomed() {
         UnixMessage* message = nullptr;
         {
             const task::SpinGuard guard(lock);
-            Sockets& all = sockets();
+            Sockets& all = *sockets;
             if (is_first && std::exchange(all.is_burying, true)) {
                 return;
             }
@@ -132,19 +124,19 @@ task::SpinLock& transfer_lock() {
 
 void enlist_unix_socket(UnixSocket& socket) {
     const task::SpinGuard guard(lock);
-    sockets().all.push_back(socket);
+    sockets->all.push_back(socket);
 }
 
 void retire_unix_socket(UnixSocket& socket) {
     const task::SpinGuard guard(lock);
-    sockets().all.erase(sockets().all.iterator_to(socket));
+    sockets->all.erase(sockets->all.iterator_to(socket));
 }
 
 void begin_flight(const Ancillary& ancillary) {
     for (const Ref<OpenFile>& file : ancillary.files) {
         if (UnixSocket* socket = as_unix(*file)) {
             ++socket->in_flight;
-            ++sockets().in_flight;
+            ++sockets->in_flight;
         }
     }
 }
@@ -153,7 +145,7 @@ void end_flight(const Ancillary& ancillary) {
     for (const Ref<OpenFile>& file : ancillary.files) {
         if (UnixSocket* socket = as_unix(*file)) {
             --socket->in_flight;
-            --sockets().in_flight;
+            --sockets->in_flight;
         }
     }
 }
@@ -164,7 +156,7 @@ void drop_messages(UnixMessages& messages) {
         for (const UnixMessage& message : messages) {
             end_flight(message.ancillary);
         }
-        sockets().doomed.splice(sockets().doomed.end(), messages);
+        sockets->doomed.splice(sockets->doomed.end(), messages);
     }
     bury_doomed();
 }
@@ -173,7 +165,7 @@ void collect_when_worthwhile() {
     bool is_worthwhile = false;
     {
         const task::SpinGuard guard(lock);
-        is_worthwhile = sockets().in_flight >= sockets().worthwhile;
+        is_worthwhile = sockets->in_flight >= sockets->worthwhile;
     }
     if (is_worthwhile) {
         collect_unreachable_sockets();
@@ -184,14 +176,14 @@ void collect_unreachable_sockets() {
     UnixMessages garbage;
     {
         const task::SpinGuard guard(lock);
-        if (sockets().in_flight == 0) {
+        if (sockets->in_flight == 0) {
             return;
         }
         Found found;
-        for (UnixSocket& socket : sockets().all) {
+        for (UnixSocket& socket : sockets->all) {
             socket.is_reachable = false;
         }
-        for (UnixSocket& socket : sockets().all) {
+        for (UnixSocket& socket : sockets->all) {
             // Somebody outside of all queues holds it: nobody gains a part of what only queues hold without
             // the lock.
             if (socket.owners() > socket.in_flight) {
@@ -201,7 +193,7 @@ void collect_unreachable_sockets() {
         while (UnixSocket* socket = found.take()) {
             mark_from(*socket, found);
         }
-        for (UnixSocket& socket : sockets().all) {
+        for (UnixSocket& socket : sockets->all) {
             if (!socket.is_reachable && socket.in_flight != 0) {
                 take_messages(socket, garbage);
             }
@@ -209,7 +201,7 @@ void collect_unreachable_sockets() {
     }
     drop_messages(garbage);
     const task::SpinGuard guard(lock);
-    sockets().worthwhile = std::max(worthwhile_least, 2 * sockets().in_flight);
+    sockets->worthwhile = std::max(worthwhile_least, 2 * sockets->in_flight);
 }
 
 }  // namespace pv::fs

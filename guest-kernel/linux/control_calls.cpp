@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "linux/become.hpp"
 #include "linux/table.hpp"
 
 namespace pv::linux {
@@ -38,40 +39,44 @@ Value set_name(Call& call, UserAddress from) {
     return 0;
 }
 
-// The set that bounds what a program may have. Who gives up something of it keeps it as long as he is
-// user 0: what is asked is who somebody is.
+// PR_CAPBSET_*: the set that bounds what executed programs get.
 Value bounding_set(Call& call, int option, std::uint64_t capability) {
+    const task::Identity& own = call.thread.identity;
+    if (option == PR_CAPBSET_DROP && !own.has(Capability::setpcap)) {
+        return fail(Errno::eperm);
+    }
     if (capability > CAP_LAST_CAP) {
         return fail(Errno::einval);
     }
-    const std::uint64_t bit = std::uint64_t{1} << capability;
-    const task::SpinGuard guard(task::tree_lock());
-    task::Identity& who = call.process().identity;
+    const auto one = CapabilitySet::of_bits(std::uint64_t{1} << capability);
     if (option == PR_CAPBSET_READ) {
-        return (who.dropped_capabilities & bit) == 0 ? 1 : 0;
+        return own.bounding.has_all(one) ? 1 : 0;
     }
-    if (!who.is_privileged()) {
-        return fail(Errno::eperm);
-    }
-    who.dropped_capabilities |= bit;
-    return 0;
+    return done(become(call, [&](task::Identity& identity) -> Outcome<> {
+        identity.bounding = identity.bounding - one;
+        return {};
+    }));
 }
 
-// Nobody has an ambient capability: there is none to inherit.
-Value ambient_set(std::uint64_t operation, std::uint64_t capability, std::uint64_t fourth,
+// PR_CAP_AMBIENT: what executed programs keep.
+Value ambient_set(Call& call, std::uint64_t operation, std::uint64_t capability, std::uint64_t fourth,
                   std::uint64_t fifth) {
-    if (operation == PR_CAP_AMBIENT_CLEAR_ALL) {
-        return capability == 0 && fourth == 0 && fifth == 0 ? Value(0) : Value(fail(Errno::einval));
-    }
-    if (fourth != 0 || fifth != 0 || capability > CAP_LAST_CAP) {
+    const bool clears = operation == PR_CAP_AMBIENT_CLEAR_ALL;
+    if (fourth != 0 || fifth != 0 || capability > (clears ? 0 : CAP_LAST_CAP)) {
         return fail(Errno::einval);
     }
+    const auto one = clears ? CapabilitySet::all() : CapabilitySet::of_bits(std::uint64_t{1} << capability);
     switch (operation) {
         case PR_CAP_AMBIENT_IS_SET:
-        case PR_CAP_AMBIENT_LOWER:
-            return 0;
+            return call.thread.identity.ambient.has_all(one) ? 1 : 0;
         case PR_CAP_AMBIENT_RAISE:
-            return fail(Errno::eperm);
+            return done(become(call, [&](task::Identity& identity) { return identity.raise_ambient(one); }));
+        case PR_CAP_AMBIENT_LOWER:
+        case PR_CAP_AMBIENT_CLEAR_ALL:
+            return done(become(call, [&](task::Identity& identity) -> Outcome<> {
+                identity.ambient = identity.ambient - one;
+                return {};
+            }));
         default:
             return fail(Errno::einval);
     }
@@ -93,9 +98,10 @@ Value prctl(Call& call, int option, std::uint64_t argument, std::uint64_t third,
         case PR_GET_NAME:
             return done(copy_out(UserAddress(argument), std::as_bytes(std::span(call.thread.name))));
         case PR_GET_DUMPABLE:
-            return 1;
+            return process.is_dumpable ? 1 : 0;
         case PR_SET_DUMPABLE:
-            return argument > 1 ? Value(fail(Errno::einval)) : Value(0);
+            return argument > 1 ? Value(fail(Errno::einval))
+                                : set_flag(&task::Process::is_dumpable, call, argument);
         case PR_SET_SECCOMP:
             return argument == SECCOMP_MODE_STRICT ? confine(call) : Value(fail(Errno::einval));
         case PR_GET_SECCOMP:  // one that is confined cannot ask
@@ -104,25 +110,32 @@ Value prctl(Call& call, int option, std::uint64_t argument, std::uint64_t third,
             if (argument != 1 || !is_bare) {
                 return fail(Errno::einval);
             }
-            process.identity.no_new_privileges = true;
-            return 0;
+            return done(become(call, [](task::Identity& identity) -> Outcome<> {
+                identity.no_new_privileges = true;
+                return {};
+            }));
         case PR_GET_NO_NEW_PRIVS:
             if (argument != 0 || !is_bare) {
                 return fail(Errno::einval);
             }
-            return process.identity.no_new_privileges ? 1 : 0;
+            return call.thread.identity.no_new_privileges ? 1 : 0;
         case PR_SET_KEEPCAPS:
             return argument > 1 ? Value(fail(Errno::einval))
-                                : set_flag(&task::Process::keeps_capabilities, call, argument);
+                                : done(become(call, [&](task::Identity& identity) {
+                                      return identity.set_keeps_capabilities(argument != 0);
+                                  }));
         case PR_GET_KEEPCAPS:
-            return process.keeps_capabilities ? 1 : 0;
+            return call.thread.identity.keeps_capabilities() ? 1 : 0;
         case PR_CAPBSET_READ:
         case PR_CAPBSET_DROP:
             return bounding_set(call, option, argument);
         case PR_CAP_AMBIENT:
-            return ambient_set(argument, third, fourth, fifth);
+            return ambient_set(call, argument, third, fourth, fifth);
         case PR_GET_SECUREBITS:
-            return 0;
+            return call.thread.identity.secure_bits;
+        case PR_SET_SECUREBITS:
+            return done(
+                become(call, [&](task::Identity& identity) { return identity.set_secure_bits(argument); }));
         case PR_SET_PDEATHSIG: {
             if (argument > static_cast<std::uint64_t>(task::signal_count)) {
                 return fail(Errno::einval);
@@ -161,8 +174,7 @@ Value prctl(Call& call, int option, std::uint64_t argument, std::uint64_t third,
 constexpr Entry entries[] = {
     {__NR_prctl, "prctl", handler_of<prctl>, Support::partial,
      "names, dumpable, no new privileges, strict seccomp, signal of the parent's end, subreaper; "
-     "capabilities "
-     "given up are told, and have no effect; a thread's slack of timers has none"},
+     "capabilities; a thread's slack of timers has none"},
     {__NR_seccomp, "seccomp", handler_of<seccomp>, Support::partial,
      "strict mode only; who breaks it ends with all its threads"},
 };

@@ -94,7 +94,7 @@ inline void count_moved(Call& call, const fs::OpenFile& from, const fs::OpenFile
     const bool has_messages = file.kind() == fs::FileKind::socket &&
                               static_cast<const fs::Socket&>(file).socket_type() != fs::SocketType::stream;
     if (!result && result.error() == Errno::epipe && !has_messages) {
-        task::send_signal(call.thread, SIGPIPE, task::make_info(SIGPIPE, SI_USER, &call.process()));
+        task::send_signal(call.thread, SIGPIPE, task::make_info(SIGPIPE, SI_USER, call.thread));
     }
     return result;
 }

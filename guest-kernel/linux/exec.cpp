@@ -111,7 +111,8 @@ UserAddress place_of_vdso(UserAddress stack_top, std::uint64_t entropy) {
 // argc, argv, envp and the auxiliary vector (System V ABI, AMD64 supplement 3.4.1).
 Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& program,
                                    const LoadedFile& main, std::uint64_t interpreter_base,
-                                   const task::Identity& who, Layout& layout, task::Image& image) {
+                                   const task::Identity& who, bool is_secure, Layout& layout,
+                                   task::Image& image) {
     const std::uint64_t top =
         arch::user_end.value() - room_above_stack - (layout.next() & ((1ULL << 22) - 1)) * page_size;
     memory::MapRequest request;
@@ -159,7 +160,7 @@ Outcome<std::uint64_t> build_stack(memory::AddressSpace& space, const Program& p
         {AT_EUID, who.effective_user},
         {AT_GID, who.group},
         {AT_EGID, who.effective_group},
-        {AT_SECURE, 0},
+        {AT_SECURE, is_secure ? 1ULL : 0ULL},
         {AT_RANDOM, random},
         {AT_HWCAP2, arch::programs_set_bases() ? HWCAP2_FSGSBASE : 0},
         {AT_EXECFN, path},
@@ -242,6 +243,32 @@ Outcome<> check_executable(const Resolver& resolver, const fs::OpenFile& file) {
     return fs::check_access(resolver.caller(), file.location(), fs::bits(fs::Access::execute));
 }
 
+// What the file's set-id bits mean for who executes it.
+task::ExecutedFile executed_file(fs::OpenFile& file) {
+    const fs::Location& location = file.location();
+    if (location.mount && location.mount->flags().no_set_id) {
+        return {};
+    }
+    const fs::Attributes attributes = file.attributes();
+    constexpr fs::Mode group_execute = 010;
+    const bool sets_group =
+        (attributes.mode & fs::set_group_id) != 0 && (attributes.mode & group_execute) != 0;
+    return {.sets_user = (attributes.mode & fs::set_user_id) != 0,
+            .sets_group = sets_group,
+            .user = attributes.user,
+            .group = attributes.group};
+}
+
+// Who the thread is with the program. The tree's lock is held.
+task::Executed identity_with(const task::UserThread& self, task::ExecutedFile file) {
+    file.is_watched = self.trace.tracer != nullptr && !self.trace.by_capable;
+    task::for_each_process([&](const task::Process& other) {
+        file.is_shared =
+            file.is_shared || (&other != &self.process() && other.context == self.process().context);
+    });
+    return self.identity.executed(file);
+}
+
 void set_name(task::UserThread& thread, std::string_view path) {
     path = path.substr(path.rfind('/') + 1);
     path = path.substr(0, thread.name.size() - 1);
@@ -309,21 +336,22 @@ Outcome<> Strings::add_user(UserAddress text) {
     }
 }
 
-Resolver::Resolver(task::Process& process) {
+Resolver::Resolver(const task::UserThread& thread) {
+    const task::Process& process = thread.process();
     if (process.context != nullptr) {
         fs::Context::Places places = process.context->places();
         root = std::move(places.root);
         start = std::move(places.current);
     }
-    const task::Identity& identity = process.identity;
+    const task::Identity& identity = thread.identity;
     std::copy_n(identity.groups.begin(), identity.group_count, groups.begin());
     who = {identity.file_user, identity.file_group, std::span(groups).first(identity.group_count),
-           identity.is_privileged()};
+           identity.effective};
 }
 
 Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& frame) {
     task::Process& process = self.process();
-    const Resolver resolver(process);
+    const Resolver resolver(self);
     std::array<char, script_line_max> path_room{};
     for (unsigned scripts = 0;; ++scripts) {
         PV_TRY(check_executable(resolver, *program.file));
@@ -351,10 +379,14 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
         first = PV_TRY(load_elf(*space, interpreter, layout.next(), true, none));
     }
     const std::uint64_t base = interpreter_path.length != 0 ? first.base : 0;
+    const task::ExecutedFile executed = executed_file(*program.file);
+    const auto [who, is_secure] = [&] {
+        const task::SpinGuard guard(task::tree_lock());
+        return identity_with(self, executed);
+    }();
     task::Image image;
     image.file = program.file;
-    const std::uint64_t rsp =
-        PV_TRY(build_stack(*space, program, main, base, process.identity, layout, image));
+    const std::uint64_t rsp = PV_TRY(build_stack(*space, program, main, base, who, is_secure, layout, image));
     space->start_heap(UserAddress(main.end + (layout.next() & 0x1fff) * page_size));
     auto actions = PV_TRY(fresh_actions(process));
     memory::AddressSpace::Limits bounds;
@@ -380,9 +412,10 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
         std::swap(process.descriptors, descriptors);
         fs::move_locks(descriptors.get(), process.descriptors.get());
         process.has_executed = true;
-        process.keeps_capabilities = false;
-        process.identity.saved_user = process.identity.effective_user;
-        process.identity.saved_group = process.identity.effective_group;
+        process.is_dumpable = self.identity.is_plain();
+        process.parent_end_signal = is_secure ? 0 : process.parent_end_signal;
+        // Again: somebody may trace it only since the program was loaded.
+        task::change_identity(self, identity_with(self, executed).identity);
         self.stack_base = self.stack_size = 0;
         self.stack_flags = SS_DISABLE;
         self.clear_tid = 0;

@@ -48,7 +48,7 @@ struct Program {
 
 /// What paths of the process are resolved with; keeps copies of root and current directory.
 struct Resolver {
-    explicit Resolver(task::Process& process);
+    explicit Resolver(const task::UserThread& thread);
 
     fs::Location root;
     fs::Location start;

@@ -198,6 +198,11 @@ Value fcntl(Call& call, int descriptor, int command, std::uint64_t argument) {
         case F_GETFL:
             return file->shown_flags();
         case F_SETFL:
+            if ((argument & ~file->flags() & fs::open_flag::no_access_time) != 0 &&
+                call.thread.identity.file_user != file->attributes().user &&
+                !call.thread.identity.has(Capability::fowner)) {
+                return fail(Errno::eperm);
+            }
             return done(file->set_status_flags(static_cast<std::uint32_t>(argument), descriptor));
         case F_GETLK:
         case F_SETLK:

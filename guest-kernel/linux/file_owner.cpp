@@ -75,10 +75,10 @@ class FileOwner final : public fs::SignalOwner {
 
     /// Before others know of it. Finds who has the number: what has it later is not meant. False where nobody
     /// has; a number that is only another kind's is taken, and nobody is told.
-    [[nodiscard]] bool find(const task::Process& setter) {
+    [[nodiscard]] bool find(const task::Identity& setter) {
         const task::SpinGuard guard(task::tree_lock());
-        user_ = setter.identity.user;
-        effective_user_ = setter.identity.effective_user;
+        user_ = setter.user;
+        effective_user_ = setter.effective_user;
         if (task::Process* process = task::find_process(id); type == F_OWNER_PID && process != nullptr) {
             process_ = Ref<task::Process>(*process);
         }
@@ -147,7 +147,7 @@ class FileOwner final : public fs::SignalOwner {
     template <class Receiver>
     void post(Receiver& to, const task::Process& process, const fs::FileSignal& signal,
               std::unique_ptr<Queued>& entry) const {
-        if (!process.identity.takes_signals_of(user_, effective_user_)) {
+        if (effective_user_ != 0 && !process.identity().takes_signals_of(user_, effective_user_)) {
             return;
         }
         const bool is_queued = signal.number >= task::first_real_time_signal;
@@ -178,7 +178,7 @@ Outcome<> set_owner(Call& call, fs::OpenFile& file, int type, ProcessId id) {
     if (!owner) {
         return fail(Errno::enomem);
     }
-    if (!owner->find(call.process())) {
+    if (!owner->find(call.thread.identity)) {
         return fail(Errno::esrch);
     }
     signals->set_owner(Ref<fs::SignalOwner>(std::move(owner)));

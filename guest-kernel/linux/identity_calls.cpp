@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
 
+#include "linux/become.hpp"
 #include "linux/table.hpp"
 
 namespace pv::linux {
@@ -13,33 +14,33 @@ using task::ProcessId;
 constexpr std::uint32_t unchanged = ~0U;
 
 Value getuid(Call& call) {
-    return call.process().identity.user;
+    return call.thread.identity.user;
 }
 
 Value geteuid(Call& call) {
-    return call.process().identity.effective_user;
+    return call.thread.identity.effective_user;
 }
 
 Value getgid(Call& call) {
-    return call.process().identity.group;
+    return call.thread.identity.group;
 }
 
 Value getegid(Call& call) {
-    return call.process().identity.effective_group;
+    return call.thread.identity.effective_group;
 }
 
 Value getresuid(Call& call, UserPointer<std::uint32_t> real, UserPointer<std::uint32_t> effective,
                 UserPointer<std::uint32_t> saved) {
-    PV_TRY(real.write(call.process().identity.user));
-    PV_TRY(effective.write(call.process().identity.effective_user));
-    return done(saved.write(call.process().identity.saved_user));
+    PV_TRY(real.write(call.thread.identity.user));
+    PV_TRY(effective.write(call.thread.identity.effective_user));
+    return done(saved.write(call.thread.identity.saved_user));
 }
 
 Value getresgid(Call& call, UserPointer<std::uint32_t> real, UserPointer<std::uint32_t> effective,
                 UserPointer<std::uint32_t> saved) {
-    PV_TRY(real.write(call.process().identity.group));
-    PV_TRY(effective.write(call.process().identity.effective_group));
-    return done(saved.write(call.process().identity.saved_group));
+    PV_TRY(real.write(call.thread.identity.group));
+    PV_TRY(effective.write(call.thread.identity.effective_group));
+    return done(saved.write(call.thread.identity.saved_group));
 }
 
 struct Triple {
@@ -61,84 +62,114 @@ bool is_one_of(std::uint32_t id, const Triple& t) {
     return id == unchanged || id == t.real || id == t.effective || id == t.saved;
 }
 
+/// Which of the two kinds of numbers a call is about, and who may set them to anything.
+struct Kind {
+    Triple (*of)(Identity&);
+    Capability beside;
+};
+
+constexpr Kind by_user{users, Capability::setuid};
+constexpr Kind by_group{groups, Capability::setgid};
+
+// What changes of users besides: capabilities.
+void follow(const Call& call, Identity& identity, const Kind& kind) {
+    if (kind.beside == Capability::setuid) {
+        identity.follow_users(call.thread.identity);
+    }
+}
+
 // setresuid(2) and its kin: each new one must be one of the old ones, or the caller privileged.
-Value set_three(bool privileged, const Triple& t, std::uint32_t real, std::uint32_t effective,
-                std::uint32_t saved) {
-    if (!privileged && !(is_one_of(real, t) && is_one_of(effective, t) && is_one_of(saved, t))) {
-        return fail(Errno::eperm);
-    }
-    t.real = real == unchanged ? t.real : real;
-    t.effective = effective == unchanged ? t.effective : effective;
-    t.saved = saved == unchanged ? t.saved : saved;
-    t.file = t.effective;
-    return 0;
-}
-
-template <Triple (*Which)(Identity&)>
+template <const Kind& Which>
 Value set_res(Call& call, std::uint32_t real, std::uint32_t effective, std::uint32_t saved) {
-    const task::SpinGuard guard(task::tree_lock());
-    Identity& identity = call.process().identity;
-    return set_three(identity.is_privileged(), Which(identity), real, effective, saved);
+    return done(become(call, [&](Identity& identity) -> Outcome<> {
+        const Triple t = Which.of(identity);
+        if (!identity.has(Which.beside) &&
+            !(is_one_of(real, t) && is_one_of(effective, t) && is_one_of(saved, t))) {
+            return fail(Errno::eperm);
+        }
+        // What changes nothing leaves the one for files alone, too.
+        if ((real == unchanged || real == t.real) && (saved == unchanged || saved == t.saved) &&
+            (effective == unchanged || (effective == t.effective && effective == t.file))) {
+            return {};
+        }
+        t.real = real == unchanged ? t.real : real;
+        t.effective = effective == unchanged ? t.effective : effective;
+        t.saved = saved == unchanged ? t.saved : saved;
+        t.file = t.effective;
+        follow(call, identity, Which);
+        return {};
+    }));
 }
 
-template <Triple (*Which)(Identity&)>
+template <const Kind& Which>
 Value set_re(Call& call, std::uint32_t real, std::uint32_t effective) {
-    const task::SpinGuard guard(task::tree_lock());
-    Identity& identity = call.process().identity;
-    const Triple t = Which(identity);
-    const std::uint32_t old_real = t.real;
-    if (!identity.is_privileged() &&
-        (!(real == unchanged || real == t.real || real == t.effective) || !is_one_of(effective, t))) {
-        return fail(Errno::eperm);
-    }
-    t.real = real == unchanged ? t.real : real;
-    t.effective = effective == unchanged ? t.effective : effective;
-    if (real != unchanged || (effective != unchanged && effective != old_real)) {
-        t.saved = t.effective;
-    }
-    t.file = t.effective;
-    return 0;
+    return done(become(call, [&](Identity& identity) -> Outcome<> {
+        const Triple t = Which.of(identity);
+        const std::uint32_t old_real = t.real;
+        if (!identity.has(Which.beside) &&
+            (!(real == unchanged || real == t.real || real == t.effective) || !is_one_of(effective, t))) {
+            return fail(Errno::eperm);
+        }
+        t.real = real == unchanged ? t.real : real;
+        t.effective = effective == unchanged ? t.effective : effective;
+        if (real != unchanged || (effective != unchanged && effective != old_real)) {
+            t.saved = t.effective;
+        }
+        t.file = t.effective;
+        follow(call, identity, Which);
+        return {};
+    }));
 }
 
-template <Triple (*Which)(Identity&)>
+template <const Kind& Which>
 Value set_one(Call& call, std::uint32_t id) {
     if (id == unchanged) {
         return fail(Errno::einval);
     }
-    const task::SpinGuard guard(task::tree_lock());
-    Identity& identity = call.process().identity;
-    const Triple t = Which(identity);
-    return identity.is_privileged() ? set_three(true, t, id, id, id)
-                                    : set_three(false, t, unchanged, id, unchanged);
+    return done(become(call, [&](Identity& identity) -> Outcome<> {
+        const Triple t = Which.of(identity);
+        if (identity.has(Which.beside)) {
+            t.real = t.saved = id;
+        } else if (id != t.real && id != t.saved) {
+            return fail(Errno::eperm);
+        }
+        t.effective = t.file = id;
+        follow(call, identity, Which);
+        return {};
+    }));
 }
 
 // setfsuid(2): tells the old one, whether it changed or not.
-template <Triple (*Which)(Identity&)>
+template <const Kind& Which>
 Value set_file(Call& call, std::uint32_t id) {
-    const task::SpinGuard guard(task::tree_lock());
-    Identity& identity = call.process().identity;
-    const Triple t = Which(identity);
-    const std::uint32_t before = t.file;
-    if (id != unchanged && (identity.is_privileged() || is_one_of(id, t) || id == t.file)) {
-        t.file = id;
-    }
+    std::uint32_t before = 0;
+    PV_TRY(become(call, [&](Identity& identity) -> Outcome<> {
+        const Triple t = Which.of(identity);
+        before = t.file;
+        if (id != unchanged && (identity.has(Which.beside) || is_one_of(id, t) || id == t.file)) {
+            t.file = id;
+            if (Which.beside == Capability::setuid) {
+                identity.follow_file_user(call.thread.identity);
+            }
+        }
+        return {};
+    }));
     return before;
 }
 
 Value getgroups(Call& call, int size, UserPointer<std::uint32_t> list) {
-    const Identity& identity = call.process().identity;
-    if (size < 0 || (size != 0 && static_cast<std::size_t>(size) < identity.group_count)) {
+    const auto others = call.thread.identity.other_groups();
+    if (size < 0 || (size != 0 && static_cast<std::size_t>(size) < others.size())) {
         return fail(Errno::einval);
     }
     if (size != 0) {
-        PV_TRY(
-            copy_out(list.address(), std::as_bytes(std::span(identity.groups).first(identity.group_count))));
+        PV_TRY(copy_out(list.address(), std::as_bytes(others)));
     }
-    return identity.group_count;
+    return others.size();
 }
 
 Value setgroups(Call& call, std::uint64_t count, UserPointer<const std::uint32_t> list) {
-    if (!call.process().identity.is_privileged()) {
+    if (!call.thread.identity.has(Capability::setgid)) {
         return fail(Errno::eperm);
     }
     if (count > Identity::groups_max) {
@@ -146,10 +177,11 @@ Value setgroups(Call& call, std::uint64_t count, UserPointer<const std::uint32_t
     }
     std::array<std::uint32_t, Identity::groups_max> groups{};
     PV_TRY(copy_in(std::as_writable_bytes(std::span(groups).first(count)), list.address()));
-    const task::SpinGuard guard(task::tree_lock());
-    call.process().identity.groups = groups;
-    call.process().identity.group_count = count;
-    return 0;
+    return done(become(call, [&](Identity& identity) -> Outcome<> {
+        identity.groups = groups;
+        identity.group_count = count;
+        return {};
+    }));
 }
 
 Value getpgid(Call& call, ProcessId id) {
@@ -223,14 +255,14 @@ constexpr Entry entries[] = {
     {__NR_getegid, "getegid", handler_of<getegid>},
     {__NR_getresuid, "getresuid", handler_of<getresuid>},
     {__NR_getresgid, "getresgid", handler_of<getresgid>},
-    {__NR_setuid, "setuid", handler_of<set_one<users>>},
-    {__NR_setgid, "setgid", handler_of<set_one<groups>>},
-    {__NR_setreuid, "setreuid", handler_of<set_re<users>>},
-    {__NR_setregid, "setregid", handler_of<set_re<groups>>},
-    {__NR_setresuid, "setresuid", handler_of<set_res<users>>},
-    {__NR_setresgid, "setresgid", handler_of<set_res<groups>>},
-    {__NR_setfsuid, "setfsuid", handler_of<set_file<users>>},
-    {__NR_setfsgid, "setfsgid", handler_of<set_file<groups>>},
+    {__NR_setuid, "setuid", handler_of<set_one<by_user>>},
+    {__NR_setgid, "setgid", handler_of<set_one<by_group>>},
+    {__NR_setreuid, "setreuid", handler_of<set_re<by_user>>},
+    {__NR_setregid, "setregid", handler_of<set_re<by_group>>},
+    {__NR_setresuid, "setresuid", handler_of<set_res<by_user>>},
+    {__NR_setresgid, "setresgid", handler_of<set_res<by_group>>},
+    {__NR_setfsuid, "setfsuid", handler_of<set_file<by_user>>},
+    {__NR_setfsgid, "setfsgid", handler_of<set_file<by_group>>},
     {__NR_getgroups, "getgroups", handler_of<getgroups>},
     {__NR_setgroups, "setgroups", handler_of<setgroups>, Support::partial, "at most 32"},
     {__NR_getpgid, "getpgid", handler_of<getpgid>},

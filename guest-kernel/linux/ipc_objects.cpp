@@ -6,14 +6,14 @@ namespace pv::linux::ipc {
 namespace {
 
 bool is_in_group(const task::Identity& who, std::uint32_t group) {
-    const auto others = std::span(who.groups).first(who.group_count);
+    const auto others = who.other_groups();
     return who.effective_group == group || std::ranges::find(others, group) != others.end();
 }
 
 }  // namespace
 
 bool may(const Call& call, const Permission& permission, std::uint32_t flags) {
-    const task::Identity& who = call.process().identity;
+    const task::Identity& who = call.thread.identity;
     const std::uint32_t wanted = (flags >> 6 | flags >> 3 | flags) & 7;
     std::uint32_t granted = permission.mode;
     if (who.effective_user == permission.user || who.effective_user == permission.maker) {
@@ -21,13 +21,12 @@ bool may(const Call& call, const Permission& permission, std::uint32_t flags) {
     } else if (is_in_group(who, permission.group) || is_in_group(who, permission.maker_group)) {
         granted >>= 3;
     }
-    return (wanted & ~granted) == 0 || who.is_privileged();
+    return (wanted & ~granted) == 0 || who.has(Capability::ipc_owner);
 }
 
-bool owns(const Call& call, const Permission& permission) {
-    const task::Identity& who = call.process().identity;
-    return who.effective_user == permission.user || who.effective_user == permission.maker ||
-           who.is_privileged();
+bool owns(const Call& call, const Permission& permission, Capability beside) {
+    const task::Identity& who = call.thread.identity;
+    return who.effective_user == permission.user || who.effective_user == permission.maker || who.has(beside);
 }
 
 ipc_perm value_of(const Permission& permission) {

@@ -57,8 +57,9 @@ class Object {
 
 /// Whether the caller may do what `flags` asks, as the nine bits of a mode do (ipc(2)).
 [[nodiscard]] bool may(const Call& call, const Permission& permission, std::uint32_t flags);
-/// Whether the caller may change or remove an object: its owner, its maker, or user 0.
-[[nodiscard]] bool owns(const Call& call, const Permission& permission);
+/// Whether the caller may change or remove an object: its owner, its maker, or who has `beside`.
+[[nodiscard]] bool owns(const Call& call, const Permission& permission,
+                        Capability beside = Capability::sys_admin);
 [[nodiscard]] ipc_perm value_of(const Permission& permission);
 
 /// Whole seconds since 1970, 0 for never.
@@ -124,7 +125,7 @@ class Objects {
                 return fail(Errno::enoent);
             }
             Ref<T> made = PV_TRY(make());
-            const auto& who = call.process().identity;
+            const auto& who = call.thread.identity;
             made->permission_ = {key,
                                  who.effective_user,
                                  who.effective_group,

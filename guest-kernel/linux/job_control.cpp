@@ -54,7 +54,7 @@ class Processes final : public fs::JobControl {
 
     [[nodiscard]] fs::UserId user() override {
         const task::UserThread* self = task::UserThread::current_or_null();
-        return self == nullptr ? 0 : self->process().identity.file_user;
+        return self == nullptr ? 0 : self->identity.file_user;
     }
 
     [[nodiscard]] Outcome<> stop_background(int number) override {

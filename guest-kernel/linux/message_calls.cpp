@@ -85,13 +85,14 @@ Outcome<> read_control(Call& call, const HeaderValue& header, fs::Ancillary& anc
                 return fail(Errno::einval);
             }
             const auto given = PV_TRY(UserPointer<const CredentialsValue>(data.value()).read());
-            const task::Identity& who = call.process().identity;
-            const bool is_own = given.process == call.process().id &&
-                                (given.user == who.user || given.user == who.effective_user ||
-                                 given.user == who.saved_user) &&
-                                (given.group == who.group || given.group == who.effective_group ||
-                                 given.group == who.saved_group);
-            if (!is_own && !who.is_privileged()) {
+            const task::Identity& who = call.thread.identity;
+            const bool is_own_user =
+                given.user == who.user || given.user == who.effective_user || given.user == who.saved_user;
+            const bool is_own_group = given.group == who.group || given.group == who.effective_group ||
+                                      given.group == who.saved_group;
+            if ((given.process != call.process().id && !who.has(Capability::sys_admin)) ||
+                (!is_own_user && !who.has(Capability::setuid)) ||
+                (!is_own_group && !who.has(Capability::setgid))) {
                 return fail(Errno::eperm);
             }
             ancillary.sender = {given.process, given.user, given.group};

@@ -130,7 +130,7 @@ Value mount(Call& call, UserString source, UserString target, UserString kind, s
     if ((flags & magic_mask) == magic) {
         flags &= ~magic_mask;
     }
-    if (!call.process().identity.is_privileged()) {
+    if (!call.thread.identity.has(Capability::sys_admin)) {
         return fail(Errno::eperm);
     }
     std::array<char, 64> kind_room{};
@@ -171,10 +171,10 @@ Value umount2(Call& call, UserString target, int flags) {
     if ((flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) != 0) {
         return fail(Errno::einval);
     }
-    if (!call.process().identity.is_privileged()) {
+    const fs::Location at = PV_TRY(locate(call, target, (flags & UMOUNT_NOFOLLOW) == 0));
+    if (!call.thread.identity.has(Capability::sys_admin)) {
         return fail(Errno::eperm);
     }
-    const fs::Location at = PV_TRY(locate(call, target, (flags & UMOUNT_NOFOLLOW) == 0));
     return done(fs::unmount(at));
 }
 

@@ -20,7 +20,7 @@ Outcome<> PathArgument::read_text(UserString path) {
 }
 
 Outcome<> PathArgument::read(Call& call, int directory, UserString path, bool may_be_empty, bool is_scope) {
-    resolver_.emplace(call.process());
+    resolver_.emplace(call.thread);
     if (!(may_be_empty && path.address.value() == 0)) {
         PV_TRY(read_text(path));
     }

@@ -157,12 +157,13 @@ Value faccessat2(Call& call, int directory, UserString path, std::uint32_t wante
         return fail(Errno::einval);
     }
     const Location location = PV_TRY(locate(call, directory, path, flags));
-    Resolver resolver(call.process());
+    Resolver resolver(call.thread);
     if ((flags & AT_EACCESS) == 0) {
         // By the real user, as a set-id program asks.
-        resolver.who.user = call.process().identity.user;
-        resolver.who.group = call.process().identity.group;
-        resolver.who.privileged = call.process().identity.user == 0;
+        const task::Identity& identity = call.thread.identity;
+        resolver.who.user = identity.user;
+        resolver.who.group = identity.group;
+        resolver.who.capabilities = identity.real_capabilities();
     }
     return done(fs::check_access(resolver.caller(), location, wanted));
 }
@@ -301,7 +302,7 @@ Outcome<> check_directory(Call& call, const Location& location) {
     if (!location || !location.node->is_directory()) {
         return fail(Errno::enotdir);
     }
-    return fs::check_access(Resolver(call.process()).caller(), location, fs::bits(fs::Access::execute));
+    return fs::check_access(Resolver(call.thread).caller(), location, fs::bits(fs::Access::execute));
 }
 
 Value chdir(Call& call, UserString path) {
@@ -321,7 +322,7 @@ Value fchdir(Call& call, int descriptor) {
 Value chroot(Call& call, UserString path) {
     const Location location = PV_TRY(locate(call, AT_FDCWD, path, 0));
     PV_TRY(check_directory(call, location));
-    if (!call.process().identity.is_privileged()) {
+    if (!call.thread.identity.has(Capability::sys_chroot)) {
         return fail(Errno::eperm);
     }
     call.process().context->set_root(location);
@@ -334,7 +335,7 @@ Value getcwd(Call& call, UserAddress to, std::uint64_t size) {
         return fail(Errno::enomem);
     }
     room[fs::path_max - 1] = '\0';
-    const Resolver resolver(call.process());
+    const Resolver resolver(call.thread);
     const std::string_view path =
         PV_TRY(fs::path_of(resolver.start, resolver.root, {room.get(), fs::path_max - 1}));
     if (path.size() + 1 > size) {
@@ -347,7 +348,7 @@ Value getcwd(Call& call, UserAddress to, std::uint64_t size) {
 
 Value fchmodat(Call& call, int directory, UserString path, std::uint32_t mode) {
     const Location location = PV_TRY(locate(call, directory, path, 0));
-    return done(fs::change_mode(Resolver(call.process()).caller(), location,
+    return done(fs::change_mode(Resolver(call.thread).caller(), location,
                                 static_cast<fs::Mode>(mode & fs::mode_mask)));
 }
 
@@ -360,7 +361,7 @@ Value fchmod(Call& call, int descriptor, std::uint32_t mode) {
     if (file->node() == nullptr) {
         return fail(Errno::einval);
     }
-    return done(fs::change_mode(Resolver(call.process()).caller(), file->location(),
+    return done(fs::change_mode(Resolver(call.thread).caller(), file->location(),
                                 static_cast<fs::Mode>(mode & fs::mode_mask)));
 }
 
@@ -368,7 +369,7 @@ Outcome<> change_owner(Call& call, const Location& location, std::uint32_t user,
     const auto wanted = [](std::uint32_t id) {
         return id == ~0U ? std::nullopt : std::optional<std::uint32_t>(id);
     };
-    return fs::change_owner(Resolver(call.process()).caller(), location, wanted(user), wanted(group));
+    return fs::change_owner(Resolver(call.thread).caller(), location, wanted(user), wanted(group));
 }
 
 Value fchownat(Call& call, int directory, UserString path, std::uint32_t user, std::uint32_t group,
@@ -426,7 +427,7 @@ Value utimensat(Call& call, int directory, UserString path, UserPointer<const st
     // A null path means the descriptor itself.
     const int how = path.address.value() == 0 ? flags | AT_EMPTY_PATH : flags;
     const Location location = PV_TRY(locate(call, directory, path, how));
-    return done(fs::change_times(Resolver(call.process()).caller(), location, accessed, modified, to_now));
+    return done(fs::change_times(Resolver(call.thread).caller(), location, accessed, modified, to_now));
 }
 
 Value truncate(Call& call, UserString path, std::int64_t size) {
@@ -434,7 +435,7 @@ Value truncate(Call& call, UserString path, std::int64_t size) {
         return fail(Errno::einval);
     }
     const Location location = PV_TRY(locate(call, AT_FDCWD, path, 0));
-    return done(fs::truncate(Resolver(call.process()).caller(), location, static_cast<std::uint64_t>(size)));
+    return done(fs::truncate(Resolver(call.thread).caller(), location, static_cast<std::uint64_t>(size)));
 }
 
 Value umask(Call& call, std::uint32_t mask) {

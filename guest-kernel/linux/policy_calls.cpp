@@ -83,10 +83,11 @@ Value sched_getparam(Call& call, ProcessId id, UserPointer<int> priority) {
     return done(priority.write(PV_TRY(scheduling_of(call, id)).real_time));
 }
 
-// Whether an unprivileged caller may change one of `process` from `before` to `after`. The tree's lock is
+// Whether an unprivileged caller may change `thread` from `before` to `after`. The tree's lock is
 // held.
-bool may_change(const Call& call, const task::Process& process, const Scheduling& before,
+bool may_change(const Call& call, const task::UserThread& thread, const Scheduling& before,
                 const Scheduling& after) {
+    const task::Process& process = thread.process();
     const auto most = process.limits[RLIMIT_RTPRIO].soft;
     if (after.is_real_time()) {
         const bool is_raised = after.real_time > before.real_time;
@@ -102,7 +103,7 @@ bool may_change(const Call& call, const task::Process& process, const Scheduling
         !may_be_as_nice(call, process, before.nice)) {
         return false;
     }
-    return may_schedule(call, process) && (!before.resets_on_fork || after.resets_on_fork);
+    return may_schedule(call, thread.identity) && (!before.resets_on_fork || after.resets_on_fork);
 }
 
 // What a call asks for: policy same_policy and flags as in sched_attr; `nice` where has_nice.
@@ -137,7 +138,7 @@ Value set_scheduler(Call& call, ProcessId id, Wish wish) {
     if (wish.has_nice && !after.is_real_time()) {
         after.nice = wish.nice;
     }
-    if (!call.process().identity.is_privileged() && !may_change(call, thread.process(), before, after)) {
+    if (!call.thread.identity.has(Capability::sys_nice) && !may_change(call, thread, before, after)) {
         return fail(Errno::eperm);
     }
     // The policy is one of the parameters that are kept, though it is looked at.

@@ -85,11 +85,14 @@ fs::ProcessFacts facts_of(Process& process, UserThread* thread) {
     }
     const std::string_view name = thread != nullptr ? std::string_view(thread->name.data()) : process.name();
     std::copy_n(name.begin(), std::min(name.size(), facts.name.size() - 1), facts.name.begin());
-    const task::Identity& who = process.identity;
+    const task::Identity& who = thread != nullptr ? thread->identity : process.identity();
     facts.users = {who.user, who.effective_user, who.saved_user, who.file_user};
     facts.groups = {who.group, who.effective_group, who.saved_group, who.file_group};
     facts.other_groups = who.groups;
     facts.other_group_count = who.group_count;
+    facts.capabilities = {who.inheritable.bits(), who.permitted.bits(), who.effective.bits(),
+                          who.bounding.bits(), who.ambient.bits()};
+    facts.no_new_privileges = who.no_new_privileges;
     facts.umask = process.context == nullptr ? fs::Mode{0} : process.context->umask();
     add_signals(process, thread != nullptr ? thread : first, facts);
     for (std::size_t i = 0; i < facts.limits.size(); ++i) {
@@ -272,14 +275,11 @@ class Processes final : public fs::ProcessView {
         if (self == nullptr) {
             return true;
         }
-        const task::Identity& own = self->process().identity;
         return with_process(id,
                             [&](Process& process) {
-                                const task::Identity& other = process.identity;
-                                return own.is_privileged() || &process == &self->process() ||
-                                       (own.user == other.user && own.user == other.effective_user &&
-                                        own.user == other.saved_user && own.group == other.group &&
-                                        own.group == other.effective_group && own.group == other.saved_group);
+                                return &process == &self->process() ||
+                                       self->identity.may_look_into(process.identity(), process.is_dumpable,
+                                                                    task::Identity::By::file);
                             })
             .value_or(false);
     }

@@ -7,6 +7,7 @@
 
 #include <array>
 
+#include "linux/become.hpp"
 #include "linux/table.hpp"
 
 namespace pv::linux {
@@ -14,70 +15,74 @@ namespace {
 
 using task::ProcessId;
 
-/// Of them all, as Linux 6.1 has them.
-constexpr std::uint64_t capabilities = (std::uint64_t{1} << (CAP_LAST_CAP + 1)) - 1;
-
-/// Words of each set in a version's structure; 0: no such version.
-Outcome<std::size_t> words_of(UserPointer<__user_cap_header_struct> header, ProcessId& id) {
-    auto value = PV_TRY(header.read());
-    id = value.pid;
-    switch (value.version) {
+/// Words of each set in a version's structure. Errors: efault; einval, and the header then tells the version
+/// that there is.
+Outcome<std::size_t> words_of(UserPointer<__user_cap_header_struct> header) {
+    // A program may have no more than the version in front of it to ask for the one that there is.
+    const UserPointer<std::uint32_t> version(header.address().value());
+    switch (PV_TRY(version.read())) {
         case _LINUX_CAPABILITY_VERSION_1:
             return 1;
         case _LINUX_CAPABILITY_VERSION_2:
         case _LINUX_CAPABILITY_VERSION_3:
             return 2;
         default:
-            value.version = _LINUX_CAPABILITY_VERSION_3;
-            PV_TRY(header.write(value));
+            PV_TRY(version.write(_LINUX_CAPABILITY_VERSION_3));
             return fail(Errno::einval);
     }
 }
 
-// Who is user 0 has all of them, everybody else none.
+std::uint32_t word(CapabilitySet set, std::size_t index) {
+    return static_cast<std::uint32_t>(set.bits() >> (32 * index));
+}
+
 Value capget(Call& call, UserPointer<__user_cap_header_struct> header,
              UserPointer<__user_cap_data_struct> data) {
-    ProcessId id = 0;
-    const auto words = words_of(header, id);
-    if (!words) {
-        return data.is_null() && words.error() == Errno::einval ? Value(0) : Value(fail(words.error()));
+    const auto words = words_of(header);
+    if (!words || data.is_null()) {
+        return data.is_null() && (words || words.error() == Errno::einval) ? Value(0)
+                                                                           : Value(fail(words.error()));
     }
+    const ProcessId id = PV_TRY(header.read()).pid;
     if (id < 0) {
         return fail(Errno::einval);
     }
-    bool has = false;
+    task::Identity who;
     {
         const task::SpinGuard guard(task::tree_lock());
         const task::UserThread* thread = id == 0 ? &call.thread : task::find_thread(id);
-        if (thread == nullptr) {
+        const task::Process* process = thread == nullptr ? task::find_process(id) : &thread->process();
+        if (process == nullptr) {
             return fail(Errno::esrch);
         }
-        has = thread->process().identity.is_privileged();
+        who = thread != nullptr ? thread->identity : process->identity();
     }
     for (std::size_t i = 0; i < *words; ++i) {
-        const auto set = has ? static_cast<std::uint32_t>(capabilities >> (32 * i)) : 0U;
-        PV_TRY((data + i).write({set, set, 0}));
+        PV_TRY((data + i).write({word(who.effective, i), word(who.permitted, i), word(who.inheritable, i)}));
     }
     return 0;
 }
 
 Value capset(Call& call, UserPointer<__user_cap_header_struct> header,
              UserPointer<__user_cap_data_struct> data) {
-    ProcessId id = 0;
-    const std::size_t words = PV_TRY(words_of(header, id));
+    const std::size_t words = PV_TRY(words_of(header));
+    const ProcessId id = PV_TRY(header.read()).pid;
     if (id != 0 && id != call.thread.id) {
         return fail(Errno::eperm);
     }
+    std::uint64_t effective = 0;
+    std::uint64_t permitted = 0;
+    std::uint64_t inheritable = 0;
     for (std::size_t i = 0; i < words; ++i) {
         const auto given = PV_TRY((data + i).read());
-        const auto most = call.process().identity.is_privileged()
-                              ? static_cast<std::uint32_t>(capabilities >> (32 * i))
-                              : 0U;
-        if (((given.permitted | given.effective) & ~most) != 0 || (given.effective & ~given.permitted) != 0) {
-            return fail(Errno::eperm);
-        }
+        effective |= std::uint64_t{given.effective} << (32 * i);
+        permitted |= std::uint64_t{given.permitted} << (32 * i);
+        inheritable |= std::uint64_t{given.inheritable} << (32 * i);
     }
-    return 0;
+    return done(become(call, [&](task::Identity& identity) {
+        return identity.set_capabilities(CapabilitySet::of_bits(effective), CapabilitySet::of_bits(permitted),
+                                         CapabilitySet::of_bits(inheritable));
+    }));
 }
 
 Value personality(Call& call, std::uint32_t wanted) {
@@ -114,14 +119,21 @@ Value membarrier(Call& call, int command, std::uint32_t flags, int) {
 }
 
 // There is no log that programs may read: its buffer is empty.
-Value syslog(Call& call, int type, UserAddress, int) {
+Value syslog(Call& call, int type, UserAddress to, int length) {
+    constexpr int read_first = 2;
+    constexpr int read_last = 4;
+    constexpr int set_level = 8;
     constexpr int size_unread = 9;
     constexpr int size_buffer = 10;
     if (type < 0 || type > size_buffer) {
         return fail(Errno::einval);
     }
-    if (!call.process().identity.is_privileged() && type != size_unread && type != size_buffer) {
+    if (!call.thread.identity.has(Capability::syslog) && type != size_unread && type != size_buffer) {
         return fail(Errno::eperm);
+    }
+    const bool reads = type >= read_first && type <= read_last;
+    if ((reads && (to.value() == 0 || length < 0)) || (type == set_level && (length < 1 || length > 8))) {
+        return fail(Errno::einval);
     }
     return 0;
 }
@@ -135,8 +147,8 @@ Value ioprio_set(Call&, int, int, int) {
 }
 
 constexpr Entry entries[] = {
-    {__NR_capget, "capget", handler_of<capget>, Support::partial, "user 0 has all, others have none"},
-    {__NR_capset, "capset", handler_of<capset>, Support::partial, "nothing is given up"},
+    {__NR_capget, "capget", handler_of<capget>},
+    {__NR_capset, "capset", handler_of<capset>},
     {__NR_personality, "personality", handler_of<personality>, Support::partial,
      "Linux's own only, with or without ADDR_NO_RANDOMIZE"},
     {__NR_membarrier, "membarrier", handler_of<membarrier>, Support::partial,

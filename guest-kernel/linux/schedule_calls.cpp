@@ -58,7 +58,7 @@ Value sched_setaffinity(Call& call, ProcessId id, std::uint64_t size, UserAddres
     {
         const task::SpinGuard guard(task::tree_lock());
         task::UserThread& thread = *PV_TRY(thread_of(call, id));
-        if (!may_schedule(call, thread.process())) {
+        if (!may_schedule(call, thread.identity)) {
             return fail(Errno::eperm);
         }
         thread.cpus = cpus;
@@ -101,10 +101,10 @@ Outcome<> for_chosen(Call& call, int which, ProcessId id, F&& f) {
         return any ? Outcome<>() : fail(Errno::esrch);
     }
     task::for_each_process([&](task::Process& process) {
-        const bool is_chosen =
-            which == PRIO_PGRP
-                ? process.group == (id == 0 ? self.group : id)
-                : process.identity.user == (id == 0 ? self.identity.user : static_cast<std::uint32_t>(id));
+        const bool is_chosen = which == PRIO_PGRP
+                                   ? process.group == (id == 0 ? self.group : id)
+                                   : process.identity().user == (id == 0 ? call.thread.identity.user
+                                                                         : static_cast<std::uint32_t>(id));
         if (is_chosen && process.threads.empty()) {
             tell(process, nullptr);
         }
@@ -131,17 +131,17 @@ Value getpriority(Call& call, int which, ProcessId id) {
 Value setpriority(Call& call, int which, ProcessId id, int nice) {
     nice = std::clamp(nice, -nice_bias, nice_bias - 1);
     Outcome<> allowed;
-    PV_TRY(for_chosen(call, which, id,
-                      [&](task::Process& process, task::Scheduling scheduling, task::UserThread* thread) {
-                          if (!may_schedule(call, process)) {
-                              allowed = fail(Errno::eperm);
-                          } else if (nice < scheduling.nice && !may_be_as_nice(call, process, nice)) {
-                              allowed = fail(Errno::eacces);
-                          } else if (thread != nullptr) {
-                              scheduling.nice = nice;
-                              task::set_scheduling(*thread, scheduling);
-                          }
-                      }));
+    PV_TRY(for_chosen(
+        call, which, id, [&](task::Process& process, task::Scheduling scheduling, task::UserThread* thread) {
+            if (!may_schedule(call, thread == nullptr ? process.last_identity : thread->identity)) {
+                allowed = fail(Errno::eperm);
+            } else if (nice < scheduling.nice && !may_be_as_nice(call, process, nice)) {
+                allowed = fail(Errno::eacces);
+            } else if (thread != nullptr) {
+                scheduling.nice = nice;
+                task::set_scheduling(*thread, scheduling);
+            }
+        }));
     return done(allowed);
 }
 

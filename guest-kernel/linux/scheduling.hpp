@@ -20,17 +20,17 @@ namespace pv::linux {
 }
 
 /// Whether the caller may change how another one is scheduled.
-[[nodiscard]] inline bool may_schedule(const Call& call, const task::Process& other) {
-    const task::Identity& self = call.process().identity;
-    return self.is_privileged() || self.effective_user == other.identity.user ||
-           self.effective_user == other.identity.effective_user;
+[[nodiscard]] inline bool may_schedule(const Call& call, const task::Identity& other) {
+    const task::Identity& self = call.thread.identity;
+    return self.has(Capability::sys_nice) || self.effective_user == other.user ||
+           self.effective_user == other.effective_user;
 }
 
 /// Whether it may give threads of `other` less niceness than they have, down to `nice` (RLIMIT_NICE counts
 /// the other way round).
 [[nodiscard]] inline bool may_be_as_nice(const Call& call, const task::Process& other, int nice) {
     constexpr int least = 20;
-    return call.process().identity.is_privileged() ||
+    return call.thread.identity.has(Capability::sys_nice) ||
            static_cast<std::uint64_t>(least - nice) <= other.limits[RLIMIT_NICE].soft;
 }
 

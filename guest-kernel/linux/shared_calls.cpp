@@ -238,7 +238,9 @@ Value shmctl(Call& call, int number, int command, std::uint64_t argument) {
         case SHM_UNLOCK: {
             const auto segment = PV_TRY(segments.find(number));
             // Nothing is ever swapped out: no more to do.
-            return ipc::owns(call, segments.permission(*segment)) ? Value(0) : Value(fail(Errno::eperm));
+            return ipc::owns(call, segments.permission(*segment), Capability::ipc_lock)
+                       ? Value(0)
+                       : Value(fail(Errno::eperm));
         }
         default:
             return fail(Errno::einval);

@@ -148,15 +148,16 @@ Value rt_sigtimedwait(Call& call, UserPointer<const SignalSet> set, UserPointer<
 }
 
 // kill(2): to whom one may send. The tree's lock is held.
-bool may_send(const task::Process& from, const task::Process& to, int signal) {
-    return to.identity.takes_signals_of(from.identity.user, from.identity.effective_user) ||
-           (signal == SIGCONT && from.session == to.session);
+bool may_send(const Call& call, const task::Process& to, const task::Identity& who, int signal) {
+    const task::Identity& own = call.thread.identity;
+    return &call.process() == &to || who.takes_signals_of(own.user, own.effective_user) ||
+           own.has(Capability::kill) || (signal == SIGCONT && call.process().session == to.session);
 }
 
 // Sends to each process that `chosen` accepts. Errors: esrch (none), eperm (none that one may send to).
 template <class F>
 Value send_to(Call& call, int signal, F&& chosen) {
-    const SignalInfo info = task::make_info(signal, SI_USER, &call.process());
+    const SignalInfo info = task::make_info(signal, SI_USER, call.thread);
     bool any = false;
     bool sent = false;
     ProcessId last = 0;
@@ -168,7 +169,7 @@ Value send_to(Call& call, int signal, F&& chosen) {
                 if (next == nullptr && process.id > last && chosen(process)) {
                     last = process.id;
                     any = true;
-                    if (may_send(call.process(), process, signal)) {
+                    if (may_send(call, process, process.identity(), signal)) {
                         next = Ref<task::Process>(process);
                     }
                 }
@@ -215,7 +216,7 @@ Value send_to_thread(Call& call, ProcessId process, ProcessId id, int signal, co
         if (found == nullptr || (process > 0 && found->process().id != process)) {
             return fail(Errno::esrch);
         }
-        if (!may_send(call.process(), found->process(), signal)) {
+        if (!may_send(call, found->process(), found->identity, signal)) {
             return fail(Errno::eperm);
         }
         if (signal >= task::first_real_time_signal &&
@@ -229,14 +230,14 @@ Value send_to_thread(Call& call, ProcessId process, ProcessId id, int signal, co
 }
 
 Value tkill(Call& call, ProcessId id, int signal) {
-    return send_to_thread(call, -1, id, signal, task::make_info(signal, SI_TKILL, &call.process()));
+    return send_to_thread(call, -1, id, signal, task::make_info(signal, SI_TKILL, call.thread));
 }
 
 Value tgkill(Call& call, ProcessId process, ProcessId id, int signal) {
     if (process <= 0) {
         return fail(Errno::einval);
     }
-    return send_to_thread(call, process, id, signal, task::make_info(signal, SI_TKILL, &call.process()));
+    return send_to_thread(call, process, id, signal, task::make_info(signal, SI_TKILL, call.thread));
 }
 
 // What a program says about a signal itself: nobody pretends that the kernel or kill(2) sent it to another.
@@ -262,7 +263,7 @@ Value rt_sigqueueinfo(Call& call, ProcessId id, int signal, UserPointer<const Si
         if (found == nullptr) {
             return fail(Errno::esrch);
         }
-        if (!may_send(call.process(), *found, signal)) {
+        if (!may_send(call, *found, found->identity(), signal)) {
             return fail(Errno::eperm);
         }
         if (found->pending.count() >= found->limits[RLIMIT_SIGPENDING].soft) {

@@ -57,7 +57,7 @@ Outcome<> write_address(const fs::SocketAddress& address, UserAddress to, UserPo
 }
 
 fs::SocketOwner owner_of(Call& call) {
-    const task::Identity& who = call.process().identity;
+    const task::Identity& who = call.thread.identity;
     return {call.process().id, who.effective_user, who.effective_group};
 }
 
@@ -70,7 +70,7 @@ Outcome<> bind_unix(Call& call, fs::UnixSocket& socket, const fs::SocketAddress&
     if (path.empty()) {
         return socket.bind(address, nullptr);
     }
-    const Resolver resolver(call.process());
+    const Resolver resolver(call.thread);
     if (socket.core()->is_named) {
         return fail(fs::resolve(resolver.caller(), path) ? Errno::eaddrinuse : Errno::einval);
     }
@@ -96,7 +96,7 @@ Outcome<Ref<fs::UnixCore>> find_unix(Call& call, const fs::SocketAddress& addres
         auto found = PV_TRY(fs::find_unix_socket(address));
         return found->type == type ? Outcome<Ref<fs::UnixCore>>(std::move(found)) : fail(Errno::econnrefused);
     }
-    const Resolver resolver(call.process());
+    const Resolver resolver(call.thread);
     const fs::Location found = PV_TRY(fs::resolve(resolver.caller(), path));
     PV_TRY(fs::check_access(resolver.caller(), found, fs::bits(fs::Access::write)));
     if (found.node->type() != fs::NodeType::socket) {

@@ -65,14 +65,14 @@ Outcome<Ref<fs::OpenFile>> make_socket(Call& call, int family, int type, int pro
         const int kind = type & type_mask;
         return kind != SOCK_RAW && kind != SOCK_DGRAM
                    ? fail(Errno::esocktnosupport)
-                   : net::create_netlink_socket(kind == SOCK_RAW, protocol, wanted.flags, owner_of(call));
+                   : net::create_netlink_socket(kind == SOCK_RAW, protocol, wanted.flags);
     }
     if (!is_internet(family)) {
         PV_TRY(check_protocol(family, protocol));
         return fs::create_unix_socket(wanted.type, wanted.flags, owner_of(call));
     }
     if ((type & type_mask) == SOCK_RAW) {
-        return fail(call.process().identity.effective_user == 0 ? Errno::eprotonosupport : Errno::eperm);
+        return fail(call.thread.identity.has(Capability::net_raw) ? Errno::eprotonosupport : Errno::eperm);
     }
     return net::create_inet_socket(static_cast<std::uint16_t>(family), wanted.type, protocol, wanted.flags);
 }
@@ -94,7 +94,7 @@ Value bind(Call& call, int descriptor, UserAddress address, int length) {
     const fs::SocketAddress name = PV_TRY(read_address(address, length));
     if (socket->family() != AF_UNIX) {
         const std::uint16_t port = net::port_of(name);
-        if (port != 0 && port < IPPORT_RESERVED && call.process().identity.effective_user != 0) {
+        if (port != 0 && port < IPPORT_RESERVED && !call.thread.identity.has(Capability::net_bind_service)) {
             return fail(Errno::eacces);
         }
         return done(socket->bind_address(name));

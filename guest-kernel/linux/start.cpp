@@ -12,6 +12,7 @@
 #include "fs/dev.hpp"
 #include "fs/newc.hpp"
 #include "fs/operations.hpp"
+#include "fs/privilege.hpp"
 #include "fs/proc.hpp"
 #include "fs/pty.hpp"
 #include "fs/size_limit.hpp"
@@ -118,7 +119,7 @@ Outcome<> execute_first(arch::TrapFrame& frame) {
     self.process().limits[RLIMIT_SIGPENDING] = {signals_max, signals_max};
     Program program;
     program.path = boot::option("init").value_or("/init");
-    const Resolver resolver(self.process());
+    const Resolver resolver(self);
     const auto console = PV_TRY(fs::open(resolver.caller(), "/dev/console", fs::open_flag::read_write, 0));
     for (unsigned i = 0; i < 3; ++i) {
         PV_TRY(self.process().descriptors->add(console, false, 3));
@@ -180,6 +181,10 @@ std::uint32_t run_first_program() {
     start_process_view();
     fs::set_interruption_check(task::is_interrupted);
     fs::set_killed_check(task::is_killed);
+    fs::set_capability_check([](Capability capability) {
+        const task::UserThread* self = task::UserThread::current_or_null();
+        return self == nullptr || self->identity.has(capability);
+    });
     fs::set_size_limit({task::file_size_limit, task::tell_file_too_large});
     if (const Outcome<> started = start(); !started) {
         log::error("init: no first program: error {}", number(started.error()));

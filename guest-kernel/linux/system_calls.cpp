@@ -89,6 +89,15 @@ struct LimitValue {
 
 constexpr std::uint32_t limit_count = 16;
 
+// Whether the caller may ask for and set the limits of `process`. The tree's lock is held.
+bool may_limit(const task::UserThread& self, const task::Process& process) {
+    const task::Identity& own = self.identity;
+    const task::Identity& other = process.identity();
+    return &process == &self.process() || own.has(Capability::sys_resource) ||
+           (own.user == other.user && own.user == other.effective_user && own.user == other.saved_user &&
+            own.group == other.group && own.group == other.effective_group && own.group == other.saved_group);
+}
+
 Value prlimit(Call& call, task::ProcessId id, std::uint32_t resource, UserPointer<const LimitValue> fresh,
               UserPointer<LimitValue> old) {
     if (resource >= limit_count) {
@@ -111,10 +120,13 @@ Value prlimit(Call& call, task::ProcessId id, std::uint32_t resource, UserPointe
         if (process == nullptr) {
             return fail(Errno::esrch);
         }
+        if (!may_limit(call.thread, *process)) {
+            return fail(Errno::eperm);
+        }
         task::Limit& limit = process->limits[resource];
         before = {limit.soft, limit.hard};
         if (!fresh.is_null()) {
-            if (given.hard > limit.hard && !call.process().identity.is_privileged()) {
+            if (given.hard > limit.hard && !call.thread.identity.has(Capability::sys_resource)) {
                 return fail(Errno::eperm);
             }
             limit = {given.soft, given.hard};

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "fs/wait.hpp"
@@ -81,7 +82,7 @@ Value clock_settime(Call& call, clockid_t clock, UserPointer<const timespec> tim
     if (clock != CLOCK_REALTIME) {
         return fail(Errno::einval);
     }
-    if (!call.process().identity.is_privileged()) {
+    if (!call.thread.identity.has(Capability::sys_time)) {
         return fail(Errno::eperm);
     }
     PV_TRY(duration_of(given));
@@ -191,8 +192,10 @@ struct TimerValue {
     TimevalValue left;
 };
 
+// Of one that is on, something is left, however late it is told.
 TimerValue value_of(const task::TimerSetting& setting) {
-    return {TimevalValue::from(setting.interval), TimevalValue::from(setting.left)};
+    const Duration least = setting.left == Duration() ? Duration() : Duration::microseconds(1);
+    return {TimevalValue::from(setting.interval), TimevalValue::from(std::max(setting.left, least))};
 }
 
 Outcome<Duration> duration_of(const TimevalValue& value) {

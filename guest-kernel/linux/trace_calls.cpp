@@ -318,7 +318,7 @@ Value ptrace(Call& call, std::uint64_t request, ProcessId id, std::uint64_t addr
             const auto thread = task::stopped_tracee(call.process(), id);
             if (thread) {
                 task::send_signal((**thread).process(), SIGKILL,
-                                  task::make_info(SIGKILL, SI_USER, &call.process()));
+                                  task::make_info(SIGKILL, SI_USER, call.thread));
             }
             return 0;
         }
@@ -344,8 +344,7 @@ Value process_vm_readv(Call& call, ProcessId id, UserPointer<const Piece> own, s
         if (thread == nullptr || thread->process().space == nullptr) {
             return fail(Errno::esrch);
         }
-        if (!call.process().identity.is_privileged() &&
-            call.process().identity.effective_user != thread->process().identity.user) {
+        if (!task::may_look_into(call.thread, *thread, task::Identity::By::real)) {
             return fail(Errno::eperm);
         }
         space = thread->process().space;

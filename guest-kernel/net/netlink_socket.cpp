@@ -11,6 +11,7 @@
 #include <new>
 
 #include "base/atomic.hpp"
+#include "fs/privilege.hpp"
 #include "fs/wait.hpp"
 #include "net/netlink_messages.hpp"
 
@@ -26,8 +27,8 @@ constinit Atomic<std::uint32_t> last_port{0};
 
 class NetlinkSocket final : public fs::Socket {
   public:
-    NetlinkSocket(bool raw, std::uint32_t flags, const fs::SocketOwner& owner)
-        : Socket(AF_NETLINK, raw ? fs::SocketType::raw : fs::SocketType::datagram, flags), owner_(owner) {}
+    NetlinkSocket(bool raw, std::uint32_t flags)
+        : Socket(AF_NETLINK, raw ? fs::SocketType::raw : fs::SocketType::datagram, flags) {}
 
     Outcome<> bind_address(const fs::SocketAddress& address) override {
         const sockaddr_nl wanted = PV_TRY(read(address));
@@ -158,7 +159,7 @@ class NetlinkSocket final : public fs::Socket {
                 break;
             }
             PV_TRY(answer_netlink(requests.first(header.nlmsg_len), port_.load(std::memory_order_seq_cst),
-                                  owner_.user == 0, answers));
+                                  by_capable_ && fs::is_capable(Capability::net_admin), answers));
             if (answers.size() > answers_max) {
                 return fail(Errno::enobufs);  // before more is collected than could be put
             }
@@ -211,7 +212,8 @@ class NetlinkSocket final : public fs::Socket {
         return {};
     }
 
-    const fs::SocketOwner owner_;
+    /// Of who made it: a program that has less may not be made to use what it was given.
+    const bool by_capable_ = fs::is_capable(Capability::net_admin);
     Atomic<std::uint32_t> port_{0};
     task::Mutex lock_{task::Rank::file};
     Vector<NetlinkAnswer> queue_;
@@ -223,12 +225,11 @@ class NetlinkSocket final : public fs::Socket {
 
 }  // namespace
 
-Outcome<Ref<fs::OpenFile>> create_netlink_socket(bool raw, int protocol, std::uint32_t flags,
-                                                 const fs::SocketOwner& owner) {
+Outcome<Ref<fs::OpenFile>> create_netlink_socket(bool raw, int protocol, std::uint32_t flags) {
     if (protocol != NETLINK_ROUTE) {
         return fail(Errno::eprotonosupport);
     }
-    auto* socket = new (std::nothrow) NetlinkSocket(raw, flags, owner);
+    auto* socket = new (std::nothrow) NetlinkSocket(raw, flags);
     if (socket == nullptr) {
         return fail(Errno::enomem);
     }

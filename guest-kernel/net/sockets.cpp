@@ -4,9 +4,9 @@
 
 #include <array>
 #include <cstring>
-#include <new>
 
 #include "net/lwip_endpoint.hpp"
+#include "task/on_first_use.hpp"
 
 extern "C" {
 #include "lwip/icmp.h"
@@ -21,15 +21,7 @@ namespace {
 // All of it is the network's thread's.
 using Cores = boost::intrusive::list<SocketCore, boost::intrusive::constant_time_size<true>>;
 
-// Never destroyed: nobody asks for that when the machine ends.
-Cores& cores() {
-    alignas(Cores) static constinit std::array<std::byte, sizeof(Cores)> room{};
-    static constinit Cores* made = nullptr;
-    if (made == nullptr) {
-        made = ::new (room.data()) Cores;
-    }
-    return *made;
-}
+constinit task::OnFirstUse<Cores> cores;
 
 constinit raw_pcb* icmp_listener = nullptr;
 constinit raw_pcb* icmp6_listener = nullptr;
@@ -41,7 +33,7 @@ std::uint16_t number_at(const std::uint8_t* bytes) {
 }
 
 void tell_unreachable(const Endpoint& local, const Endpoint& remote) {
-    for (SocketCore& core : cores()) {
+    for (SocketCore& core : *cores) {
         core.unreachable(local, remote);
     }
 }
@@ -87,8 +79,8 @@ u8_t on_icmp6(void*, raw_pcb*, pbuf* packet, const ip_addr_t*) {
 }
 
 void end_all(bool usable) {
-    while (!cores().empty()) {
-        cores().front().network_ends(usable);  // which retires it
+    while (!cores->empty()) {
+        cores->front().network_ends(usable);  // which retires it
     }
 }
 
@@ -121,22 +113,22 @@ void abandon_sockets() {
 
 void enlist(SocketCore& core) {
     core.add_owner();
-    cores().push_back(core);
+    cores->push_back(core);
 }
 
 void retire(SocketCore& core) {
-    cores().erase(cores().iterator_to(core));
+    cores->erase(cores->iterator_to(core));
     core.drop_owner();
 }
 
 void for_each_enlisted(FunctionRef<void(SocketCore&)> each) {
-    for (SocketCore& core : cores()) {
+    for (SocketCore& core : *cores) {
         each(core);
     }
 }
 
 std::size_t enlisted_count() {
-    return cores().size();
+    return cores->size();
 }
 
 }  // namespace pv::net

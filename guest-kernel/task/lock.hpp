@@ -9,6 +9,7 @@
 #include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "task/lock_rank.hpp"
+#include "task/on_first_use.hpp"
 #include "task/spin_lock.hpp"
 #include "task/wait_queue.hpp"
 
@@ -54,7 +55,7 @@ class Held {
 
 /// A T that can be touched only with its spinlock held. `with(f)` calls f(T&) or f(T&, const Held<R>&) and
 /// returns what f returns. Nested under another Guarded, pass that one's Held first: the order is then
-/// checked when compiled; in all cases it is checked when run.
+/// checked when compiled; in all cases it is checked when run. A Guarded<OnFirstUse<T>, R> hands out its T.
 template <class T, Rank R>
 class Guarded {
     static_assert(!may_sleep_holding(R), "a spinlock needs a spinning rank");
@@ -82,12 +83,23 @@ class Guarded {
   private:
     template <class F>
     decltype(auto) call(F&& function) {
-        if constexpr (std::is_invocable_v<F, T&, const Held<R>&>) {
+        auto& value = reach(value_);
+        if constexpr (std::is_invocable_v<F, decltype(value), const Held<R>&>) {
             const Held<R> held;
-            return std::forward<F>(function)(value_, held);
+            return std::forward<F>(function)(value, held);
         } else {
-            return std::forward<F>(function)(value_);
+            return std::forward<F>(function)(value);
         }
+    }
+
+    template <class U>
+    static U& reach(U& value) {
+        return value;
+    }
+
+    template <class U>
+    static U& reach(OnFirstUse<U>& value) {
+        return *value;
     }
 
     SpinLock lock_{R};

@@ -90,7 +90,7 @@ Outcome<> copy_process(Process& child, Process& parent, const CloneRequest& requ
     }
     child.group = parent.group;
     child.session = parent.session;
-    child.identity = parent.identity;
+    child.is_dumpable = parent.is_dumpable;
     child.image = parent.image;
     child.limits = parent.limits;
     child.has_fixed_layout = parent.has_fixed_layout;
@@ -112,14 +112,16 @@ bool are_possible(std::uint64_t flags) {
 
 // Whether the user has as many threads as it may (RLIMIT_NPROC); user 0 may have any number. The tree's lock
 // is held.
-bool is_at_limit(const Process& parent) {
-    const std::uint64_t most = parent.limits[RLIMIT_NPROC].soft;
-    if (parent.identity.user == 0 || most == ~0ULL) {
+bool is_at_limit(const UserThread& self) {
+    const std::uint64_t most = self.process().limits[RLIMIT_NPROC].soft;
+    const Identity& who = self.identity;
+    if (who.user == 0 || most == ~0ULL || who.has(Capability::sys_resource) ||
+        who.has(Capability::sys_admin)) {
         return false;
     }
     std::uint64_t count = 0;
     for_each_process([&](const Process& process) {
-        count += process.identity.user == parent.identity.user ? process.live_threads : 0;
+        count += process.identity().user == who.user ? process.live_threads : 0;
     });
     return count >= most;
 }
@@ -172,6 +174,7 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
     thread->gs_base = self.gs_base;
     thread->blocked.store(self.blocked.load(std::memory_order_relaxed), std::memory_order_relaxed);
     thread->name = self.name;
+    thread->identity = self.identity;
     thread->cpus = self.cpus;
     thread->clear_tid = has(CLONE_CHILD_CLEARTID) ? request.child_tid.value() : 0;
     if (is_process && !has(CLONE_VM)) {
@@ -194,9 +197,9 @@ Outcome<ProcessId> clone(UserThread& self, const CloneRequest& request) {
     Priority priority = Priority::normal;
     {
         const SpinGuard guard(tree_lock());
-        listed = parent.ends || is_at_limit(parent) ? fail(Errno::eagain)
-                 : is_process                       ? enlist(*process, &parent, *thread)
-                                                    : enlist(*thread);
+        listed = parent.ends || is_at_limit(self) ? fail(Errno::eagain)
+                 : is_process                     ? enlist(*process, &parent, *thread)
+                                                  : enlist(*thread);
         if (listed && !has(CLONE_UNTRACED)) {
             inherit_trace(self, *thread, event, notice);
         }

@@ -19,6 +19,7 @@
 #include "fs/descriptor_table.hpp"
 #include "fs/path.hpp"
 #include "memory/address_space.hpp"
+#include "task/identity.hpp"
 #include "task/process_signals.hpp"
 #include "task/process_timer.hpp"
 #include "task/process_trace.hpp"
@@ -40,26 +41,6 @@ using ListLink = boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>,
 template <class Tag>
 using SetLink = boost::intrusive::set_base_hook<boost::intrusive::tag<Tag>,
                                                 boost::intrusive::link_mode<boost::intrusive::normal_link>>;
-
-/// Who a process is (credentials(7)). Changed by its own calls, under the tree's lock.
-struct Identity {
-    std::uint32_t user = 0, effective_user = 0, saved_user = 0, file_user = 0;
-    std::uint32_t group = 0, effective_group = 0, saved_group = 0, file_group = 0;
-    static constexpr std::size_t groups_max = 32;
-    std::array<std::uint32_t, groups_max> groups{};
-    std::size_t group_count = 0;
-    std::uint64_t dropped_capabilities =
-        0;                           ///< from the bounding set (PR_CAPBSET_DROP); told, and nothing more
-    bool no_new_privileges = false;  ///< PR_SET_NO_NEW_PRIVS: execve gives none; here it never does
-
-    [[nodiscard]] bool is_privileged() const { return effective_user == 0; }
-
-    /// kill(2): whether one with these numbers may send it signals.
-    [[nodiscard]] bool takes_signals_of(std::uint32_t sender, std::uint32_t effective_sender) const {
-        return effective_sender == 0 || effective_sender == user || effective_sender == saved_user ||
-               sender == user || sender == saved_user;
-    }
-};
 
 /// One soft and hard limit; ~0: none.
 struct Limit {
@@ -145,7 +126,8 @@ class UserThread final : public RefCounted,
     Atomic<SignalSet> blocked{0};
     PendingSignals pending;
 
-    IoAccount io;  ///< added to by the thread alone
+    IoAccount io;       ///< added to by the thread alone
+    Identity identity;  ///< changed by the thread alone (change_identity); others look under the tree's lock
 
     // The thread's own.
     SignalSet saved_blocked = 0;  ///< restored after the next signal's frame is built (sigsuspend, ppoll)
@@ -202,11 +184,10 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     unsigned live_threads = 0;
     unsigned leaving_threads = 0;     ///< of those, how many are past exit_thread's last look
     UserThread* executing = nullptr;  ///< the thread that waits for all others to end
-    Identity identity;
+    bool is_dumpable = true;          ///< whether its own user may look into it (PR_SET_DUMPABLE)
     Image image;
-    int parent_end_signal = 0;        ///< what it gets when its parent ends (PR_SET_PDEATHSIG)
-    bool is_subreaper = false;        ///< orphans below it become its children
-    bool keeps_capabilities = false;  ///< PR_SET_KEEPCAPS, until execve
+    int parent_end_signal = 0;  ///< what it gets when its parent ends (PR_SET_PDEATHSIG)
+    bool is_subreaper = false;  ///< orphans below it become its children
     bool has_fixed_layout =
         false;  ///< the programs it executes lie where such programs always lie (personality)
     std::array<Limit, 16> limits;  ///< RLIM_NLIMITS
@@ -228,6 +209,7 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
 
     std::array<char, 16> last_name{};
     Scheduling last_scheduling;  ///< once it has ended, as its last thread's name
+    Identity last_identity;      ///< the same
 
     ProcessTimers timers;  ///< guarded by the timers' lock
 
@@ -239,6 +221,7 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
 
     /// Its first thread's; of one that has ended, its last thread's.
     [[nodiscard]] std::string_view name();
+    [[nodiscard]] const Identity& identity() const;
     /// What its limits mean for its address space. With the tree's lock.
     [[nodiscard]] memory::AddressSpace::Limits space_limits() const;
 
@@ -271,6 +254,11 @@ void for_each_process(FunctionRef<void(Process&)> f);
 /// What its threads moved, ended ones too, and the children it waited for.
 [[nodiscard]] IoCounts io_of(const Process& process);
 void set_scheduling(UserThread& thread, const Scheduling& scheduling);
+/// The running thread is somebody else from here on. What only its user could reach before, that user no
+/// longer reaches.
+void change_identity(UserThread& self, const Identity& identity);
+/// Whether the thread may look into another one, as ptrace(2) has it.
+[[nodiscard]] bool may_look_into(const UserThread& self, const UserThread& other, Identity::By by);
 
 // Without it.
 
@@ -332,7 +320,9 @@ void send_signal(UserThread& thread, int signal, const SignalInfo& info);
 bool send_group_signal(ProcessId group, int signal, const SignalInfo& info);
 /// A fault of the running thread: blocked or ignored, it ends the process.
 void force_signal(UserThread& self, int signal, int code, std::uint64_t address);
+/// `from` is who is told to have sent it, nullptr for the kernel; a process only with the tree's lock.
 [[nodiscard]] SignalInfo make_info(int signal, int code, const Process* from);
+[[nodiscard]] SignalInfo make_info(int signal, int code, const UserThread& from);
 /// Whether the running thread must leave its wait: for fs::set_interruption_check.
 [[nodiscard]] bool is_interrupted();
 /// Whether it ends before it sees user mode again: for fs::set_killed_check.

@@ -272,7 +272,7 @@ bool look_for_tracee(Process& tracer, const WaitRequest& request, WaitResult& re
             if (!found && trace.tracer == &tracer && trace.is_stopped && !trace.is_told &&
                 is_chosen(thread, request)) {
                 found = true;
-                result = {thread.id, trace.code << 8 | 0x7f, process.identity.user, {}};
+                result = {thread.id, trace.code << 8 | 0x7f, process.identity().user, {}};
                 trace.is_told = !request.keep;
             }
         }
@@ -293,7 +293,7 @@ bool look_for_child(Process& parent, const WaitRequest& request, WaitResult& res
         }
         any = true;
         if (child.life == Life::ended && request.exited) {
-            result = {child.id, child.status, child.identity.user, time_of(child) + child.children_time};
+            result = {child.id, child.status, child.identity().user, time_of(child) + child.children_time};
             if (!request.keep) {
                 parent.children_time = parent.children_time + result.time;
                 parent.ended_io = parent.ended_io + io_of(child);
@@ -306,7 +306,7 @@ bool look_for_child(Process& parent, const WaitRequest& request, WaitResult& res
         }
         const bool is_stop = (child.change & 0xff) == 0x7f;
         if (child.change != 0 && (is_stop ? request.stopped : request.continued)) {
-            result = {child.id, child.change, child.identity.user, {}};
+            result = {child.id, child.change, child.identity().user, {}};
             if (!request.keep) {
                 child.change = 0;
             }

@@ -39,33 +39,16 @@ struct Sleeper : AutoUnlink {
 struct Group {
     using Sleepers = boost::intrusive::list<Sleeper, boost::intrusive::constant_time_size<false>>;
 
-    Sleepers& of(const Key& key) { return lists[(key.address >> 2 ^ key.address >> 8) % lists.size()]; }
+    Sleepers& of(const Key& key) { return *lists[(key.address >> 2 ^ key.address >> 8) % lists.size()]; }
 
     SpinLock lock{Rank::queue};
-    std::array<Sleepers, 16> lists;
+    std::array<OnFirstUse<Sleepers>, 16> lists;
 };
 
-constexpr std::size_t group_count = 64;
-
-std::array<Group, group_count>& groups() {
-    using All = std::array<Group, group_count>;
-    alignas(All) static constinit std::array<std::byte, sizeof(All)> room{};
-    static constinit Atomic<All*> made{nullptr};
-    static constinit SpinLock making{Rank::leaf};
-    All* all = made.load(std::memory_order_acquire);
-    if (all == nullptr) {
-        const SpinGuard guard(making);
-        all = made.load(std::memory_order_relaxed);
-        if (all == nullptr) {
-            all = ::new (room.data()) All;
-            made.store(all, std::memory_order_release);
-        }
-    }
-    return *all;
-}
+constinit std::array<Group, 64> groups;
 
 Group& group_of(const Key& key) {
-    return groups()[key.space * 0x9e37'79b9'7f4a'7c15 >> 58];
+    return groups[key.space * 0x9e37'79b9'7f4a'7c15 >> 58];
 }
 
 Outcome<Key> key_of(UserThread& self, UserAddress at, bool shared) {

@@ -195,8 +195,15 @@ SignalInfo make_info(int signal, int code, const Process* from) {
     info.si_code = code;
     if (from != nullptr) {
         info.si_pid = from->id;
-        info.si_uid = from->identity.user;
+        info.si_uid = from->identity().user;
     }
+    return info;
+}
+
+SignalInfo make_info(int signal, int code, const UserThread& from) {
+    SignalInfo info = make_info(signal, code, nullptr);
+    info.si_pid = from.process().id;
+    info.si_uid = from.identity.user;
     return info;
 }
 
@@ -348,7 +355,7 @@ std::uint64_t file_size_limit() {
 
 void tell_file_too_large() {
     UserThread& self = UserThread::current();
-    send_signal(self, SIGXFSZ, make_info(SIGXFSZ, SI_USER, &self.process()));
+    send_signal(self, SIGXFSZ, make_info(SIGXFSZ, SI_USER, self));
 }
 
 void recheck_signals(UserThread& thread) {

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <boost/intrusive/set.hpp>
 #include <memory>
-#include <new>
 #include <optional>
 #include <utility>
 
@@ -46,6 +45,7 @@ constexpr Duration longest_run = 2_ms;
 constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
 
 constinit SpinLock lock{Rank::queue};
+constinit OnFirstUse<Service> service;  // behind the lock
 /// Held from taking a timer's turn until it is told, and by who changes a timer: what was due before is told
 /// before, or never.
 constinit Mutex turn_lock{Rank::sleeping_leaf};
@@ -71,15 +71,6 @@ class TurnGuard {
 constinit WaitQueue wake_up;
 constinit Atomic<std::uint64_t> changes{0};
 
-Service& service() {
-    alignas(Service) static constinit std::array<std::byte, sizeof(Service)> room{};
-    static constinit Service* made = nullptr;
-    if (made == nullptr) {
-        made = ::new (room.data()) Service;
-    }
-    return *made;
-}
-
 // The lock is held in all of these.
 
 Duration count_of(Process& process, const Timer& timer) {
@@ -104,12 +95,12 @@ void put_in(Timer& timer, Instant earliest = Instant()) {
         timer.look_at = now() + std::max(left, finest_look);
     }
     timer.look_at = std::max(timer.look_at, earliest);
-    service().timers.insert(timer);
+    service->timers.insert(timer);
 }
 
 void take_out(Timer& timer) {
     if (timer.is_set) {
-        service().timers.erase(service().timers.iterator_to(timer));
+        service->timers.erase(service->timers.iterator_to(timer));
         timer.is_set = false;
     }
 }
@@ -149,7 +140,7 @@ Turn begin_turn(Timer& timer, Duration count) {
 // The first that is due; nothing when none is: `next` is when to look again.
 std::optional<Turn> take_due(Instant& next) {
     const SpinGuard guard(lock);
-    Timers& timers = service().timers;
+    Timers& timers = service->timers;
     while (true) {
         if (timers.empty()) {
             next = Instant::max();
@@ -260,11 +251,11 @@ Outcome<> start_service() {
     bool start = false;
     {
         const SpinGuard guard(lock);
-        start = !std::exchange(service().has_thread, true);
+        start = !std::exchange(service->has_thread, true);
     }
     if (start && !Thread::create("timers", serve, nullptr, Priority::high)) {
         const SpinGuard guard(lock);
-        service().has_thread = false;
+        service->has_thread = false;
         return fail(Errno::enomem);
     }
     return {};

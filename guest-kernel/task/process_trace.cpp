@@ -30,11 +30,12 @@ bool is_dying(const UserThread& self) {
            ((self.pending.set() | self.process().pending.set()) & kill) != 0;
 }
 
-void begin_trace(UserThread& thread, Process& tracer, bool seize, std::uint32_t options,
+void begin_trace(UserThread& thread, Process& tracer, bool seize, bool by_capable, std::uint32_t options,
                  std::unique_ptr<EndNotice>& notice) {
     thread.trace = Trace{};
     thread.trace.tracer = &tracer;
     thread.trace.is_seized = seize;
+    thread.trace.by_capable = by_capable;
     thread.trace.options = options;
     thread.trace.notice = std::move(notice);
     ++tracer.tracees.count;
@@ -62,15 +63,6 @@ void stop_soon(UserThread& thread) {
 void set_step(UserThread& stopped, bool on) {
     arch::TrapFrame& frame = frame_of(stopped);
     frame.rflags = on ? frame.rflags | flag_trap : frame.rflags & ~flag_trap;
-}
-
-bool may_trace(const Process& tracer, const Process& process) {
-    const Identity& a = tracer.identity;
-    const Identity& b = process.identity;
-    return &tracer != &process &&
-           (a.is_privileged() ||
-            (a.user == b.user && a.user == b.effective_user && a.user == b.saved_user && a.group == b.group &&
-             a.group == b.effective_group && a.group == b.saved_group));
 }
 
 // The traced thread stops here until its tracer lets it go on, or it is killed. No lock is held.
@@ -129,7 +121,7 @@ Outcome<> trace_me(UserThread& self) {
     if (self.trace.tracer != nullptr || parent == nullptr) {
         return fail(Errno::eperm);
     }
-    begin_trace(self, *parent, false, 0, notice);
+    begin_trace(self, *parent, false, self.identity.has(Capability::sys_ptrace), 0, notice);
     return {};
 }
 
@@ -147,13 +139,13 @@ Outcome<> attach(UserThread& self, int id, bool seize, std::uint32_t options) {
     if (thread == nullptr) {
         return fail(Errno::esrch);
     }
-    if (!may_trace(self.process(), thread->process()) || thread->trace.tracer != nullptr ||
-        thread->process().ends) {
+    if (&self.process() == &thread->process() || !may_look_into(self, *thread, Identity::By::real) ||
+        thread->trace.tracer != nullptr || thread->process().ends) {
         return fail(Errno::eperm);
     }
-    begin_trace(*thread, self.process(), seize, options, notice);
+    begin_trace(*thread, self.process(), seize, self.identity.has(Capability::sys_ptrace), options, notice);
     if (!seize) {
-        post_signal(*thread, SIGSTOP, make_info(SIGSTOP, SI_USER, &self.process()), nothing);
+        post_signal(*thread, SIGSTOP, make_info(SIGSTOP, SI_USER, self), nothing);
     }
     return {};
 }
@@ -304,7 +296,7 @@ void trace_exec(UserThread& self, int former_id) {
         self.trace.is_seized) {
         return;
     }
-    send_signal(self, SIGTRAP, make_info(SIGTRAP, SI_USER, &self.process()));
+    send_signal(self, SIGTRAP, make_info(SIGTRAP, SI_USER, self));
 }
 
 void trace_interruption(UserThread& self) {
@@ -335,7 +327,7 @@ void inherit_trace(UserThread& parent, UserThread& child, int event, std::unique
     if (trace.tracer == nullptr || (trace.options >> event & 1) == 0 || notice == nullptr) {
         return;
     }
-    begin_trace(child, *trace.tracer, trace.is_seized, trace.options, notice);
+    begin_trace(child, *trace.tracer, trace.is_seized, trace.by_capable, trace.options, notice);
     if (trace.is_seized) {
         child.trace.wants_stop = true;
     } else {

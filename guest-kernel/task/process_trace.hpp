@@ -36,6 +36,8 @@ struct Trace {
     Process* tracer = nullptr;
     std::uint32_t options = 0;  ///< PTRACE_O_*
     bool is_seized = false;
+    /// Whether who made it traced had CAP_SYS_PTRACE: what it executes may then have more rights than before.
+    bool by_capable = false;
     bool wants_stop = false;  ///< PTRACE_INTERRUPT
     bool is_stopped = false;
     unsigned held = 0;      ///< its tracer looks at it just now: it goes nowhere meanwhile, killed or not

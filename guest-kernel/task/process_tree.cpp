@@ -46,14 +46,7 @@ struct Tree {
 
 constinit SpinLock lock{Rank::process};
 
-Tree& tree() {
-    alignas(Tree) static constinit std::array<std::byte, sizeof(Tree)> room{};
-    static constinit Tree* made = nullptr;
-    if (made == nullptr) {
-        made = ::new (room.data()) Tree;
-    }
-    return *made;
-}
+constinit OnFirstUse<Tree> tree;  // behind the lock
 
 bool is_taken(Tree& all, ProcessId id) {
     return all.threads.find(id) != all.threads.end() || all.processes.find(id) != all.processes.end();
@@ -77,22 +70,22 @@ SpinLock& tree_lock() {
 }
 
 Process* find_process(ProcessId id) {
-    const auto found = tree().processes.find(id);
-    return found == tree().processes.end() ? nullptr : &*found;
+    const auto found = tree->processes.find(id);
+    return found == tree->processes.end() ? nullptr : &*found;
 }
 
 UserThread* find_thread(ProcessId id) {
-    const auto found = tree().threads.find(id);
-    return found == tree().threads.end() ? nullptr : &*found;
+    const auto found = tree->threads.find(id);
+    return found == tree->threads.end() ? nullptr : &*found;
 }
 
 Process* find_process_from(ProcessId id) {
-    const auto found = tree().processes.lower_bound(id);
-    return found == tree().processes.end() ? nullptr : &*found;
+    const auto found = tree->processes.lower_bound(id);
+    return found == tree->processes.end() ? nullptr : &*found;
 }
 
 TreeFacts tree_facts() {
-    return {tree().processes.size(), tree().threads.size(), tree().last_id, tree().made};
+    return {tree->processes.size(), tree->threads.size(), tree->last_id, tree->made};
 }
 
 Outcome<> enlist(UserThread& thread) {
@@ -100,9 +93,9 @@ Outcome<> enlist(UserThread& thread) {
     if (process.ends || process.executing != nullptr) {
         return fail(Errno::eagain);
     }
-    thread.id = PV_TRY(next_id(tree()));
-    tree().threads.insert(thread);
-    ++tree().made;
+    thread.id = PV_TRY(next_id(*tree));
+    tree->threads.insert(thread);
+    ++tree->made;
     process.threads.push_back(thread);
     ++process.live_threads;
     return {};
@@ -113,31 +106,32 @@ Outcome<> enlist(Process& process, Process* parent, UserThread& first) {
     process.id = first.id;
     if (parent == nullptr) {
         process.group = process.session = process.id;
-        tree().first = &process;
+        tree->first = &process;
     } else {
         process.set_parent(parent);
         parent->children.push_back(process);
     }
-    tree().processes.insert(process);
+    tree->processes.insert(process);
     return {};
 }
 
 bool retire(UserThread& thread) {
     Process& process = thread.process();
-    tree().threads.erase(tree().threads.iterator_to(thread));
+    tree->threads.erase(tree->threads.iterator_to(thread));
     process.threads.erase(process.threads.iterator_to(thread));
     process.ended_threads_time = process.ended_threads_time + time_of(thread);
     process.ended_io = process.ended_io + thread.io.counts();
     thread.control = nullptr;
     process.last_name = thread.name;
     process.last_scheduling = thread.scheduling;
+    process.last_identity = thread.identity;
     return --process.live_threads == 0;
 }
 
 void take_number(UserThread& thread, ProcessId id) {
-    tree().threads.erase(tree().threads.iterator_to(thread));
+    tree->threads.erase(tree->threads.iterator_to(thread));
     thread.id = id;
-    tree().threads.insert(thread);
+    tree->threads.insert(thread);
 }
 
 Ref<Process> remove_child(Process& child) {
@@ -145,25 +139,25 @@ Ref<Process> remove_child(Process& child) {
         child.parent->children.erase(child.parent->children.iterator_to(child));
         child.set_parent(nullptr);
     }
-    tree().processes.erase(tree().processes.iterator_to(child));
-    if (tree().first == &child) {
-        tree().first = nullptr;
+    tree->processes.erase(tree->processes.iterator_to(child));
+    if (tree->first == &child) {
+        tree->first = nullptr;
     }
     return Ref<Process>::adopt(&child);
 }
 
 Process* first_process() {
-    return tree().first;
+    return tree->first;
 }
 
 void for_each_process(FunctionRef<void(Process&)> f) {
-    for (Process& process : tree().processes) {
+    for (Process& process : tree->processes) {
         f(process);
     }
 }
 
 std::size_t process_count() {
-    return tree().processes.size();
+    return tree->processes.size();
 }
 
 CpuTime time_of(UserThread& thread) {
@@ -243,8 +237,25 @@ UserThread& UserThread::current() {
     return *thread;
 }
 
+void change_identity(UserThread& self, const Identity& identity) {
+    if (identity.is_withdrawn(self.identity)) {
+        self.process().is_dumpable = false;
+        self.process().parent_end_signal = 0;
+    }
+    self.identity = identity;
+}
+
+bool may_look_into(const UserThread& self, const UserThread& other, Identity::By by) {
+    return &self.process() == &other.process() ||
+           self.identity.may_look_into(other.identity, other.process().is_dumpable, by);
+}
+
 memory::AddressSpace::Limits Process::space_limits() const {
     return {limits[RLIMIT_AS].soft, limits[RLIMIT_DATA].soft, limits[RLIMIT_STACK].soft};
+}
+
+const Identity& Process::identity() const {
+    return threads.empty() ? last_identity : threads.front().identity;
 }
 
 std::string_view Process::name() {

@@ -35,6 +35,7 @@ inline std::unexpected<Error> fail(ExitStatus status, std::string message, std::
 }  // namespace pv
 
 /// Evaluates a Result; returns its error from the enclosing function, else yields the value.
+/// A number that is not wanted is cast to void: clang refuses it otherwise, GCC does not.
 #define PV_TRY(expression)                                            \
     __extension__({                                                   \
         auto&& pv_try_result = (expression);                          \

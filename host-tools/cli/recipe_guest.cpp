@@ -53,10 +53,9 @@ Result<images::Built> build_image(const images::Recipe& recipe, const images::Bu
 std::string recipe_command_line(const images::Recipe& recipe, bool ours) {
     // A panic is the end, not a picture that stays; what a kernel says while a command runs would be in its
     // output.
-    if (!ours) {
-        return "console=ttyS0 quiet loglevel=3 panic=-1";
-    }
-    return recipe.writable_code ? "loglevel=error writable-code=allow" : "loglevel=error";
+    const std::string line = ours ? "loglevel=error" : "console=ttyS0 quiet loglevel=3 panic=-1";
+    // --kernel may name another build of ours; Linux has no such option, and leaves it to the first program.
+    return recipe.writable_code ? line + " writable-code=allow" : line;
 }
 
 std::vector<std::string> notes_in(std::string_view console) {

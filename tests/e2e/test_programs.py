@@ -168,6 +168,9 @@ class WritableCode(Images):
         granted = self.command(recipe, *self.ASK)
         self.assertEqual((granted.stdout, granted.returncode), ("mapped\n", 0), granted.stderr)
         self.assertNotIn("note:", granted.stderr)
+        self.KERNEL = ("--kernel", BUILD / "lib/paravane/paravane-kernel-test.elf")  # another build of ours
+        granted = self.command(recipe, *self.ASK)
+        self.assertEqual((granted.stdout, granted.returncode), ("mapped\n", 0), granted.stderr)
 
 
 class Watched(Images):

@@ -103,6 +103,23 @@ static void interval_timers(void) {
     say("a million microseconds", setitimer(0, &(struct itimerval){.it_value = {0, 1000000}}, NULL));
 }
 
+/* One that is due and was not told yet is not off: something is left of it. */
+static void never_nothing_left(void) {
+    const struct itimerval setting = {.it_value = {0, 2000}, .it_interval = {0, 2000}};
+    struct itimerval now;
+    int looks = 0, none = 0;
+    handle(SIGPROF);
+    came = 0;
+    setitimer(ITIMER_PROF, &setting, NULL);
+    while (came < 10) {
+        getitimer(ITIMER_PROF, &now);
+        none += now.it_value.tv_sec == 0 && now.it_value.tv_usec == 0;
+        ++looks;
+    }
+    setitimer(ITIMER_PROF, &(struct itimerval){0}, NULL);
+    printf("on, and nothing left: %d\n", none * 10 > looks);
+}
+
 static timer_t frequent;
 
 static void count_to_20(int signal) {
@@ -296,6 +313,7 @@ static void processors(void) {
 int main(void) {
     processor_time();
     interval_timers();
+    never_nothing_left();
     often();
     made_timers();
     queued_signals();

@@ -13,6 +13,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static char folder[] = "/tmp/pv-sockets-XXXXXX";
 
@@ -211,6 +212,70 @@ static void datagrams(void) {
     unlink(own.sun_path);
 }
 
+/* Whether something can be written to a datagram socket, for so many milliseconds. */
+static int has_room(int fd, int patience) {
+    struct pollfd one = {.fd = fd, .events = POLLOUT};
+    return poll(&one, 1, patience) == 1 && one.revents == POLLOUT;
+}
+
+static void fill(int fd) {
+    while (send(fd, "message", 7, MSG_DONTWAIT) == 7) {
+    }
+    say_done("full", -(errno == EAGAIN));
+}
+
+static void empty(int fd) {
+    char text[8];
+    while (recv(fd, text, sizeof text, MSG_DONTWAIT) == 7) {
+    }
+}
+
+/* Datagram sockets are ready to write where there is room at the other end, and are told when there is. */
+static void full_datagrams(void) {
+    int ends[2];
+    const int server = socket(AF_UNIX, SOCK_DGRAM, 0),
+              clients[] = {socket(AF_UNIX, SOCK_DGRAM, 0), socket(AF_UNIX, SOCK_DGRAM, 0)};
+    struct sockaddr_un address = address_of("full");
+    say("bind", bind(server, (struct sockaddr*)&address, sizeof address));
+    printf("connected to nobody: %d\n", has_room(clients[0], 0));
+    for (int i = 0; i < 2; ++i) {
+        say("connect", connect(clients[i], (struct sockaddr*)&address, sizeof address));
+    }
+    fill(clients[0]);
+    printf("full: %d %d\n", has_room(clients[0], 0), has_room(clients[1], 0));
+    for (int i = 0; i < 2; ++i) {
+        fflush(stdout);
+        if (fork() == 0) {
+            usleep(20000);
+            empty(server);
+            _exit(0);
+        }
+        struct timespec begin, end;
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        const int comes = has_room(clients[i], 20000);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        printf("room comes: %d, and is told: %d\n", comes, end.tv_sec - begin.tv_sec < 15);
+        wait(NULL);
+        printf("for both: %d %d\n", has_room(clients[0], 0), has_room(clients[1], 0));
+        fill(clients[i]);
+    }
+    say("connect to nobody",
+        connect(clients[1], &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr)));
+    printf("connected no more: %d %d\n", has_room(clients[0], 0), has_room(clients[1], 0));
+    close(server);
+    printf("gone: %d\n", has_room(clients[0], 0));
+    close(clients[0]);
+    close(clients[1]);
+    unlink(address.sun_path);
+    (void)!socketpair(AF_UNIX, SOCK_DGRAM, 0, ends);
+    fill(ends[0]);
+    printf("a full pair: %d, back: %d\n", has_room(ends[0], 0), has_room(ends[1], 0));
+    empty(ends[1]);
+    printf("emptied: %d\n", has_room(ends[0], 0));
+    close(ends[1]);
+    close(ends[0]);
+}
+
 static long send_file(int over, int fd) {
     char control[CMSG_SPACE(sizeof fd)] = {0};
     struct iovec piece = {.iov_base = (char*)"f", .iov_len = 1};
@@ -367,6 +432,7 @@ int main(void) {
     pairs();
     connections();
     datagrams();
+    full_datagrams();
     files_and_credentials();
     many();
     say("rmdir", rmdir(folder));

@@ -335,7 +335,7 @@ TEST_F(LedgerMessages, KeepsTheLastOnes) {
 
 TEST_F(LedgerMessages, AreForTheirOwnerAlone) {
     tree_.who.user = tree_.who.group = 1000;
-    tree_.who.privileged = false;
+    tree_.who.capabilities = {};
     EXPECT_EQ(error_of(tree_.get(path)), Errno::eacces);
     EXPECT_EQ(error_of(tree_.put(path, "on")), Errno::eacces);
     tree_.who = kernel_credentials;

@@ -4,6 +4,7 @@
 
 #include <asm/ioctls.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <random>
 #include <thread>
@@ -318,8 +319,7 @@ TEST_F(TerminalTest, DevicesDoWhatTheirNamesSay) {
     EXPECT_EQ(error_of(open(tree.caller(), "/dev/none", open_flag::read_only, 0)), Errno::enxio);
 }
 
-// The pool of this process may be seeded once only: all in one test.
-TEST(LedgerRandom, GivesNothingBeforeItIsSeeded) {
+void see_the_pool_seeded() {
     Tree tree;
     ASSERT_TRUE(make_node(tree.caller(), "/urandom", NodeType::character_device, 0666, {1, 9}));
     static Paper paper;
@@ -335,6 +335,13 @@ TEST(LedgerRandom, GivesNothingBeforeItIsSeeded) {
     const auto second = Tree::read(*file, 1000).value();
     EXPECT_EQ(first.size(), 1000U);
     EXPECT_NE(first, second);
+}
+
+// A process has one pool, and other tests seed it: in a process of its own.
+TEST(LedgerRandom, GivesNothingBeforeItIsSeeded) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_EXIT((see_the_pool_seeded(), ::_exit(testing::Test::HasFailure() ? 1 : 0)),
+                testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
