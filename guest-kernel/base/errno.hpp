@@ -52,6 +52,8 @@ enum class Errno : int {
     enosys = ENOSYS,
     enotempty = ENOTEMPTY,
     eloop = ELOOP,
+    enomsg = ENOMSG,
+    eidrm = EIDRM,
     enodata = ENODATA,
     etime = ETIME,
     eproto = EPROTO,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fs/disk_view.hpp"
+#include "fs/ipc_view.hpp"
 #include "fs/network_view.hpp"
 #include "fs/proc_tree.hpp"
 #include "fs/system_name.hpp"
@@ -264,6 +265,17 @@ constexpr StaticEntry network_entries[] = {
     {"udp6", write_network_text<NetworkText::udp6>},
 };
 
+template <IpcText which>
+Outcome<> write_ipc_text(Text& text) {
+    return write_ipc(which, text);
+}
+
+constexpr StaticEntry ipc_entries[] = {
+    {"msg", write_ipc_text<IpcText::queues>},
+    {"sem", write_ipc_text<IpcText::semaphores>},
+    {"shm", write_ipc_text<IpcText::segments>},
+};
+
 constexpr StaticEntry file_entries[] = {
     {"file-max", write_number<OpenFile::open_max>},
     {"file-nr", write_file_count},
@@ -295,6 +307,7 @@ constexpr StaticEntry entries[] = {
     {"mounts", nullptr, {}, 0777, nullptr, "self/mounts"},
     {"sys", nullptr, settings_entries, 0555},
     {"net", nullptr, network_entries, 0555},
+    {"sysvipc", nullptr, ipc_entries, 0555},
 };
 
 }  // namespace

@@ -41,4 +41,22 @@ ipc_perm value_of(const Permission& permission) {
     return value;
 }
 
+void write_head(fs::Text& text, const ipc_perm& permission, int number) {
+    // Four places for the mode in octal, or as many as it has.
+    const unsigned mode = permission.mode;
+    text.add("{:>10} {:>10}  ", permission.__key, number);
+    for (unsigned shift = 18; shift != 0; shift -= 3) {
+        const unsigned rest = mode >> (shift - 3);
+        if (rest != 0 || shift == 3) {
+            text.add("{}", rest & 7);
+        } else if (shift <= 12) {
+            text.append(" ");
+        }
+    }
+}
+
+void write_users(fs::Text& text, const ipc_perm& permission) {
+    text.add(" {:>5} {:>5} {:>5} {:>5}", permission.uid, permission.gid, permission.cuid, permission.cgid);
+}
+
 }  // namespace pv::linux::ipc

@@ -11,6 +11,7 @@
 
 #include "base/ref.hpp"
 #include "base/wall_time.hpp"
+#include "fs/synthetic.hpp"
 #include "linux/call.hpp"
 #include "task/lock.hpp"
 
@@ -61,6 +62,10 @@ class Object {
 [[nodiscard]] bool owns(const Call& call, const Permission& permission,
                         Capability beside = Capability::sys_admin);
 [[nodiscard]] ipc_perm value_of(const Permission& permission);
+
+// Parts of a line of /proc/sysvipc: key, number and mode; users and groups.
+void write_head(fs::Text& text, const ipc_perm& permission, int number);
+void write_users(fs::Text& text, const ipc_perm& permission);
 
 /// Whole seconds since 1970, 0 for never.
 [[nodiscard]] inline time_t seconds_of(Timestamp time) {
@@ -152,11 +157,19 @@ class Objects {
         return table_.with([&](Table&) { return object.changed_; });
     }
 
-    /// IPC_SET. Error: eperm.
+    /// It was changed just now.
+    void touch(T& object) {
+        table_.with([&](Table&) { object.changed_ = wall_time(); });
+    }
+
+    /// IPC_SET. Errors: eperm; einval: such users are none.
     [[nodiscard]] Outcome<> set(const Call& call, T& object, const NewPermission& wanted) {
         return table_.with([&](Table&) -> Outcome<> {
             if (!owns(call, object.permission_)) {
                 return fail(Errno::eperm);
+            }
+            if (wanted.user == ~0U || wanted.group == ~0U) {
+                return fail(Errno::einval);
             }
             object.permission_.user = wanted.user;
             object.permission_.group = wanted.group;
@@ -202,6 +215,16 @@ class Objects {
 
     [[nodiscard]] std::size_t count() {
         return table_.with([](Table& table) { return table.count; });
+    }
+
+    /// Calls f(const Ref<T>&) for each, in order of their places.
+    template <class F>
+    void for_each(F&& f) {
+        for (std::size_t i = 0; i < count_max; ++i) {
+            if (const auto object = find_at(static_cast<int>(i))) {
+                f(*object);
+            }
+        }
     }
 
     /// The highest place that is taken, 0 where none is: what IPC_INFO returns.

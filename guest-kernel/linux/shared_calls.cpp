@@ -8,6 +8,7 @@
 #include "base/atomic.hpp"
 #include "linux/file_source.hpp"
 #include "linux/ipc_objects.hpp"
+#include "linux/ipc_view.hpp"
 #include "linux/table.hpp"
 #include "linux/writable_code.hpp"
 #include "memory/frames.hpp"
@@ -258,6 +259,22 @@ constexpr Entry entries[] = {
 };
 
 }  // namespace
+
+void write_segments(fs::Text& text) {
+    text.append(
+        "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      "
+        "atime      "
+        "dtime      ctime                   rss                  swap\n");
+    segments.for_each([&](const Ref<Segment>& segment) {
+        const shmid_ds value = value_of(segment);
+        ipc::write_head(text, value.shm_perm, segment->number());
+        text.add(" {:>21} {:>5} {:>5}  {:>5}", value.shm_segsz, value.shm_cpid, value.shm_lpid,
+                 value.shm_nattch);
+        ipc::write_users(text, value.shm_perm);
+        text.add(" {:>10} {:>10} {:>10} {:>21} {:>21}\n", value.shm_atime, value.shm_dtime, value.shm_ctime,
+                 segment->pages() * page_size, 0);
+    });
+}
 
 constinit const std::span<const Entry> shared_calls = entries;
 

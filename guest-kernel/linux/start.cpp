@@ -20,6 +20,7 @@
 #include "fs/tmpfs.hpp"
 #include "fs/wait.hpp"
 #include "linux/exec.hpp"
+#include "linux/ipc_view.hpp"
 #include "linux/job_control.hpp"
 #include "linux/process_view.hpp"
 #include "linux/table.hpp"
@@ -179,6 +180,7 @@ std::uint32_t run_first_program() {
     }
     start_job_control();
     start_process_view();
+    start_ipc_view();
     fs::set_interruption_check(task::is_interrupted);
     fs::set_killed_check(task::is_killed);
     fs::set_capability_check([](Capability capability) {

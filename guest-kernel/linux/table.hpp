@@ -33,6 +33,8 @@ extern const std::span<const Entry> trace_calls;
 extern const std::span<const Entry> rare_calls;
 extern const std::span<const Entry> control_calls;
 extern const std::span<const Entry> shared_calls;
+extern const std::span<const Entry> semaphore_calls;
+extern const std::span<const Entry> queue_calls;
 extern const std::span<const Entry> system_calls;
 
 /// Makes the table by number. Once, before the first program.

@@ -14,6 +14,7 @@ enum class Rank : std::uint8_t {
     exercise = 1,         ///< the workload's own books
     file_position = 2,    ///< an open file's position, for the length of a read or write
     file = 3,             ///< a file's contents against other writers, a pipe, a terminal
+    ipc_contents = 4,     ///< what one semaphore set or message queue holds: /proc reads it
     device_registry = 6,  ///< lists of devices
     block_device = 8,     ///< a block device as a whole: recovery, shutdown
     controller = 10,      ///< a controller's admin work
@@ -32,7 +33,7 @@ enum class Rank : std::uint8_t {
     socket = 22,         ///< what waits in one socket
     notify = 23,         ///< who watches which files (inotify), and what they were told
     dma = 24,            ///< mappings of devices and the quarantine
-    ipc = 25,            ///< which System V objects there are; what one of them holds
+    ipc = 25,            ///< which System V objects there are; whose a segment is
     iommu = 26,          ///< an IOMMU's queue of commands
     process = 27,        ///< the tree of processes, their signals
     interrupt = 28,      ///< the table of interrupt vectors
@@ -72,6 +73,8 @@ constexpr std::string_view to_string(Rank rank) {
             return "file position";
         case Rank::file:
             return "file";
+        case Rank::ipc_contents:
+            return "contents of a System V object";
         case Rank::context:
             return "context";
         case Rank::descriptors:

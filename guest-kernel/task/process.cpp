@@ -91,6 +91,7 @@ Outcome<> copy_process(Process& child, Process& parent, const CloneRequest& requ
     child.group = parent.group;
     child.session = parent.session;
     child.is_dumpable = parent.is_dumpable;
+    child.undone_at_end = has(CLONE_SYSVSEM) ? parent.undone_at_end : nullptr;
     child.image = parent.image;
     child.limits = parent.limits;
     child.has_fixed_layout = parent.has_fixed_layout;

@@ -199,6 +199,7 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     Ref<memory::AddressSpace> space;
     Ref<fs::DescriptorTable> descriptors;
     Ref<fs::Context> context;
+    Ref<RefCounted> undone_at_end;  ///< SEM_UNDO: its end is in the end of its last owner
 
     using Threads = boost::intrusive::list<UserThread, boost::intrusive::base_hook<ListLink<ThreadLink>>,
                                            boost::intrusive::constant_time_size<false>>;

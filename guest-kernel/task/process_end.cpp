@@ -91,18 +91,21 @@ void end_process(Process& process) {
     Ref<fs::DescriptorTable> descriptors;
     Ref<fs::Context> context;
     Ref<memory::AddressSpace> space;
+    Ref<RefCounted> undone;
     Image image;
     {
         const SpinGuard guard(tree_lock());
         descriptors = std::exchange(process.descriptors, nullptr);
         context = std::exchange(process.context, nullptr);
         space = std::exchange(process.space, nullptr);
+        undone = std::exchange(process.undone_at_end, nullptr);
         std::swap(process.image, image);
     }
     stop_timers(process);
     if (process.session == process.id) {
         fs::end_session(process.session);
     }
+    undone = nullptr;
     descriptors = nullptr;
     context = nullptr;
     space = nullptr;
