@@ -150,7 +150,7 @@ Outcome<> write_paging(Text& text) {
 }
 
 Outcome<> write_host_name(Text& text) {
-    text.add("{}\n", system_name::host);
+    text.add("{}\n", system_name::host().view());
     return {};
 }
 
@@ -170,7 +170,7 @@ Outcome<> write_build(Text& text) {
 }
 
 Outcome<> write_domain(Text& text) {
-    text.append("(none)\n");
+    text.add("{}\n", system_name::domain().view());
     return {};
 }
 
@@ -222,12 +222,27 @@ constexpr StaticEntry random_entries[] = {
     {"poolsize", write_number<256>},
 };
 
+// A line's worth: what follows is not looked at.
+std::string_view line_of(std::string_view text) {
+    return text.substr(0, text.find('\n'));
+}
+
+Outcome<> take_host_name(std::string_view text) {
+    system_name::set_host(system_name::Changeable(line_of(text)));
+    return {};
+}
+
+Outcome<> take_domain(std::string_view text) {
+    system_name::set_domain(system_name::Changeable(line_of(text)));
+    return {};
+}
+
 constexpr StaticEntry kernel_entries[] = {
-    {"hostname", write_host_name},
+    {"hostname", write_host_name, {}, 0644, take_host_name},
     {"osrelease", write_release},
     {"ostype", write_kind},
     {"version", write_build},
-    {"domainname", write_domain},
+    {"domainname", write_domain, {}, 0644, take_domain},
     {"pid_max", write_number<4'194'304>},
     {"threads-max", write_number<2'097'152>},
     {"ngroups_max", write_number<32>},

@@ -28,12 +28,29 @@ struct Names {
 Value uname(Call&, UserPointer<Names> names) {
     Names value;
     value.set(0, "Linux");
-    value.set(1, fs::system_name::host);
+    value.set(1, fs::system_name::host().view());
     value.set(2, fs::system_name::release);
     value.set(3, fs::system_name::version);
     value.set(4, "x86_64");
-    value.set(5, "(none)");
+    value.set(5, fs::system_name::domain().view());
     return done(names.write(value));
+}
+
+// sethostname(2) and setdomainname(2).
+template <void (*Set)(const fs::system_name::Changeable&)>
+Value set_name(Call& call, UserAddress from, int length) {
+    using fs::system_name::Changeable;
+    if (!call.thread.identity.has(Capability::sys_admin)) {
+        return fail(Errno::eperm);
+    }
+    if (length < 0 || static_cast<std::size_t>(length) > Changeable::length_max) {
+        return fail(Errno::einval);
+    }
+    Changeable name{std::string_view()};
+    PV_TRY(
+        copy_in(std::as_writable_bytes(std::span(name.text).first(static_cast<std::size_t>(length))), from));
+    Set(name);
+    return 0;
 }
 
 Value sysinfo(Call&, UserPointer<struct sysinfo> result) {
@@ -162,6 +179,8 @@ Value setrlimit(Call& call, std::uint32_t resource, UserPointer<const LimitValue
 
 constexpr Entry entries[] = {
     {__NR_uname, "uname", handler_of<uname>},
+    {__NR_sethostname, "sethostname", handler_of<set_name<fs::system_name::set_host>>},
+    {__NR_setdomainname, "setdomainname", handler_of<set_name<fs::system_name::set_domain>>},
     {__NR_sysinfo, "sysinfo", handler_of<sysinfo>, Support::partial, "no load averages, no swap"},
     {__NR_getrandom, "getrandom", handler_of<getrandom>},
     {__NR_prlimit64, "prlimit64", handler_of<prlimit>, Support::partial, "locked memory is not limited"},

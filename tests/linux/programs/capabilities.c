@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 
 #include "capability_sets.h"
 
@@ -334,6 +335,14 @@ static long says_other_group(void) {
     return says_to_be(getpid(), 1000, 7);
 }
 
+static long names_host(void) {
+    return sethostname("elsewhere", 9);
+}
+
+static long names_domain(void) {
+    return setdomainname("nowhere", 7);
+}
+
 static const struct {
     const char* what;
     long (*ask)(void);
@@ -395,6 +404,8 @@ static const struct {
     {"look at a segment", looks_at_segment, {CAP_IPC_OWNER, CAP_SYS_ADMIN, -1}},
     {"change a segment", changes_segment, {CAP_IPC_OWNER, CAP_SYS_ADMIN, -1}},
     {"lock a segment", locks_segment, {CAP_IPC_OWNER, CAP_IPC_LOCK, CAP_SYS_ADMIN}},
+    {"name the host", names_host, {CAP_SYS_ADMIN, CAP_SYS_BOOT, -1}},
+    {"name the domain", names_domain, {CAP_SYS_ADMIN, CAP_SYS_BOOT, -1}},
     {"say another process", says_other_process, {CAP_SYS_ADMIN, CAP_SETUID, -1}},
     {"say another user", says_other_user, {CAP_SETUID, CAP_SYS_ADMIN, -1}},
     {"say another group", says_other_group, {CAP_SETGID, CAP_SYS_ADMIN, -1}},
@@ -469,9 +480,46 @@ static void ask_all(void) {
     setpriority(PRIO_PROCESS, 0, 0);
 }
 
+static void tell_names(const char* what) {
+    struct utsname names;
+    char line[100] = "";
+    uname(&names);
+    const int file = open("/proc/sys/kernel/hostname", O_RDONLY);
+    const ssize_t length = read(file, line, sizeof line - 1);
+    close(file);
+    printf("%s: %s, %s, %zd bytes: %s", what, names.nodename, names.domainname, length, line);
+}
+
+/* In a name space of its own on Linux; here it is put back. */
+static void names(void) {
+    struct utsname before;
+    static char longest[65];
+    uname(&before);
+    say("host", sethostname("elsewhere", 9));
+    say("domain", setdomainname("nowhere", 7));
+    tell_names("set");
+    say("with a zero", sethostname("a\0b", 3));
+    tell_names("cut there");
+    say("none", sethostname("", 0));
+    tell_names("none");
+    memset(longest, 'n', sizeof longest);
+    say("longest", sethostname(longest, 64));
+    tell_names("longest");
+    say("too long", sethostname(longest, 65));
+    say("below none", syscall(SYS_sethostname, longest, -1));
+    say("wild", syscall(SYS_sethostname, 8, 3));
+    const int file = open("/proc/sys/kernel/hostname", O_WRONLY);
+    say("written", write(file, "by a file\nand more\n", 19));
+    close(file);
+    tell_names("written");
+    sethostname(before.nodename, strlen(before.nodename));
+    setdomainname(before.domainname, strlen(before.domainname));
+}
+
 int main(void) {
     start(PLACE);
     ask_all();
+    names();
     end(PLACE);
     return 0;
 }

@@ -62,9 +62,9 @@ static inline void show_sets(const char* what) {
     fflush(stdout);
 }
 
-/* A file system of its own, where set-id bits count, that nobody outside sees. */
+/* A file system of its own, where set-id bits count, and names, that nobody outside sees. */
 static inline void start(const char* place) {
-    unshare(CLONE_NEWNS);
+    unshare(CLONE_NEWNS | CLONE_NEWUTS);
     mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
     mkdir("/dev/shm", 0777);
     mkdir(place, 0755);
