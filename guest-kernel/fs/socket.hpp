@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 
 #include "base/atomic.hpp"
 #include "base/vector.hpp"
@@ -53,6 +54,12 @@ inline constexpr std::uint32_t no_signal = 0x4000;
 inline constexpr std::uint32_t close_on_exec = 0x4000'0000;
 }  // namespace message_flag
 
+/// How many hops a datagram had left (TTL, hop limit).
+struct Hops {
+    int left = 0;
+    bool is_v6 = false;
+};
+
 /// What came.
 struct Received {
     std::size_t count = 0;    ///< bytes put into the target
@@ -60,6 +67,7 @@ struct Received {
     std::uint32_t flags = 0;  ///< of message_flag
     SocketAddress from;
     Ancillary ancillary;
+    std::optional<Hops> hops;  ///< where they were asked for
 };
 
 /// Options all sockets have (SOL_SOCKET).

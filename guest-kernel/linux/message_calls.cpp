@@ -1,6 +1,8 @@
 // Calls that send and receive: bytes, addresses, open files and credentials.
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
+#include <linux/in.h>
+#include <linux/in6.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -115,9 +117,9 @@ class ControlWriter {
         return left_ <= sizeof(ControlValue) ? 0 : left_ - sizeof(ControlValue);
     }
 
-    Outcome<> put(int type, std::span<const std::byte> data) {
+    Outcome<> put(int level, int type, std::span<const std::byte> data) {
         const std::uint64_t length = sizeof(ControlValue) + data.size();
-        PV_TRY(UserPointer<ControlValue>(at_).write({length, SOL_SOCKET, type}));
+        PV_TRY(UserPointer<ControlValue>(at_).write({length, level, type}));
         PV_TRY(copy_out(UserAddress(at_ + sizeof(ControlValue)), data));
         const std::uint64_t taken = std::min(align_up(length, sizeof(std::uint64_t)), left_);
         at_ += taken;
@@ -150,7 +152,8 @@ Outcome<> give_files(Call& call, ControlWriter& writer, fs::Received& received, 
     if (made < received.ancillary.files.size()) {
         received.flags |= fs::message_flag::truncated_ancillary;
     }
-    return made == 0 ? Outcome<>() : writer.put(SCM_RIGHTS, std::as_bytes(std::span(numbers).first(made)));
+    return made == 0 ? Outcome<>()
+                     : writer.put(SOL_SOCKET, SCM_RIGHTS, std::as_bytes(std::span(numbers).first(made)));
 }
 
 Outcome<> write_control(Call& call, fs::Socket& socket, HeaderValue& header, fs::Received& received,
@@ -160,13 +163,22 @@ Outcome<> write_control(Call& call, fs::Socket& socket, HeaderValue& header, fs:
         const fs::SocketOwner& sender = received.ancillary.sender;
         const CredentialsValue value{sender.process, sender.user, sender.group};
         if (writer.room() >= sizeof value) {
-            PV_TRY(writer.put(SCM_CREDENTIALS, fs::bytes_of(value)));
+            PV_TRY(writer.put(SOL_SOCKET, SCM_CREDENTIALS, fs::bytes_of(value)));
         } else {
             received.flags |= fs::message_flag::truncated_ancillary;
         }
     }
     if (!received.ancillary.files.empty()) {
         PV_TRY(give_files(call, writer, received, (flags & fs::message_flag::close_on_exec) != 0));
+    }
+    if (received.hops) {
+        const int level = received.hops->is_v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+        const int type = received.hops->is_v6 ? IPV6_HOPLIMIT : IP_TTL;
+        if (writer.room() >= sizeof received.hops->left) {
+            PV_TRY(writer.put(level, type, fs::bytes_of(received.hops->left)));
+        } else {
+            received.flags |= fs::message_flag::truncated_ancillary;
+        }
     }
     header.control_length = writer.written();
     return {};

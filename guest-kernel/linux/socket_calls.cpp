@@ -345,7 +345,8 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
 
 constexpr Entry entries[] = {
     {__NR_socket, "socket", handler_of<socket>, Support::partial,
-     "AF_UNIX; AF_INET and AF_INET6 with TCP and UDP; AF_NETLINK with questions about links, addresses and "
+     "AF_UNIX; AF_INET and AF_INET6 with TCP, UDP and echo requests; AF_NETLINK with questions about links, "
+     "addresses and "
      "routes"},
     {__NR_socketpair, "socketpair", handler_of<socketpair>},
     {__NR_bind, "bind", handler_of<bind>},

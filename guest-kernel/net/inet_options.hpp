@@ -16,6 +16,8 @@ struct InetOptions {
     Atomic<bool> no_delay{false};
     Atomic<std::uint8_t> hops{64};       ///< IP_TTL, IPV6_UNICAST_HOPS
     Atomic<std::uint8_t> service{0};     ///< IP_TOS, IPV6_TCLASS
+    Atomic<bool> tells_hops{false};      ///< IP_RECVTTL
+    Atomic<bool> tells_hops_v6{false};   ///< IPV6_RECVHOPLIMIT
     Atomic<std::uint32_t> idle{7200};    ///< TCP_KEEPIDLE, seconds
     Atomic<std::uint32_t> interval{75};  ///< TCP_KEEPINTVL, seconds
     Atomic<std::uint32_t> probes{9};     ///< TCP_KEEPCNT

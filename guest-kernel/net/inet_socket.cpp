@@ -10,9 +10,11 @@
 #include <cstring>
 
 #include "base/atomic.hpp"
+#include "net/datagram_socket.hpp"
+#include "net/echo_core.hpp"
 #include "net/endpoint.hpp"
 #include "net/tcp_socket.hpp"
-#include "net/udp_socket.hpp"
+#include "net/udp_core.hpp"
 
 namespace pv::net {
 namespace {
@@ -59,8 +61,13 @@ Outcome<Ref<fs::OpenFile>> create_inet_socket(std::uint16_t family, fs::SocketTy
             return protocol == 0 || protocol == IPPROTO_TCP ? create_tcp_socket(family, flags)
                                                             : fail(Errno::eprotonosupport);
         case fs::SocketType::datagram:
-            return protocol == 0 || protocol == IPPROTO_UDP ? create_udp_socket(family, flags)
-                                                            : fail(Errno::eprotonosupport);
+            if (protocol == 0 || protocol == IPPROTO_UDP) {
+                return create_datagram_socket(PV_TRY(UdpCore::create(family)), flags);
+            }
+            if (protocol == (family == family_v6 ? int{IPPROTO_ICMPV6} : int{IPPROTO_ICMP})) {
+                return create_datagram_socket(PV_TRY(EchoCore::create(family)), flags);
+            }
+            return fail(Errno::eprotonosupport);
         default:
             return fail(Errno::esocktnosupport);
     }
@@ -111,7 +118,11 @@ Outcome<> InetSocket::set_option(int level, int name, std::span<const std::byte>
             case IP_TOS:
                 own.service.store(static_cast<std::uint8_t>(value), std::memory_order_relaxed);
                 break;
-            // Nothing is sent that these would change.
+            case IP_RECVTTL:
+                own.tells_hops.store(value != 0, std::memory_order_relaxed);
+                return {};
+            // Nothing is sent that these would change; packets with options are not told of.
+            case IP_RETOPTS:
             case IP_MTU_DISCOVER:
             case IP_RECVERR:
             case IP_BIND_ADDRESS_NO_PORT:
@@ -138,6 +149,9 @@ Outcome<> InetSocket::set_option(int level, int name, std::span<const std::byte>
             case IPV6_TCLASS:
                 PV_TRY(set_byte(own.service, value, 0, 0));
                 break;
+            case IPV6_RECVHOPLIMIT:
+                own.tells_hops_v6.store(value != 0, std::memory_order_relaxed);
+                return {};
             case IPV6_MTU_DISCOVER:
             case IPV6_RECVERR:
                 return {};
@@ -164,6 +178,9 @@ Outcome<std::size_t> InetSocket::get_option(int level, int name, std::span<std::
                 return give(own.service.load(std::memory_order_relaxed), room);
             case IP_MTU_DISCOVER:
                 return give(IP_PMTUDISC_DONT, room);
+            case IP_RECVTTL:
+                return give(own.tells_hops.load(std::memory_order_relaxed) ? 1 : 0, room);
+            case IP_RETOPTS:
             case IP_RECVERR:
                 return give(0, room);
             default:
@@ -176,6 +193,8 @@ Outcome<std::size_t> InetSocket::get_option(int level, int name, std::span<std::
                 return give(own.only_v6.load(std::memory_order_relaxed) ? 1 : 0, room);
             case IPV6_UNICAST_HOPS:
                 return give(own.hops.load(std::memory_order_relaxed), room);
+            case IPV6_RECVHOPLIMIT:
+                return give(own.tells_hops_v6.load(std::memory_order_relaxed) ? 1 : 0, room);
             case IPV6_TCLASS:
                 return give(own.service.load(std::memory_order_relaxed), room);
             default:

@@ -2,7 +2,7 @@
 //
 // ARROWS. These are files (fs/socket.hpp), so net/ uses fs/; fs/ knows nothing of them, and linux/ makes them
 // here and has them through fs::Socket from then on. A file holds a core (net/tcp_core.hpp,
-// net/udp_core.hpp), which the network's thread has besides as long as lwIP has a control block for it.
+// net/datagram_core.hpp), which the network's thread has besides as long as lwIP has a control block for it.
 // SPDX-License-Identifier: MIT
 #pragma once
 

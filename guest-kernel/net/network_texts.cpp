@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "net/network_texts.hpp"
 
+#include <linux/in.h>
+
 #include <array>
 #include <cstring>
 
@@ -122,13 +124,13 @@ void add_endpoint(fs::Text& text, const Endpoint& endpoint, std::uint16_t family
     text.add(":{}", Hex(endpoint.port, 4).text());
 }
 
-void write_sockets(fs::Text& text, bool streams, std::uint16_t family) {
+void write_sockets(fs::Text& text, int protocol, std::uint16_t family) {
     text.append(
         "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
     unsigned line = 0;
     for_each_enlisted([&](SocketCore& core) {
         const SocketFacts facts = core.facts();
-        if (facts.is_stream != streams || facts.family != family || facts.local.port == 0) {
+        if (facts.protocol != protocol || facts.family != family || facts.local.port == 0) {
             return;
         }
         text.add("{:>4}: ", line++);
@@ -157,16 +159,16 @@ Outcome<> write_network(fs::NetworkText which, fs::Text& text) {
                 write_name_servers(text);
                 break;
             case fs::NetworkText::tcp:
-                write_sockets(text, true, family_v4);
+                write_sockets(text, IPPROTO_TCP, family_v4);
                 break;
             case fs::NetworkText::tcp6:
-                write_sockets(text, true, family_v6);
+                write_sockets(text, IPPROTO_TCP, family_v6);
                 break;
             case fs::NetworkText::udp:
-                write_sockets(text, false, family_v4);
+                write_sockets(text, IPPROTO_UDP, family_v4);
                 break;
             case fs::NetworkText::udp6:
-                write_sockets(text, false, family_v6);
+                write_sockets(text, IPPROTO_UDP, family_v6);
                 break;
         }
         return {};

@@ -15,7 +15,7 @@ namespace pv::net {
 
 /// What /proc/net tells of one.
 struct SocketFacts {
-    bool is_stream = false;
+    int protocol = 0;  ///< as IPPROTO_TCP
     std::uint16_t family = 0;
     Endpoint local{};
     Endpoint remote{};

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "net/tcp_core.hpp"
 
+#include <linux/in.h>
+
 #include <algorithm>
 #include <array>
 #include <new>
@@ -111,7 +113,8 @@ void TcpCore::disconnect() {
 }
 
 SocketFacts TcpCore::facts() {
-    SocketFacts facts{.is_stream = true, .family = family, .to_send = to_send(), .received = received()};
+    SocketFacts facts{
+        .protocol = IPPROTO_TCP, .family = family, .to_send = to_send(), .received = received()};
     // lwIP's states in its own order, from CLOSED to TIME_WAIT.
     constexpr std::array<std::uint8_t, 11> states{7, 10, 2, 3, 1, 4, 5, 8, 11, 9, 6};
     const auto now = static_cast<std::size_t>(block_ != nullptr ? block_->state : CLOSED);

@@ -197,6 +197,27 @@ class LargePages(Guest):
                 "scarce: 0", "lost: nothing", "== status 0", "== end"], "\n".join(console))
 
 
+class Pings(Guest):
+    """Echo sockets answer as Linux's do where they are allowed: it was asked with ping_group_range wide open."""
+
+    EACH = [
+        "the other's protocol: EPROTONOSUPPORT", "a stream: EPROTONOSUPPORT", "a socket: done", "nowhere: EDESTADDRREQ", "too short: EINVAL",
+        "something else: EINVAL", "nothing there: EAGAIN", "sent: 32", "has an identifier: 1", "ready: 1", "received: 32", "a reply: 1", "to this: 1",
+        "which: 7", "with: 0", "from: 127.0.0.1 0", "hops: -1", "tell hops: 0", "fewer: 0", "sent again: 32", "ready: 1", "received again: 32",
+        "a reply: 1", "to this: 1", "which: 8", "with: 0", "from: 127.0.0.1 0", "hops: 64", "an identifier: 0", "which: 4711", "twice: EINVAL",
+        "connected: 0", "to the peer: 32", "ready: 1", "from the peer: 32", "a reply: 1", "to this: 1", "which: 9", "with: 0", "from: 127.0.0.1 0",
+        "hops: -1", "not for the first: EAGAIN", "the first sends: 32", "ready: 1", "not for the other: 32", "a reply: 1", "to this: 1", "which: 10",
+        "with: 0", "from: 127.0.0.1 0", "hops: 64",
+    ]
+
+    def test_as_on_linux(self):
+        for smp in 1, 4:
+            console = self.boot(["pings"], smp)
+            words = [line for line in console if not run.KERNEL_LINE.match(line)]
+            six = [line.replace("127.0.0.1", "::1") for line in self.EACH]
+            self.assertEqual(words, ["== pings", "== four", *self.EACH, "== six", *six, "== status 0", "== end"], "\n".join(console))
+
+
 class Multitude(Guest):
     """LEDGER R2: nothing has a fixed size. R7: nothing that a program does a million times leaves something behind."""
 

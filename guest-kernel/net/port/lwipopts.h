@@ -47,6 +47,7 @@
 #define IP_REASS_MAX_PBUFS 64
 #define IP_FRAG 1
 #define LWIP_ICMP 1
+#define ICMP_TTL 64 /* of echo replies, as others send them */
 #define LWIP_BROADCAST_PING 0
 #define LWIP_MULTICAST_PING 0
 #define LWIP_RAW 1
@@ -68,6 +69,7 @@
 #define LWIP_IPV6_FORWARD 0
 #define LWIP_IPV6_DHCP6 0
 #define LWIP_ICMP6 1
+#define LWIP_ICMP6_HL 64
 #define LWIP_IPV6_REASS 1
 /* A pointer does not fit beside what lwIP otherwise keeps in the header itself. */
 #define IPV6_FRAG_COPYHEADER 1

@@ -1,9 +1,8 @@
 // Datagrams as programs see them.
 // SPDX-License-Identifier: MIT
-#include "net/udp_socket.hpp"
+#include "net/datagram_socket.hpp"
 
 #include <asm/ioctls.h>
-#include <linux/in.h>
 
 #include <algorithm>
 #include <memory>
@@ -20,32 +19,31 @@ constexpr std::uint16_t unspecified = 0;  // AF_UNSPEC
 
 }  // namespace
 
-Outcome<Ref<OpenFile>> create_udp_socket(std::uint16_t family, std::uint32_t flags) {
-    auto core = PV_TRY(UdpCore::create(family));
-    auto socket = Ref<UdpSocket>::adopt(new (std::nothrow) UdpSocket(flags, std::move(core)));
+Outcome<Ref<OpenFile>> create_datagram_socket(Ref<DatagramCore> core, std::uint32_t flags) {
+    auto socket = Ref<DatagramSocket>::adopt(new (std::nothrow) DatagramSocket(flags, std::move(core)));
     return socket ? Outcome<Ref<OpenFile>>(std::move(socket)) : fail(Errno::enomem);
 }
 
-int UdpSocket::protocol() const {
-    return IPPROTO_UDP;
+int DatagramSocket::protocol() const {
+    return core_->protocol();
 }
 
-void UdpSocket::options_changed() {
+void DatagramSocket::options_changed() {
     core_->broadcast.store(options().broadcast.load(std::memory_order_relaxed), std::memory_order_relaxed);
     core_->receive_max.store(options().receive_buffer.load(std::memory_order_relaxed),
                              std::memory_order_relaxed);
     InetSocket::options_changed();
 }
 
-bool UdpSocket::has_name() {
-    return core_->state.with([](const UdpCore::State& state) { return state.local.port != 0; });
+bool DatagramSocket::has_name() {
+    return core_->state.with([](const DatagramCore::State& state) { return state.local.port != 0; });
 }
 
-Outcome<> UdpSocket::bind_address(const SocketAddress& address) {
+Outcome<> DatagramSocket::bind_address(const SocketAddress& address) {
     return core_->bind(PV_TRY(read_endpoint(address, family())));
 }
 
-Outcome<> UdpSocket::connect_address(const SocketAddress& address) {
+Outcome<> DatagramSocket::connect_address(const SocketAddress& address) {
     if (address.length < sizeof(std::uint16_t)) {
         return fail(Errno::einval);
     }
@@ -55,23 +53,16 @@ Outcome<> UdpSocket::connect_address(const SocketAddress& address) {
     return core_->connect(PV_TRY(read_endpoint(address, family())));
 }
 
-Outcome<> UdpSocket::listen(int, const SocketOwner&) {
+Outcome<> DatagramSocket::listen(int, const SocketOwner&) {
     return fail(Errno::eopnotsupp);
 }
 
-Outcome<Ref<OpenFile>> UdpSocket::accept(bool, std::uint32_t, SocketAddress&) {
+Outcome<Ref<OpenFile>> DatagramSocket::accept(bool, std::uint32_t, SocketAddress&) {
     return fail(Errno::eopnotsupp);
 }
 
-std::size_t UdpSocket::size_max(const Endpoint* to) {
-    const bool is_v6 =
-        to != nullptr ? to->is_v6
-                      : core_->state.with([](const UdpCore::State& state) { return state.remote.is_v6; });
-    return is_v6 ? UdpCore::size_max_v6 : UdpCore::size_max_v4;
-}
-
-Outcome<std::size_t> UdpSocket::send(Source& source, const SocketAddress* to, Ancillary& ancillary,
-                                     std::uint32_t) {
+Outcome<std::size_t> DatagramSocket::send(Source& source, const SocketAddress* to, Ancillary& ancillary,
+                                          std::uint32_t) {
     if (!ancillary.files.empty()) {
         return fail(Errno::einval);
     }
@@ -81,9 +72,6 @@ Outcome<std::size_t> UdpSocket::send(Source& source, const SocketAddress* to, An
     Endpoint target;
     if (to != nullptr) {
         target = PV_TRY(read_endpoint(*to, family()));
-        if (target.port == 0) {
-            return fail(Errno::einval);
-        }
     } else if (!core_->is_connected()) {
         return fail(Errno::edestaddrreq);
     }
@@ -94,9 +82,6 @@ Outcome<std::size_t> UdpSocket::send(Source& source, const SocketAddress* to, An
         return fail(Errno::epipe);
     }
     const std::size_t size = source.left();
-    if (size > size_max(to != nullptr ? &target : nullptr)) {
-        return fail(Errno::emsgsize);
-    }
     std::unique_ptr<std::byte[]> bytes(new (std::nothrow) std::byte[std::max<std::size_t>(size, 1)]);
     if (bytes == nullptr) {
         return fail(Errno::enobufs);
@@ -104,11 +89,13 @@ Outcome<std::size_t> UdpSocket::send(Source& source, const SocketAddress* to, An
     if (size != 0 && PV_TRY(source.take({bytes.get(), size})) < size) {
         return fail(Errno::efault);
     }
-    PV_TRY(core_->send({bytes.get(), size}, to != nullptr ? &target : nullptr));
+    const Endpoint* const where = to != nullptr ? &target : nullptr;
+    PV_TRY(core_->check({bytes.get(), size}, where));
+    PV_TRY(core_->send({bytes.get(), size}, where));
     return size;
 }
 
-Outcome<bool> UdpSocket::wait_for_datagram(std::uint32_t flags, Deadline until) {
+Outcome<bool> DatagramSocket::wait_for_datagram(std::uint32_t flags, Deadline until) {
     while (true) {
         if (const int error = core_->take_error(); error != 0) {
             return fail(static_cast<Errno>(error));
@@ -129,7 +116,7 @@ Outcome<bool> UdpSocket::wait_for_datagram(std::uint32_t flags, Deadline until) 
     }
 }
 
-Outcome<> UdpSocket::receive(Target& target, std::uint32_t flags, Received& received) {
+Outcome<> DatagramSocket::receive(Target& target, std::uint32_t flags, Received& received) {
     const Deadline until = deadline(options().receive_timeout);
     while (PV_TRY(wait_for_datagram(flags, until))) {
         const MutexGuard guard(core_->read_lock);
@@ -146,6 +133,10 @@ Outcome<> UdpSocket::receive(Target& target, std::uint32_t flags, Received& rece
         received.whole = datagram->size;
         received.flags |= part < datagram->size ? message_flag::truncated : 0;
         received.from = write_endpoint(datagram->from, family());
+        const InetOptions& own = core_->options;
+        if ((datagram->from.is_v6 ? own.tells_hops_v6 : own.tells_hops).load(std::memory_order_relaxed)) {
+            received.hops = fs::Hops{.left = datagram->hops, .is_v6 = datagram->from.is_v6};
+        }
         if ((flags & message_flag::peek) == 0) {
             core_->remove_first();
         }
@@ -154,7 +145,7 @@ Outcome<> UdpSocket::receive(Target& target, std::uint32_t flags, Received& rece
     return {};
 }
 
-Outcome<> UdpSocket::shutdown(int how) {
+Outcome<> DatagramSocket::shutdown(int how) {
     if (how < 0 || how > 2) {
         return fail(Errno::einval);
     }
@@ -167,20 +158,20 @@ Outcome<> UdpSocket::shutdown(int how) {
     return core_->is_connected() ? Outcome<>() : fail(Errno::enotconn);
 }
 
-SocketAddress UdpSocket::name() {
-    return write_endpoint(core_->state.with([](const UdpCore::State& state) { return state.local; }),
+SocketAddress DatagramSocket::name() {
+    return write_endpoint(core_->state.with([](const DatagramCore::State& state) { return state.local; }),
                           family());
 }
 
-Outcome<SocketAddress> UdpSocket::peer_name() {
+Outcome<SocketAddress> DatagramSocket::peer_name() {
     if (!core_->is_connected()) {
         return fail(Errno::enotconn);
     }
-    return write_endpoint(core_->state.with([](const UdpCore::State& state) { return state.remote; }),
+    return write_endpoint(core_->state.with([](const DatagramCore::State& state) { return state.remote; }),
                           family());
 }
 
-std::uint32_t UdpSocket::poll(Watcher* watcher) {
+std::uint32_t DatagramSocket::poll(Watcher* watcher) {
     if (watcher != nullptr) {
         core_->poll_queue.add(*watcher);
     }
@@ -192,11 +183,11 @@ std::uint32_t UdpSocket::poll(Watcher* watcher) {
     return ready | (core_->error() != 0 ? poll_event::error : 0);
 }
 
-Outcome<std::uint64_t> UdpSocket::ioctl(std::uint32_t request, IoctlArgument& argument) {
+Outcome<std::uint64_t> DatagramSocket::ioctl(std::uint32_t request, IoctlArgument& argument) {
     std::int32_t count = 0;
     switch (request) {
         case FIONREAD:
-            count = core_->state.with([](const UdpCore::State& state) {
+            count = core_->state.with([](const DatagramCore::State& state) {
                 return state.inbox.empty() ? 0 : static_cast<std::int32_t>(state.inbox.front().size);
             });
             break;

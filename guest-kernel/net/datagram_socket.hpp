@@ -1,17 +1,17 @@
-// Datagram sockets over UDP (udp(7)).
+// Datagram sockets: over UDP (udp(7)), and for echo requests (icmp(7)).
 // SPDX-License-Identifier: MIT
 #pragma once
 
 #include "base/atomic.hpp"
+#include "net/datagram_core.hpp"
 #include "net/inet_socket.hpp"
-#include "net/udp_core.hpp"
 
 namespace pv::net {
 
 /// Error: enomem.
-[[nodiscard]] Outcome<Ref<fs::OpenFile>> create_udp_socket(std::uint16_t family, std::uint32_t flags);
+[[nodiscard]] Outcome<Ref<fs::OpenFile>> create_datagram_socket(Ref<DatagramCore> core, std::uint32_t flags);
 
-class UdpSocket final : public InetSocket {
+class DatagramSocket final : public InetSocket {
   public:
     Outcome<> bind_address(const fs::SocketAddress& address) override;
     Outcome<> connect_address(const fs::SocketAddress& address) override;
@@ -34,7 +34,7 @@ class UdpSocket final : public InetSocket {
     std::uint32_t poll(fs::Watcher* watcher) override;
     Outcome<std::uint64_t> ioctl(std::uint32_t request, fs::IoctlArgument& argument) override;
 
-    ~UdpSocket() override { core_->release(); }
+    ~DatagramSocket() override { core_->release(); }
 
   protected:
     InetOptions& inet_options() override { return core_->options; }
@@ -44,18 +44,17 @@ class UdpSocket final : public InetSocket {
     bool has_name() override;
 
   private:
-    friend Outcome<Ref<fs::OpenFile>> create_udp_socket(std::uint16_t, std::uint32_t);
+    friend Outcome<Ref<fs::OpenFile>> create_datagram_socket(Ref<DatagramCore>, std::uint32_t);
 
-    UdpSocket(std::uint32_t flags, Ref<UdpCore> core)
+    DatagramSocket(std::uint32_t flags, Ref<DatagramCore> core)
         : InetSocket(core->family, fs::SocketType::datagram, flags), core_(std::move(core)) {
         core_->file_number.store(number(), std::memory_order_relaxed);
     }
 
-    [[nodiscard]] std::size_t size_max(const Endpoint* to);
     /// False: nothing more is read.
     Outcome<bool> wait_for_datagram(std::uint32_t flags, Deadline until);
 
-    const Ref<UdpCore> core_;
+    const Ref<DatagramCore> core_;
     Atomic<bool> reading_closed_{false};
     Atomic<bool> writing_closed_{false};
 };
