@@ -126,6 +126,27 @@ SocketFacts TcpCore::facts() {
     return facts;
 }
 
+TcpMeasures TcpCore::measures() {
+    TcpMeasures now{.state = facts().state};
+    if (block_ == nullptr || block_->state == LISTEN || block_->state == CLOSED) {
+        return now;
+    }
+    constexpr std::uint32_t tick = TCP_SLOW_INTERVAL * 1000U;
+    // lwIP keeps the round trip as Jacobson does: in eighths, its deviation in quarters of a tick.
+    const auto ticks = [](int value, std::uint32_t parts) {
+        return value < 0 ? 0U : static_cast<std::uint32_t>(value) * (tick / parts);
+    };
+    now.retransmissions = block_->nrtx;
+    now.timeout = ticks(block_->rto, 1);
+    now.round_trip = ticks(block_->sa, 8);
+    now.deviation = ticks(block_->sv, 4);
+    now.segment = block_->mss;
+    now.waiting = block_->snd_queuelen;
+    now.congestion_window = block_->cwnd;
+    now.threshold = block_->ssthresh;
+    return now;
+}
+
 Ref<TcpCore> TcpCore::take_pending() {
     Ref<TcpCore> first;
     state.with([&](State& now) {

@@ -27,6 +27,19 @@ enum class TcpPhase : std::uint8_t {
     ended,  ///< was one of these; what came may still be read
 };
 
+/// How a connection fares (tcp(7), TCP_INFO). Times in microseconds, windows in bytes.
+struct TcpMeasures {
+    unsigned state = 0;            ///< as SocketFacts has it
+    unsigned retransmissions = 0;  ///< of what is sent again and again now
+    std::uint32_t timeout = 0;
+    std::uint32_t round_trip = 0;
+    std::uint32_t deviation = 0;
+    std::uint32_t segment = 0;  ///< bytes of a full one
+    std::uint32_t waiting = 0;  ///< segments that were sent, or are to be, and not acknowledged
+    std::uint32_t congestion_window = 0;
+    std::uint32_t threshold = 0;  ///< of slow start
+};
+
 /// OWNERSHIP. lwIP's control block is the network's thread's. Programs' threads put bytes into one queue and
 /// take them from the other, under a spinlock, and copy from and to programs without it; the rest they ask
 /// for (net/machine.hpp). What came is copied out of lwIP's packets as it comes, so that one who does not
@@ -125,6 +138,8 @@ class TcpCore final : public SocketCore {
     void unreachable(const Endpoint&, const Endpoint&) override {}
 
     SocketFacts facts() override;
+    /// What the connection measures now; zeros where there is none.
+    [[nodiscard]] TcpMeasures measures();
 
   private:
     friend struct TcpCallbacks;

@@ -7,10 +7,12 @@
 #include <linux/tcp.h>
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "base/atomic.hpp"
 #include "fs/wait.hpp"
+#include "net/machine.hpp"
 
 namespace pv::net {
 namespace {
@@ -238,6 +240,32 @@ Outcome<> TcpSocket::set_own_option(int name, int value) {
         default:
             return fail(Errno::enoprotoopt);
     }
+}
+
+Outcome<std::size_t> TcpSocket::get_option(int level, int name, std::span<std::byte> room) {
+    if (level != IPPROTO_TCP || name != TCP_INFO) {
+        return InetSocket::get_option(level, name, room);
+    }
+    TcpMeasures now;
+    PV_TRY(on_network([&]() -> Outcome<> {
+        now = core_->measures();
+        return {};
+    }));
+    tcp_info info{};
+    info.tcpi_state = static_cast<std::uint8_t>(now.state);
+    info.tcpi_retransmits = static_cast<std::uint8_t>(now.retransmissions);
+    info.tcpi_rto = now.timeout;
+    info.tcpi_snd_mss = info.tcpi_rcv_mss = info.tcpi_advmss = now.segment;
+    info.tcpi_unacked = now.waiting;
+    info.tcpi_rtt = now.round_trip;
+    info.tcpi_rttvar = now.deviation;
+    const std::uint32_t segment = std::max(now.segment, 1U);
+    info.tcpi_snd_cwnd = now.congestion_window / segment;
+    info.tcpi_snd_ssthresh = now.threshold / segment;
+    // Counts of what was sent, lost and received are nobody's: they stay zero.
+    const std::size_t told = std::min(room.size(), sizeof info);
+    std::memcpy(room.data(), &info, told);
+    return told;
 }
 
 Outcome<int> TcpSocket::get_own_option(int name) {

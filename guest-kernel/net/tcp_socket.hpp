@@ -31,6 +31,7 @@ class TcpSocket final : public InetSocket {
 
     int protocol() const override;
 
+    Outcome<std::size_t> get_option(int level, int name, std::span<std::byte> room) override;
     std::uint32_t poll(fs::Watcher* watcher) override;
     Outcome<std::uint64_t> ioctl(std::uint32_t request, fs::IoctlArgument& argument) override;
 
