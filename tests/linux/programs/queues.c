@@ -119,6 +119,14 @@ static void order(void) {
     receives("none", id, 100, 0, IPC_NOWAIT);
     receives("not of 0", id, 100, 0, IPC_NOWAIT | MSG_EXCEPT);
     facts("received", id);
+    static const long types[] = {5, 3, 4, 3};
+    static const char* const texts[] = {"five", "first three", "four", "last three"};
+    for (int i = 0; i < 4; ++i) {
+        sends(id, types[i], texts[i]);
+    }
+    for (int i = 0; i < 5; ++i) {
+        receives("the lowest", id, 100, -5, IPC_NOWAIT);
+    }
     msgctl(id, IPC_RMID, NULL);
 }
 
