@@ -58,8 +58,8 @@ std::array<std::uint8_t, 16> as_bytes(const ip6_addr_t& address) {
 
 }  // namespace
 
-Interface::Interface(std::unique_ptr<Device> device, const Addressing& addressing, unsigned number)
-    : device_{std::move(device)}, addressing_{addressing}, number_{number} {
+Interface::Interface(std::unique_ptr<Device> device, const Addressing& addressing)
+    : device_{std::move(device)}, addressing_{addressing} {
     // The device's address tells two guests apart where a server names them.
     const MacAddress mac = device_->mac();
     format::to(std::span{host_name_}.first(host_name_.size() - 1), "paravane-{:02x}{:02x}{:02x}", mac[3],
@@ -67,8 +67,8 @@ Interface::Interface(std::unique_ptr<Device> device, const Addressing& addressin
 }
 
 Result<std::unique_ptr<Interface>> Interface::create(std::unique_ptr<Device> device,
-                                                     const Addressing& addressing, unsigned number) {
-    std::unique_ptr<Interface> interface{new (std::nothrow) Interface{std::move(device), addressing, number}};
+                                                     const Addressing& addressing) {
+    std::unique_ptr<Interface> interface{new (std::nothrow) Interface{std::move(device), addressing}};
     if (interface == nullptr) {
         return fail(Error::out_of_memory);
     }

@@ -41,8 +41,7 @@ class Interface {
 
     /// Takes the device over. Errors: out_of_memory. Any thread.
     [[nodiscard]] static Result<std::unique_ptr<Interface>> create(std::unique_ptr<Device> device,
-                                                                   const Addressing& addressing,
-                                                                   unsigned number);
+                                                                   const Addressing& addressing);
 
     /// Adds it to lwIP and begins to ask for addresses. Errors: no_space (lwIP has no more interfaces).
     Result<> start(Waker& waker);
@@ -64,7 +63,7 @@ class Interface {
     [[nodiscard]] View& view() { return view_; }
 
   private:
-    Interface(std::unique_ptr<Device> device, const Addressing& addressing, unsigned number);
+    Interface(std::unique_ptr<Device> device, const Addressing& addressing);
 
     static err_t set_up(netif* lower);
     static err_t output(netif* lower, pbuf* frame);
@@ -83,7 +82,6 @@ class Interface {
     std::array<std::array<std::uint8_t, 16>, LWIP_IPV6_NUM_ADDRESSES> said6_{};
     Atomic<std::uint64_t> no_memory_{0};  ///< frames dropped for want of memory
     std::uint64_t refused_ = 0;           ///< frames lwIP did not take
-    unsigned number_;
     bool started_ = false;
 };
 

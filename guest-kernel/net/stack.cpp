@@ -44,8 +44,7 @@ Result<std::unique_ptr<Stack>> Stack::create() {
 }
 
 Result<> Stack::add(std::unique_ptr<Device> device, const Addressing& addressing) {
-    const auto number = static_cast<unsigned>(interfaces_.size());
-    return interfaces_.push_back(PV_TRY(Interface::create(std::move(device), addressing, number)));
+    return interfaces_.push_back(PV_TRY(Interface::create(std::move(device), addressing)));
 }
 
 Result<> Stack::start() {

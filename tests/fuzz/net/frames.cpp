@@ -97,8 +97,8 @@ struct World {
     World() {
         auto device = std::make_unique<Link>();
         link = device.get();
-        interface = *net::Interface::create(
-            std::move(device), {.address = net::Ip4Network{{{10, 0, 0, 2}}, 24}, .gateway = {}}, 0);
+        interface = *net::Interface::create(std::move(device),
+                                            {.address = net::Ip4Network{{{10, 0, 0, 2}}, 24}, .gateway = {}});
     }
 };
 
