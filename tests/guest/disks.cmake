@@ -94,6 +94,7 @@ pv_disk_test(disk_as_function_1 DISKS 64M EXPECT "nvme0n1: 131072 blocks"
 pv_disk_test(one_request_of_1_gib MEMORY 4G DISKS 2G APPEND "exercise=threads:1,blocks:8,large:1G,deadline:120s"
   EXPECT "1 threads, [0-9]+ writes, [0-9]+ reads, [0-9]+ flushes, (20971[0-9][0-9]|209[7-9][0-9][0-9][0-9]) KiB in"
   OPTIONS --deadline 110 QEMU -device nvme,drive=disk0,serial=disk0)
+set_tests_properties(guest.one_request_of_1_gib PROPERTIES COST 100)  # long: begun early
 pv_disk_test(million_commands NIGHTLY MEMORY 512M DISKS 64M APPEND "exercise=commands:1000000,limit:1200s"
   EXPECT " (1[0-9][0-9][0-9][0-9][0-9][0-9]) reads," OPTIONS --deadline 1500
   QEMU -device nvme,drive=disk0,serial=disk0)
