@@ -36,7 +36,7 @@ quietly() {
 }
 
 # build_quickly PRESET [OPTION-OF-CMAKE...] [-- TARGET...]: configures and builds, from nothing as quickly as it goes:
-# large headers are compiled once, and there is no more debug information than back traces need.
+# large headers are compiled once, files together, and there is no more debug information than back traces need.
 build_quickly() {
   local preset=$1 options=() targets=()
   shift
@@ -45,7 +45,7 @@ build_quickly() {
     shift
   done
   [ $# -le 1 ] || targets=(--target "${@:2}")
-  quietly "build/ci/configure-$preset.log" cmake --preset "$preset" -DPV_PRECOMPILE=ON \
+  quietly "build/ci/configure-$preset.log" cmake --preset "$preset" -DPV_QUICK_BUILD=ON \
     "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g1 -DNDEBUG" "${options[@]}" ||
     die "cmake found something wrong" "see build/ci/configure-$preset.log"
   quietly "build/ci/build-$preset.log" cmake --build --preset "$preset" "${targets[@]}" ||

@@ -3,7 +3,10 @@
 
 add_library(pv_warnings INTERFACE)
 target_compile_options(pv_warnings INTERFACE
-  -Werror -Wall -Wextra -Wshadow -Wundef -Wcast-qual -Wconversion -Wsign-conversion -Wformat=2 -Wvla
+  -Werror -Wall -Wextra
+  # Of files compiled together, what one has for itself is in nobody's way.
+  $<IF:$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>,$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>,-Wshadow>
+  -Wundef -Wcast-qual -Wconversion -Wsign-conversion -Wformat=2 -Wvla
   $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast -Wnon-virtual-dtor -Woverloaded-virtual -Wextra-semi>)
 
 # GCC 12 at -O3 sees overlaps in std::string that are not there (its bug 105651).

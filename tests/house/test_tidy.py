@@ -17,7 +17,8 @@ bool in_{file}(int number) {{ return {name}(number); }}
 """
 
 
-def complaints(sources):
+def complaints(sources, together=False):
+    """Of sources that are compiled alone, or all by one file that includes them, as CMake makes it."""
     with tempfile.TemporaryDirectory() as name:
         top = pathlib.Path(name).resolve()
         shutil.copy(TOP / ".clang-tidy", top)
@@ -26,6 +27,9 @@ def complaints(sources):
             (top / "host-tools" / path).write_text(text)
         commands = [{"directory": name, "file": str(top / "host-tools" / path),
                      "command": f"c++ -std=gnu++23 -Wall -include pch.h -o {path}.o -c {top / 'host-tools' / path}"} for path in sources]
+        if together:
+            (top / "unity_all_0_cxx.cxx").write_text("".join(f'#include "{command["file"]}"\n\n' for command in commands))
+            commands = [{**commands[0], "file": str(top / "unity_all_0_cxx.cxx")}]
         (top / "compile_commands.json").write_text(json.dumps(commands))
         return tidy.Tidy(top, top, False).complaints()
 
@@ -35,6 +39,10 @@ class TidyBites(unittest.TestCase):
         found = complaints({f"{file}.cpp": MISTAKE.format(name=f"of_{file}", file=file) for file in "abc"})
         self.assertEqual([line.split(":")[0] for line in found], [f"host-tools/{file}.cpp" for file in "abc"])
         self.assertTrue(all("misc-redundant-expression" in line for line in found), found)
+
+    def test_each_of_several_that_are_compiled_together(self):
+        found = complaints({f"{file}.cpp": MISTAKE.format(name=f"of_{file}", file=file) for file in "abc"}, together=True)
+        self.assertEqual([line.split(":")[0] for line in found], [f"host-tools/{file}.cpp" for file in "abc"])
 
     def test_files_whose_names_meet(self):
         found = complaints({f"{file}.cpp": MISTAKE.format(name="same", file=file) for file in "abc"})

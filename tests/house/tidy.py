@@ -10,6 +10,7 @@ import subprocess
 
 # Warnings are the compiler's business; clang would read GCC's options for them in its own way.
 GCC_ONLY = re.compile(r"-W(?!l,).*|-fno-sanitize-recover=all|-fconcepts.*|-fanalyzer")
+UNITY = re.compile(r"unity_\w+_cxx\.cxx")
 FOLDERS = ("host-tools", "qemu-plugins")
 ANALYZER = ["-checks=-*,clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-unix.*,performance-unnecessary-value-param"]
 
@@ -30,10 +31,18 @@ def chosen(top, build):
         commands = json.load(file)
     found = {}
     for command in commands:
-        path = os.path.relpath(command["file"], top)
-        if path.split("/")[0] in FOLDERS and path.endswith(".cpp"):
-            found[path] = (command["directory"], options(command))
+        for file in together(command):
+            path = os.path.relpath(file, top)
+            if path.split("/")[0] in FOLDERS and path.endswith(".cpp"):
+                found[path] = (command["directory"], options(command))
     return found
+
+
+def together(command):
+    """The files that a command compiles: CMake's unity_*_cxx.cxx includes several."""
+    if not UNITY.fullmatch(os.path.basename(command["file"])):
+        return [command["file"]]
+    return re.findall(r'^#include "(.*)"$', pathlib.Path(command["file"]).read_text(encoding="utf-8"), re.M)
 
 
 def included(top, directory, words, file):
