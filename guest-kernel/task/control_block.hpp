@@ -51,7 +51,7 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
     Instant wake_at;
     Duration ran;  ///< on processors, up to its last turn
     Duration turn = usual_turn;
-    Duration turn_left;            ///< of the one in which a more urgent thread came first; zero: none of it
+    Duration turn_left;            ///< of the one in which it waited, or another came first; zero: none of it
     std::uint32_t user_ticks = 0;  ///< how often the tick found a program's code running, and the kernel's
     std::uint32_t system_ticks = 0;
     Duration told_user;  ///< of `ran`, as it was told last: neither ever goes back

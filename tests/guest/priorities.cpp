@@ -12,6 +12,7 @@
 #include "task/park.hpp"
 #include "task/scheduler.hpp"
 #include "task/thread.hpp"
+#include "task/wait_queue.hpp"
 
 namespace pv::guest_test {
 namespace {
@@ -53,6 +54,64 @@ void direct(void (*function)(void*), void* argument) {
 }
 
 }  // namespace
+
+namespace {
+
+/// Two that wake each other and wait, without an end, until they are stopped.
+struct Pair {
+    std::array<task::WaitQueue, 2> queues;
+    std::atomic<std::uint64_t> ball{0};
+    std::atomic<bool> stop{false};
+    std::array<std::atomic<task::ControlBlock*>, 2> controls{};
+};
+
+template <std::uint64_t side>
+void pass(void* argument) {
+    auto& pair = *static_cast<Pair*>(argument);
+    pair.controls[side] = &task::current();
+    while (!pair.stop) {
+        static_cast<void>(pair.queues[side].wait(Deadline::after(cpus_patience),
+                                                 [&] { return pair.ball % 2 == side || pair.stop; }));
+        ++pair.ball;
+        pair.queues[1 - side].wake_one();
+    }
+}
+
+}  // namespace
+
+// Those that often wait have their share of a processor beside one that never does.
+PV_GUEST_TEST(who_often_waits_has_its_share) {
+    direct(
+        [](void*) {
+            Pair pair;
+            std::array<task::Thread, 2> players;
+            void (*const functions[])(void*) = {pass<0>, pass<1>};
+            Spinner hog;
+            for (std::size_t i = 0; i < players.size(); ++i) {
+                auto player = task::Thread::create("player", functions[i], &pair, task::Priority::normal, 0);
+                PV_EXPECT(player.has_value());
+                players[i] = std::move(*player);
+            }
+            task::Thread hogs = start("hog", hog, task::Priority::normal, 0);
+            task::sleep(2_s);
+            Duration playing;
+            for (const auto& control : pair.controls) {
+                playing = playing + task::Scheduler::account(*control.load()).ran.total;
+            }
+            const Duration hogging = task::Scheduler::account(*hog.control.load()).ran.total;
+            pair.stop = true;
+            for (task::WaitQueue& queue : pair.queues) {
+                queue.wake_all();
+            }
+            for (task::Thread& player : players) {
+                PV_EXPECT(player.join(Deadline::after(cpus_patience)).has_value());
+            }
+            stop(hog, hogs);
+            log::info("the pair ran for {}, the other for {}", playing, hogging);
+            PV_EXPECT(playing > hogging / 4 && hogging > playing / 4);
+        },
+        nullptr);
+}
 
 // One that comes often and for a moment only does not keep equals from their turns.
 PV_GUEST_TEST(turns_are_kept) {

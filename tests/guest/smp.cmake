@@ -103,5 +103,6 @@ pv_guest_test(each_allocation_of_a_driver_fails_iommu LEDGER TEST each_allocatio
 
 # Turns and priorities.
 pv_smp_test(turns_are_kept CPUS 1 4 EXPECT "[0-9]+ and [0-9]+ rounds")
+pv_smp_test(who_often_waits_has_its_share CPUS 1 4 EXPECT "the pair ran for")
 pv_smp_test(real_time_comes_first CPUS 1 4 EXPECT "rounds of real time")
 pv_smp_test(real_time_goes_where_it_may_run CPUS 2 EXPECT "on the other CPU after")

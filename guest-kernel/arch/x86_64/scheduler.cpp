@@ -129,12 +129,16 @@ void Scheduler::forget_timer(ControlBlock& thread) {
 
 void Scheduler::make_ready(ControlBlock& thread) {
     forget_timer(thread);
-    put_back(thread, false);
+    // Who waited before its turn was over has the rest of it, before its equals: otherwise one that often
+    // waits would have as many turns of others between its own as there are others.
+    const bool has_rest = thread.turn_left != Duration() && !is_real_time_level(thread.level);
+    put_back(thread, has_rest);
     if (!may_be_here(thread)) [[unlikely]] {
         send_away();
         return;
     }
-    if (thread.level > running_->level) {
+    // Equals give way to what a device or a timer woke, not to what the running one woke itself.
+    if (thread.level > running_->level || (has_rest && thread.level == running_->level && in_interrupt())) {
         preempt_.store(true, std::memory_order_relaxed);
         call_here();
         return;
@@ -241,6 +245,9 @@ void Scheduler::switch_away() {
     }
     previous.ran = previous.ran + (time - switched_at_);
     ++next.turns;
+    if (previous.state == State::parked) {
+        previous.turn_left = slice_end_ - time;
+    }
     switched_at_ = time;
     const Duration left = std::exchange(next.turn_left, {});
     slice_end_ = switched_at_ + (left == Duration() ? next.turn : left);
