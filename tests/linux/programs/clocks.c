@@ -117,7 +117,7 @@ static void never_nothing_left(void) {
         ++looks;
     }
     setitimer(ITIMER_PROF, &(struct itimerval){0}, NULL);
-    printf("on, and nothing left: %d\n", none * 10 > looks);
+    printf("on, and nothing left: %d\n", is_our_kernel() && none * 10 > looks);
 }
 
 static timer_t frequent;

@@ -7,15 +7,12 @@
 #include "say.h"
 
 #include <sys/sysinfo.h>
-#include <sys/utsname.h>
 
 /* Free pages of our kernel; 0 on another one, where others take and give as well. */
 static inline long free_pages(void) {
-    struct utsname names;
     struct sysinfo info;
-    uname(&names);
     sysinfo(&info);
-    return strstr(names.version, "paravane") == NULL ? 0 : (long)(info.freeram * info.mem_unit / 4096);
+    return is_our_kernel() ? (long)(info.freeram * info.mem_unit / 4096) : 0;
 }
 
 #endif
