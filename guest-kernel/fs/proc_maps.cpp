@@ -5,10 +5,6 @@
 namespace pv::fs::proc {
 namespace {
 
-std::uint64_t kib(std::uint64_t pages) {
-    return pages * (page_size / 1024);
-}
-
 void add_region(Text& text, const MappedRegion& region) {
     const std::size_t begin = text.text().size();
     Attributes attributes;
@@ -35,14 +31,14 @@ void add_region(Text& text, const MappedRegion& region) {
 
 /// Of one region or of several.
 struct Sums {
-    RegionPages pages;
+    memory::RegionPages pages;
     std::uint64_t clean = 0;         ///< pages, of files and not changed by this process alone
     std::uint64_t shared_clean = 0;  ///< pages
     std::uint64_t share_of_own = 0;  ///< bytes
 };
 
 Sums sums_of(const MappedRegion& region) {
-    const RegionPages& pages = region.pages;
+    const memory::RegionPages& pages = region.pages;
     const bool is_of_file = region.file != nullptr;
     const std::uint64_t clean = pages.all - pages.own;
     // A region's shared pages are its file's, where it has one.
@@ -60,36 +56,31 @@ void add(Sums& sums, const Sums& more) {
     sums.share_of_own += more.share_of_own;
 }
 
-void add_line(Text& text, std::string_view name, std::uint64_t kibibytes) {
-    std::array<char, 24> label;
-    text.add("{:<15} {:>8} kB\n", format::to(label, "{}:", name), kibibytes);
-}
-
 void add_sums(Text& text, const Sums& sums, bool of_all) {
-    const RegionPages& pages = sums.pages;
-    add_line(text, "Rss", kib(pages.all));
-    add_line(text, "Pss", pages.share / 1024);
-    add_line(text, "Pss_Dirty", sums.share_of_own / 1024);
+    const memory::RegionPages& pages = sums.pages;
+    add_kib(text, "Rss", kib(pages.all));
+    add_kib(text, "Pss", pages.share / 1024);
+    add_kib(text, "Pss_Dirty", sums.share_of_own / 1024);
     if (of_all) {
-        add_line(text, "Pss_Anon", sums.share_of_own / 1024);
-        add_line(text, "Pss_File", (pages.share - sums.share_of_own) / 1024);
-        add_line(text, "Pss_Shmem", 0);
+        add_kib(text, "Pss_Anon", sums.share_of_own / 1024);
+        add_kib(text, "Pss_File", (pages.share - sums.share_of_own) / 1024);
+        add_kib(text, "Pss_Shmem", 0);
     }
-    add_line(text, "Shared_Clean", kib(sums.shared_clean));
-    add_line(text, "Shared_Dirty", kib(pages.shared - sums.shared_clean));
-    add_line(text, "Private_Clean", kib(sums.clean - sums.shared_clean));
-    add_line(text, "Private_Dirty", kib(pages.all - sums.clean - (pages.shared - sums.shared_clean)));
-    add_line(text, "Referenced", kib(pages.all));
-    add_line(text, "Anonymous", kib(pages.own));
-    add_line(text, "LazyFree", 0);
-    add_line(text, "AnonHugePages", kib(pages.large));
-    add_line(text, "ShmemPmdMapped", 0);
-    add_line(text, "FilePmdMapped", 0);
-    add_line(text, "Shared_Hugetlb", 0);
-    add_line(text, "Private_Hugetlb", 0);
-    add_line(text, "Swap", 0);
-    add_line(text, "SwapPss", 0);
-    add_line(text, "Locked", 0);
+    add_kib(text, "Shared_Clean", kib(sums.shared_clean));
+    add_kib(text, "Shared_Dirty", kib(pages.shared - sums.shared_clean));
+    add_kib(text, "Private_Clean", kib(sums.clean - sums.shared_clean));
+    add_kib(text, "Private_Dirty", kib(pages.all - sums.clean - (pages.shared - sums.shared_clean)));
+    add_kib(text, "Referenced", kib(pages.all));
+    add_kib(text, "Anonymous", kib(pages.own));
+    add_kib(text, "LazyFree", 0);
+    add_kib(text, "AnonHugePages", kib(pages.large));
+    add_kib(text, "ShmemPmdMapped", 0);
+    add_kib(text, "FilePmdMapped", 0);
+    add_kib(text, "Shared_Hugetlb", 0);
+    add_kib(text, "Private_Hugetlb", 0);
+    add_kib(text, "Swap", 0);
+    add_kib(text, "SwapPss", 0);
+    add_kib(text, "Locked", 0);
 }
 
 void add_flags(Text& text, const MappedRegion& region) {
@@ -109,6 +100,11 @@ Outcome<> for_regions(Subject subject, bool counted, FunctionRef<void(const Mapp
 
 }  // namespace
 
+void add_kib(Text& text, std::string_view name, std::uint64_t value) {
+    std::array<char, 24> label;
+    text.add("{:<15} {:>8} kB\n", format::to(label, "{}:", name), value);
+}
+
 Outcome<> write_maps(Subject subject, Text& text) {
     return for_regions(subject, false, [&](const MappedRegion& region) { add_region(text, region); });
 }
@@ -116,9 +112,9 @@ Outcome<> write_maps(Subject subject, Text& text) {
 Outcome<> write_counted_maps(Subject subject, Text& text) {
     return for_regions(subject, true, [&](const MappedRegion& region) {
         add_region(text, region);
-        add_line(text, "Size", (region.end - region.begin) / 1024);
-        add_line(text, "KernelPageSize", page_size / 1024);
-        add_line(text, "MMUPageSize", page_size / 1024);
+        add_kib(text, "Size", (region.end - region.begin) / 1024);
+        add_kib(text, "KernelPageSize", page_size / 1024);
+        add_kib(text, "MMUPageSize", page_size / 1024);
         add_sums(text, sums_of(region), false);
         add_flags(text, region);
     });

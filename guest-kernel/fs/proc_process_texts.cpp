@@ -22,10 +22,6 @@ std::string_view name_of(const ProcessFacts& facts) {
     return {facts.name.data(), static_cast<std::size_t>(end - facts.name.begin())};
 }
 
-std::uint64_t kib(std::uint64_t pages) {
-    return pages * (page_size / 1024);
-}
-
 Outcome<> write_stat(Subject subject, Text& text) {
     const ProcessFacts f = PV_TRY(facts_of(subject));
     std::uint64_t terminal_number = 0;

@@ -16,10 +16,6 @@
 namespace pv::fs::proc {
 namespace {
 
-std::uint64_t kib(std::uint64_t pages) {
-    return pages * (page_size / 1024);
-}
-
 std::uint64_t ticks(Duration span) {
     return span.to_milliseconds() / 10;
 }
@@ -29,10 +25,7 @@ Outcome<> write_memory(Text& text) {
     const memory::HeapStatistics heap = memory::heap_statistics();
     const std::uint64_t files = tmpfs_pages();
     const std::uint64_t slabs = heap.slabs * (memory::slab_bytes / 1024);
-    const auto line = [&](std::string_view name, std::uint64_t value) {
-        std::array<char, 24> label;
-        text.add("{:<15} {:>8} kB\n", format::to(label, "{}:", name), value);
-    };
+    const auto line = [&](std::string_view name, std::uint64_t value) { add_kib(text, name, value); };
     line("MemTotal", kib(frames.total));
     line("MemFree", kib(frames.free));
     line("MemAvailable", kib(frames.free));

@@ -60,6 +60,14 @@ extern const std::span<const ProcessEntry> process_entries;
 /// A place's path below the running process's root, as links and maps show it.
 void add_path(Text& text, const Location& location);
 
+/// What that many pages have.
+[[nodiscard]] constexpr std::uint64_t kib(std::uint64_t pages) {
+    return pages * (page_size / 1024);
+}
+
+/// A line of meminfo or smaps.
+void add_kib(Text& text, std::string_view name, std::uint64_t value);
+
 /// Digits of base eight, for flags and modes.
 void add_octal(Text& text, std::uint64_t value);
 

@@ -15,6 +15,7 @@
 #include "fs/mounts.hpp"
 #include "fs/path.hpp"
 #include "fs/types.hpp"
+#include "memory/regions.hpp"
 
 namespace pv::fs {
 
@@ -56,15 +57,6 @@ struct ProcessFacts {
     std::array<std::array<std::uint64_t, 2>, 16> limits{};  ///< soft and hard, ~0: none
 };
 
-/// What of a region is in memory.
-struct RegionPages {
-    std::uint64_t all = 0;     ///< pages
-    std::uint64_t large = 0;   ///< those that one entry of the tables maps together with others
-    std::uint64_t own = 0;     ///< those of no file
-    std::uint64_t shared = 0;  ///< those mapped more than once
-    std::uint64_t share = 0;   ///< bytes, each page's divided by how often it is mapped
-};
-
 /// One region of an address space. Valid for the length of a call.
 struct MappedRegion {
     UserAddress begin;
@@ -76,7 +68,7 @@ struct MappedRegion {
     std::uint64_t offset = 0;        ///< bytes
     const OpenFile* file = nullptr;  ///< what is mapped; nullptr: memory of its own
     std::string_view purpose{};      ///< "[heap]" and its kin
-    RegionPages pages{};             ///< where they were asked for
+    memory::RegionPages pages{};     ///< where they were asked for
 };
 
 /// Ranges of a program's memory that /proc shows.

@@ -124,16 +124,18 @@ bool MessageQueue::hand_over(std::unique_ptr<QueuedMessage>& message, int proces
     return false;
 }
 
+Outcome<> MessageQueue::check(FunctionRef<bool()> may_still) const {
+    if (has_ended_) {
+        return fail(Errno::eidrm);
+    }
+    return may_still() ? Outcome<>() : fail(Errno::eacces);
+}
+
 Outcome<> MessageQueue::send(std::unique_ptr<QueuedMessage>& message, int process, bool waits,
                              FunctionRef<bool()> may_still) {
     fs::MutexGuard guard(lock_);
     while (true) {
-        if (has_ended_) {
-            return fail(Errno::eidrm);
-        }
-        if (!may_still()) {
-            return fail(Errno::eacces);
-        }
+        PV_TRY(check(may_still));
         // Those without bytes are bounded, too.
         if (message->size + facts_.bytes <= facts_.most_bytes && facts_.count + 1 <= facts_.most_bytes) {
             break;
@@ -181,12 +183,7 @@ Outcome<std::unique_ptr<QueuedMessage>> MessageQueue::receive(const MessageWish&
                                                               FunctionRef<bool()> may_still) {
     fs::MutexGuard guard(lock_);
     while (true) {
-        if (has_ended_) {
-            return fail(Errno::eidrm);
-        }
-        if (!may_still()) {
-            return fail(Errno::eacces);
-        }
+        PV_TRY(check(may_still));
         std::unique_ptr<QueuedMessage> message;
         if (const auto found = find(wish); found != messages_.end()) {
             if (found->size > wish.room && !wish.may_cut) {

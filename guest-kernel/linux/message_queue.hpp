@@ -98,6 +98,8 @@ class MessageQueue final : public RefCounted, public ipc::Object {
 
     // With the lock held, all of these.
 
+    /// Whether it is there, and the caller may use it still. Errors: eidrm, eacces.
+    [[nodiscard]] Outcome<> check(FunctionRef<bool()> may_still) const;
     [[nodiscard]] static bool suits(const MessageWish& wish, const QueuedMessage& message);
     [[nodiscard]] Messages::iterator find(const MessageWish& wish);
     /// True where somebody took it, or nobody but its receiver may have it.

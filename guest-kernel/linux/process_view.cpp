@@ -239,13 +239,9 @@ class Processes final : public fs::ProcessView {
             space->for_each([&](const memory::Region& region) { each(shown(region)); });
             return {};
         }
-        space->for_each_counted([&](const memory::Region& region, const memory::AddressSpace::Pages& pages) {
+        space->for_each_counted([&](const memory::Region& region, const memory::RegionPages& pages) {
             fs::MappedRegion facts = shown(region);
-            facts.pages = {.all = pages.all,
-                           .large = pages.large,
-                           .own = pages.own,
-                           .shared = pages.shared,
-                           .share = pages.share};
+            facts.pages = pages;
             each(facts);
         });
         return {};

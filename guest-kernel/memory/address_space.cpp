@@ -24,6 +24,20 @@ bool is_sound(UserAddress begin, std::uint64_t length) {
            begin.value() <= limit.value() - length;
 }
 
+// The end of the whole pages that mprotect and madvise are asked about. Errors: einval, enomem.
+Outcome<UserAddress> end_of(UserAddress begin, std::uint64_t length) {
+    if (!begin.is_aligned(page_size)) {
+        return fail(Errno::einval);
+    }
+    if (length == 0) {
+        return begin;
+    }
+    if (length > limit.value() || !is_sound(begin, align_up(length, page_size))) {
+        return fail(Errno::enomem);
+    }
+    return begin + align_up(length, page_size);
+}
+
 constexpr unsigned heap_gap_pages = 16;
 
 // A block is a large page's, and nobody else's.
@@ -200,19 +214,13 @@ UserAddress AddressSpace::for_regions(UserAddress begin, UserAddress end, F&& f)
 }
 
 Outcome<> AddressSpace::protect(UserAddress begin, std::uint64_t length, Rights rights) {
-    if (!begin.is_aligned(page_size)) {
-        return fail(Errno::einval);
-    }
-    if (length == 0) {
+    const UserAddress wanted = PV_TRY(end_of(begin, length));
+    if (wanted == begin) {
         return {};
-    }
-    if (length > limit.value() || !is_sound(begin, align_up(length, page_size))) {
-        return fail(Errno::enomem);
     }
     if (!are_allowed(rights)) {
         return fail(Errno::eacces);
     }
-    const UserAddress wanted = begin + align_up(length, page_size);
     const SpaceGuard guard(lock_);
     bool allowed = true;
     const UserAddress covered = for_regions(begin, wanted, [&](const Region& region) {
@@ -276,16 +284,10 @@ Outcome<> AddressSpace::discard(UserAddress begin, std::uint64_t length) {
 
 Outcome<> AddressSpace::advise(UserAddress begin, std::uint64_t length,
                                FunctionRef<Outcome<>(Contents&)> change) {
-    if (!begin.is_aligned(page_size)) {
-        return fail(Errno::einval);
-    }
-    if (length == 0) {
+    const UserAddress end = PV_TRY(end_of(begin, length));
+    if (end == begin) {
         return {};
     }
-    if (length > limit.value() || !is_sound(begin, align_up(length, page_size))) {
-        return fail(Errno::enomem);
-    }
-    const UserAddress end = begin + align_up(length, page_size);
     const SpaceGuard guard(lock_);
     PV_TRY(cut(begin, end));
     // As on Linux, a gap is told in the end, and what lies behind it is advised too.
@@ -453,10 +455,10 @@ void AddressSpace::for_each(FunctionRef<void(const Region&)> visit) {
     }
 }
 
-AddressSpace::Pages AddressSpace::count(const Region& region) {
+RegionPages AddressSpace::count(const Region& region) {
     const bool is_of_source = region.contents().source != nullptr;
-    Pages pages;
-    tables_->visit(region.begin(), region.end(), [&](arch::UserPage page) {
+    RegionPages pages;
+    tables_->change(region.begin(), region.end(), [&](UserAddress, arch::UserPage page) {
         const std::uint64_t number = page.large ? arch::large_page_size / page_size : 1;
         const std::uint32_t owners = page.large ? 1 : memory::owners(page.frame);
         // A source is an owner of its pages too. A copy that processes share looks like one of them.
@@ -467,16 +469,13 @@ AddressSpace::Pages AddressSpace::count(const Region& region) {
         pages.own += is_own ? number : 0;
         pages.shared += mappings > 1 ? number : 0;
         pages.share += number * page_size / mappings;
+        return std::optional<arch::UserPage>();
     });
     return pages;
 }
 
-void AddressSpace::for_each_counted(FunctionRef<void(const Region&, const Pages&)> visit) {
-    const SpaceGuard guard(lock_);
-    for (Region* region = regions_.first_above(UserAddress(0)); region != nullptr;
-         region = regions_.next(*region)) {
-        visit(*region, count(*region));
-    }
+void AddressSpace::for_each_counted(FunctionRef<void(const Region&, const RegionPages&)> visit) {
+    for_each([&](const Region& region) { visit(region, count(region)); });
 }
 
 Outcome<bool> AddressSpace::is_present(UserAddress page) {
@@ -489,7 +488,7 @@ Outcome<bool> AddressSpace::is_present(UserAddress page) {
 
 AddressSpace::Statistics AddressSpace::statistics() {
     const SpaceGuard guard(lock_);
-    return {regions_.bytes(), tables_->pages(), tables_->large_pages(), tables_->tables()};
+    return {regions_.bytes(), tables_->pages(), tables_->tables()};
 }
 
 }  // namespace pv::memory

@@ -124,22 +124,12 @@ class AddressSpace final : public RefCounted {
     /// Calls `visit` for each region in order, with the lock held: it touches no program's memory.
     void for_each(FunctionRef<void(const Region&)> visit);
 
-    /// The pages of a region that are in memory.
-    struct Pages {
-        std::uint64_t all = 0;
-        std::uint64_t large = 0;   ///< parts of large ones
-        std::uint64_t own = 0;     ///< copies or zero-filled ones, of no file
-        std::uint64_t shared = 0;  ///< mapped more than once
-        std::uint64_t share = 0;   ///< bytes, each page's divided by how often it is mapped
-    };
-
     /// The same, with the pages of each counted.
-    void for_each_counted(FunctionRef<void(const Region&, const Pages&)> visit);
+    void for_each_counted(FunctionRef<void(const Region&, const RegionPages&)> visit);
 
     struct Statistics {
         std::uint64_t mapped = 0;    ///< bytes
         std::uint64_t resident = 0;  ///< pages
-        std::uint64_t large = 0;     ///< pages of those that are parts of large ones
         std::uint64_t tables = 0;    ///< frames of page tables
     };
 
@@ -156,7 +146,7 @@ class AddressSpace final : public RefCounted {
     Outcome<UserAddress> choose(const MapRequest& request);
     Outcome<> cut(UserAddress begin, UserAddress end);
     Outcome<> change_rights(UserAddress begin, UserAddress end, Rights rights);
-    Pages count(const Region& region);
+    RegionPages count(const Region& region);
     void drop_pages(UserAddress begin, UserAddress end);
     template <class F>
     UserAddress for_regions(UserAddress begin, UserAddress end, F&& f);

@@ -82,6 +82,15 @@ class Region
     Contents contents_;
 };
 
+/// What of a region is in memory.
+struct RegionPages {
+    std::uint64_t all = 0;     ///< pages
+    std::uint64_t large = 0;   ///< those that one entry of the tables maps together with others
+    std::uint64_t own = 0;     ///< those of no file
+    std::uint64_t shared = 0;  ///< those mapped more than once
+    std::uint64_t share = 0;   ///< bytes, each page's divided by how often it is mapped
+};
+
 /// Not synchronised. All addresses are page-aligned.
 class RegionMap {
   public:

@@ -97,7 +97,7 @@ class DatagramCore : public SocketCore {
     /// lost, as a network may lose it.
     void deliver(const pbuf& packet, std::size_t begin, const Endpoint& from);
 
-    /// What IPV6_V6ONLY and the address family allow; `any` address of that kind.
+    /// IPV6_V6ONLY.
     [[nodiscard]] bool is_only_v6() const { return options.only_v6.load(std::memory_order_relaxed); }
 
     void set_names(const Endpoint& local, const Endpoint& remote);

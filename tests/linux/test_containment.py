@@ -193,7 +193,7 @@ class LargePages(Guest):
                 "== sizes", "only read: 0", "three of four written first: 6144 kB", "of all: 6144 kB", "one of them read-only: 6144 kB",
                 "and written again: 6144 kB", "a page of one read-only: 4096 kB", "a page of another unmapped: 2048 kB",
                 "in a child: 0 kB", "after a child: 0 kB", "dropped and written: 2048 kB", "unmapped: 0 kB", "not wanted: 0 kB",
-                "switched off: 0 kB", "switched on: 2048 kB", "shared: 2048 kB", "wishes: 0", "unadvised: 0", "advised: 2048",
+                "switched off: 0 kB", "switched on: 2048 kB", "shared: 2048 kB", "a page not for children: 0 kB", "wishes: 0", "unadvised: 0", "advised: 2048",
                 "scarce: 0", "lost: nothing", "== status 0", "== end"], "\n".join(console))
 
 

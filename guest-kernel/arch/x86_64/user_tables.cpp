@@ -145,16 +145,20 @@ Result<> UserTables::ensure_table(std::uint64_t& entry) {
     return {};
 }
 
-Result<> UserTables::set(UserAddress address, UserPage page) {
-    PV_ASSERT(address < user_end);
+Result<std::uint64_t*> UserTables::ensure_entry(UserAddress address, unsigned level) {
     PhysicalAddress table = root_;
-    for (unsigned level = top_level; level > 0; --level) {
-        std::uint64_t& entry = entries(table)[index_of(address.value(), level)];
+    for (unsigned above = top_level; above > level; --above) {
+        std::uint64_t& entry = entries(table)[index_of(address.value(), above)];
         PV_ASSERT((entry & large) == 0);
         PV_TRY(ensure_table(entry));
         table = target(entry);
     }
-    std::uint64_t& entry = entries(table)[index_of(address.value(), 0)];
+    return &entries(table)[index_of(address.value(), level)];
+}
+
+Result<> UserTables::set(UserAddress address, UserPage page) {
+    PV_ASSERT(address < user_end);
+    std::uint64_t& entry = *PV_TRY(ensure_entry(address, 0));
     if ((entry & held) == 0) {
         pages_.fetch_add(1, std::memory_order_relaxed);
     }
@@ -169,16 +173,6 @@ void UserTables::count_large(std::uint64_t come, std::uint64_t gone) {
 
 std::uint64_t UserTables::large_pages_of_all() {
     return all_large.load(std::memory_order_relaxed);
-}
-
-Result<std::uint64_t*> UserTables::ensure_large_entry(UserAddress address) {
-    PhysicalAddress table = root_;
-    for (unsigned level = top_level; level > 1; --level) {
-        std::uint64_t& entry = entries(table)[index_of(address.value(), level)];
-        PV_TRY(ensure_table(entry));
-        table = target(entry);
-    }
-    return &entries(table)[index_of(address.value(), 1)];
 }
 
 // The entry of the large page around `address`, nullptr when there is none.
@@ -226,7 +220,7 @@ PhysicalAddress UserTables::take_stocked_table() {
 Result<> UserTables::set_large(UserAddress address, UserPage page) {
     PV_ASSERT(address.is_aligned(large_page_size) && page.frame.is_aligned(large_page_size) &&
               user_end - address >= large_page_size);
-    std::uint64_t& entry = *PV_TRY(ensure_large_entry(address));
+    std::uint64_t& entry = *PV_TRY(ensure_entry(address, 1));
     PV_ASSERT(entry == 0 || ((entry & large) != 0 && target(entry) == page.frame));
     if (entry == 0) {
         PV_TRY(stock_table());
@@ -248,12 +242,12 @@ void UserTables::split_entry(std::uint64_t& entry) {
     count_large(0, entries_per_table);
 }
 
-// Makes `address` a border of pages.
 void UserTables::split_at(UserAddress address) {
-    if (!address.is_aligned(large_page_size)) {
-        if (std::uint64_t* const entry = find_large(address)) {
-            split_entry(*entry);
-        }
+    if (large_pages() == 0 || address.is_aligned(large_page_size)) {
+        return;
+    }
+    if (std::uint64_t* const entry = find_large(address)) {
+        split_entry(*entry);
     }
 }
 
@@ -401,24 +395,6 @@ void UserTables::change(UserAddress begin, UserAddress end,
     };
     split_at(begin);
     split_at(end);
-    walk(walk, root_, top_level, 0);
-}
-
-void UserTables::visit(UserAddress begin, UserAddress end, FunctionRef<void(UserPage)> visit) const {
-    const auto walk = [&](const auto& self, PhysicalAddress table, unsigned level,
-                          std::uint64_t base) -> void {
-        for_entries(table, level, base, begin.value(), end.value(),
-                    [&](std::uint64_t at, const std::uint64_t& entry) {
-                        if ((entry & held) == 0) {
-                            return;
-                        }
-                        if (is_page(entry, level)) {
-                            visit(decode(entry, level));
-                        } else {
-                            self(self, target(entry), level - 1, at);
-                        }
-                    });
-    };
     walk(walk, root_, top_level, 0);
 }
 

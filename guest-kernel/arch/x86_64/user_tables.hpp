@@ -70,13 +70,10 @@ class UserTables final : public RefCounted {
                     FunctionRef<void(PhysicalAddress, unsigned)> give_back);
 
     /// Calls `change` for each page of [begin, end), once for a large one; what it returns replaces the page
-    /// (of the same size), nothing leaves it as it is. Flushes nothing.
+    /// (of the same size), nothing leaves it as it is. Makes single pages of a large one that lies in the
+    /// range in part. Flushes nothing.
     void change(UserAddress begin, UserAddress end,
                 FunctionRef<std::optional<UserPage>(UserAddress, UserPage)> change);
-
-    /// Calls `visit` for each page of [begin, end), which lie in no large page together with others: once for
-    /// a large one.
-    void visit(UserAddress begin, UserAddress end, FunctionRef<void(UserPage)> visit) const;
 
     /// Gives `child`, which has none there, the pages of [begin, end) as well: each frame has an owner more,
     /// and nobody may write it any more. Whether anybody could before: the caller flushes then. Error:
@@ -116,9 +113,10 @@ class UserTables final : public RefCounted {
     };
 
     Result<> ensure_table(std::uint64_t& entry);
-    /// The entry of a table of tables of pages: where a large page would be. Error: out_of_memory.
-    Result<std::uint64_t*> ensure_large_entry(UserAddress address);
+    /// The entry of `level` for an address, with the tables above it. Error: out_of_memory.
+    Result<std::uint64_t*> ensure_entry(UserAddress address, unsigned level);
     [[nodiscard]] std::uint64_t* find_large(UserAddress address) const;
+    /// Makes `address` a border of pages: single ones of a large one that has it inside.
     void split_at(UserAddress address);
     void split_entry(std::uint64_t& entry);
     void count_large(std::uint64_t come, std::uint64_t gone);

@@ -87,6 +87,8 @@ static void wishes(void) {
     char* shared = mmap(NULL, 2 * large, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     memset(shared, 1, 2 * large);
     say_large("shared");
+    madvise(both + page, page, MADV_DONTFORK);
+    say_large("a page not for children");
 }
 
 /* With less than half of memory free only what is advised comes large, and with little, nothing does. */
