@@ -215,11 +215,15 @@ void Epoll::forget(OpenFile& file) {
     });
 }
 
-std::size_t Epoll::harvest(std::span<EpollEvent> room) {
+std::size_t Epoll::harvest(std::span<EpollEvent> room, std::uint64_t& round) {
+    round = round == 0 ? ++round_ : round;
     std::size_t found = 0;
     // Each is looked at once: what stays ready goes to the end of the list.
     for (std::size_t left = ready_.size(); left != 0 && found < room.size(); --left) {
         Item& item = ready_.front();
+        if (item.told_in >= round) {
+            break;  // the next call's, as what follows
+        }
         ready_.pop_front();
         item.is_ready = false;
         // The file is there: it leaves the set, under our lock, before it goes.
@@ -228,6 +232,7 @@ std::size_t Epoll::harvest(std::span<EpollEvent> room) {
             continue;
         }
         room[found++] = {ready, item.event.data};
+        item.told_in = round_;
         if ((item.event.events & epoll_flag::one_shot) != 0) {
             item.event.events &= epoll_flag::edge | epoll_flag::one_shot;
         } else if ((item.event.events & epoll_flag::edge) == 0) {
@@ -239,7 +244,12 @@ std::size_t Epoll::harvest(std::span<EpollEvent> room) {
     return found;
 }
 
-Outcome<std::size_t> Epoll::wait_for(std::span<EpollEvent> room, Deadline deadline) {
+std::size_t Epoll::take_more(std::span<EpollEvent> room, std::uint64_t round) {
+    const task::SpinGuard guard(lock_);
+    return harvest(room, round);
+}
+
+Outcome<std::size_t> Epoll::wait_for(std::span<EpollEvent> room, Deadline deadline, std::uint64_t& round) {
     while (true) {
         std::size_t found = 0;
         bool more = false;
@@ -248,7 +258,8 @@ Outcome<std::size_t> Epoll::wait_for(std::span<EpollEvent> room, Deadline deadli
         }
         {
             const task::SpinGuard guard(lock_);
-            found = harvest(room);
+            round = 0;
+            found = harvest(room, round);
             more = !ready_.empty();
         }
         if (found != 0) {

@@ -46,8 +46,12 @@ class Epoll final : public OpenFile {
     [[nodiscard]] Outcome<> modify(OpenFile& file, int descriptor, const EpollEvent& event);
     [[nodiscard]] Outcome<> remove(OpenFile& file, int descriptor);
 
-    /// Fills `room` from its front; waits until there is one or the deadline passes (0). Error: eintr.
-    [[nodiscard]] Outcome<std::size_t> wait_for(std::span<EpollEvent> room, Deadline deadline);
+    /// Fills `room` from its front; waits until there is one or the deadline passes (0). `round` becomes what
+    /// take_more() wants. Error: eintr.
+    [[nodiscard]] Outcome<std::size_t> wait_for(std::span<EpollEvent> room, Deadline deadline,
+                                                std::uint64_t& round);
+    /// Fills `room` with what is ready as well and was told to nobody since that round began; does not wait.
+    [[nodiscard]] std::size_t take_more(std::span<EpollEvent> room, std::uint64_t round);
 
     std::uint32_t poll(Watcher* watcher) override;
     std::string_view label(std::span<char> room) const override;
@@ -79,9 +83,10 @@ class Epoll final : public OpenFile {
         OpenFile* file = nullptr;
         Key key{};
         EpollEvent event;
-        bool is_nested = false;  ///< the file is an epoll instance
-        bool is_ready = false;   ///< on the list
-        bool is_gone = false;    ///< taken out: whoever still notifies it is too late
+        std::uint64_t told_in = 0;  ///< the youngest round when it was last told
+        bool is_nested = false;     ///< the file is an epoll instance
+        bool is_ready = false;      ///< on the list
+        bool is_gone = false;       ///< taken out: whoever still notifies it is too late
     };
 
     struct KeyOf {
@@ -120,13 +125,15 @@ class Epoll final : public OpenFile {
     // The lock is held in these.
     void make_ready(Item& item);
     void take_out(Item& item);
-    std::size_t harvest(std::span<EpollEvent> room);
+    /// A round of 0 begins one.
+    std::size_t harvest(std::span<EpollEvent> room, std::uint64_t& round);
 
     void tell();
 
     task::SpinLock lock_{task::Rank::epoll};
     Items items_;
     ReadyList ready_;
+    std::uint64_t round_ = 0;  ///< the youngest
     Atomic<std::size_t> ready_count_{0};
     Atomic<unsigned> nested_{0};    ///< instances among what it watches
     Atomic<unsigned> watchers_{0};  ///< entries of instances that watch it

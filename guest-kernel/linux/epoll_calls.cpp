@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "fs/epoll.hpp"
 #include "fs/event_file.hpp"
@@ -70,18 +71,30 @@ Value epoll_ctl(Call& call, int epoll, int operation, int descriptor, UserPointe
 }
 
 Value wait_until(Call& call, int epoll, UserPointer<EventValue> events, int count, Deadline deadline) {
-    if (count <= 0) {
+    constexpr int count_max = std::numeric_limits<int>::max() / static_cast<int>(sizeof(EventValue));
+    if (count <= 0 || count > count_max) {
         return fail(Errno::einval);
     }
     const auto instance = PV_TRY(get_epoll(call, epoll));
+    auto& watched = static_cast<fs::Epoll&>(*instance);
+    const auto wanted = static_cast<std::size_t>(count);
     std::array<fs::EpollEvent, 64> room;
-    const std::size_t wanted = std::min(room.size(), static_cast<std::size_t>(count));
-    const std::size_t found =
-        PV_TRY(static_cast<fs::Epoll&>(*instance).wait_for(std::span(room).first(wanted), deadline));
-    for (std::size_t i = 0; i < found; ++i) {
-        PV_TRY((events + i).write({room[i].events, room[i].data}));
+    std::uint64_t round = 0;
+    std::size_t found =
+        PV_TRY(watched.wait_for(std::span(room).first(std::min(room.size(), wanted)), deadline, round));
+    std::size_t done = 0;
+    while (true) {
+        for (std::size_t i = 0; i < found; ++i, ++done) {
+            const auto put = (events + done).write({room[i].events, room[i].data});
+            if (!put) {
+                return done != 0 ? Value(done) : fail(put.error());
+            }
+        }
+        if (found < room.size() || done == wanted) {
+            return done;
+        }
+        found = watched.take_more(std::span(room).first(std::min(room.size(), wanted - done)), round);
     }
-    return found;
 }
 
 Deadline after(int milliseconds) {
@@ -143,10 +156,8 @@ constexpr Entry entries[] = {
     {__NR_epoll_create, "epoll_create", handler_of<epoll_create>},
     {__NR_epoll_create1, "epoll_create1", handler_of<epoll_create1>},
     {__NR_epoll_ctl, "epoll_ctl", handler_of<epoll_ctl>},
-    {__NR_epoll_wait, "epoll_wait", handler_of<epoll_wait>, Support::partial, "at most 64 events at a time",
-     Restart::no},
-    {__NR_epoll_pwait, "epoll_pwait", handler_of<epoll_pwait>, Support::partial,
-     "at most 64 events at a time", Restart::no},
+    {__NR_epoll_wait, "epoll_wait", handler_of<epoll_wait>, Support::full, {}, Restart::no},
+    {__NR_epoll_pwait, "epoll_pwait", handler_of<epoll_pwait>, Support::full, {}, Restart::no},
     {__NR_eventfd, "eventfd", handler_of<eventfd>},
     {__NR_eventfd2, "eventfd2", handler_of<eventfd2>},
     {__NR_memfd_create, "memfd_create", handler_of<memfd_create>, Support::partial, "no huge pages"},

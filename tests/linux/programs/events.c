@@ -2,9 +2,12 @@
  * SPDX-License-Identifier: MIT */
 #include "say.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -118,8 +121,60 @@ static void signals(void) {
     say("told", epoll_wait(epoll, &event, 1, 5000));
 }
 
+enum { crowd = 300 };
+
+/* How many of the first `told` events tell of files that none before them told of, in the order of those. */
+static int in_order(const struct epoll_event* events, int told) {
+    int count = 0;
+    while (count < told && events[count].data.u32 == (uint32_t)count) {
+        ++count;
+    }
+    return count;
+}
+
+/* Many files that are ready at once: each is told once in a call. */
+static void crowds(void) {
+    const int epoll = epoll_create1(0);
+    static struct epoll_event events[2 * crowd];
+    int files[crowd];
+    for (int i = 0; i < crowd; ++i) {
+        files[i] = eventfd(1, 0);
+        struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
+        if (files[i] < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, files[i], &event) != 0) {
+            say("no file", i);
+        }
+    }
+    say("all of them", epoll_wait(epoll, events, 2 * crowd, 5000));
+    say("in order", in_order(events, crowd));
+    say("some", epoll_wait(epoll, events, 150, 5000));
+    say("in order", in_order(events, 150));
+    say("those after them", epoll_wait(epoll, events, 150, 5000));
+    say("first", events[0].data.u32);
+    say("last", events[149].data.u32);
+    /* Room for 70 events before memory ends. */
+    char* const pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(pages + 4096, 4096, PROT_NONE);
+    struct epoll_event* const few = (struct epoll_event*)(pages + 4096 - 70 * sizeof *few);
+    say("memory ends", syscall(SYS_epoll_wait, epoll, few, crowd, 5000));
+    say("in order", in_order(few, 70));
+    say("no memory", syscall(SYS_epoll_wait, epoll, pages + 4096, crowd, 5000));
+    say("most events", syscall(SYS_epoll_wait, epoll, events, INT_MAX / (int)sizeof events[0] + 1, 0));
+    for (int i = 0; i < crowd; ++i) {
+        struct epoll_event event = {.events = EPOLLIN | (i % 2 == 0 ? EPOLLET : EPOLLONESHOT),
+                                    .data.u32 = (uint32_t)i};
+        epoll_ctl(epoll, EPOLL_CTL_MOD, files[i], &event);
+    }
+    say("edges and single shots", epoll_wait(epoll, events, 2 * crowd, 5000));
+    say("no more", epoll_wait(epoll, events, 2 * crowd, 0));
+    for (int i = 0; i < crowd; ++i) {
+        close(files[i]);
+    }
+    close(epoll);
+}
+
 int main(void) {
     timers();
     signals();
+    crowds();
     return 0;
 }

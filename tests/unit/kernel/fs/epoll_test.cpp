@@ -22,7 +22,8 @@ class EpollTest : public testing::Test {
   protected:
     std::vector<std::uint64_t> ready() {
         std::array<EpollEvent, 16> room;
-        const std::size_t count = epoll_->wait_for(room, Deadline::after(Duration())).value();
+        std::uint64_t round = 0;
+        const std::size_t count = epoll_->wait_for(room, Deadline::after(Duration()), round).value();
         std::vector<std::uint64_t> found;
         for (const EpollEvent& event : std::span(room).first(count)) {
             found.push_back(event.data);
@@ -107,8 +108,10 @@ TEST_F(EpollTest, ManyThreadsChangeItAtOnce) {
     }
     std::thread waiter([&] {
         std::array<EpollEvent, 4> room;
+        std::uint64_t round = 0;
         while (!stop) {
-            ASSERT_TRUE(epoll_->wait_for(room, Deadline::after(1_ms)));
+            ASSERT_TRUE(epoll_->wait_for(room, Deadline::after(1_ms), round));
+            ASSERT_LE(epoll_->take_more(room, round), room.size());
         }
     });
     for (std::thread& thread : threads) {
@@ -153,7 +156,8 @@ TEST(LedgerEpoll, LosesNoWakeUp) {
         ASSERT_TRUE(add_one(*there));
         std::array<EpollEvent, 2> room;
         const Deadline deadline = Deadline::after(60_s);
-        ASSERT_EQ(epoll->wait_for(room, deadline), 1U) << i;
+        std::uint64_t round = 0;
+        ASSERT_EQ(epoll->wait_for(room, deadline, round), 1U) << i;
         ASSERT_FALSE(deadline.expired()) << i;  // found by looking again at the end: nobody told
         ASSERT_EQ(take(*back), 1U);
     }
