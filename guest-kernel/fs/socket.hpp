@@ -81,7 +81,9 @@ struct SocketOptions {
     Atomic<bool> reuse_port{false};
     Atomic<bool> keep_alive{false};
     Atomic<bool> broadcast{false};
-    Atomic<std::int32_t> linger{-1};  ///< SO_LINGER in seconds; negative: off
+    Atomic<bool> urgent_inline{false};  ///< SO_OOBINLINE: as everything is, for nothing is ever urgent here
+    Atomic<std::int32_t> priority{0};   ///< SO_PRIORITY, which orders nothing
+    Atomic<std::int32_t> linger{-1};    ///< SO_LINGER in seconds; negative: off
 };
 
 /// The open file of a socket. Errors of all calls are those of their manual pages.

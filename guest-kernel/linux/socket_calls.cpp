@@ -1,6 +1,7 @@
 // Calls on sockets: making, naming and connecting them, and their options.
 // SPDX-License-Identifier: MIT
 #include <asm/unistd.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -12,6 +13,7 @@
 #include "linux/table.hpp"
 #include "linux/time_values.hpp"
 #include "net/inet_socket.hpp"
+#include "net/interface_facts.hpp"
 #include "net/netlink_socket.hpp"
 
 namespace pv::linux {
@@ -184,8 +186,36 @@ Outcome<std::int32_t> read_linger(UserAddress value, int length) {
     return given.l_onoff == 0 ? -1 : std::max(given.l_linger, 0);
 }
 
+// SO_BINDTODEVICE: sockets are bound to no interface, and can be told so.
+Value bind_to_device(UserAddress value, int length) {
+    if (length < 0) {
+        return fail(Errno::einval);
+    }
+    std::array<char, IFNAMSIZ> name{};
+    const auto given = std::span(name).first(std::min(static_cast<std::size_t>(length), name.size() - 1));
+    PV_TRY(copy_in(std::as_writable_bytes(given), value));
+    if (name.front() == 0) {
+        return 0;
+    }
+    net::AllInterfaces all;
+    PV_TRY(net::find_interfaces(all));
+    const bool is_known = std::ranges::any_of(all.view(), [&](const net::InterfaceFacts& interface) {
+        return interface.name_text() == name.data();
+    });
+    return fail(is_known ? Errno::enoprotoopt : Errno::enodev);
+}
+
+Value set_priority(Call& call, fs::SocketOptions& options, int given) {
+    constexpr int of_everybody = 6;
+    if ((given < 0 || given > of_everybody) && !call.thread.identity.has(Capability::net_admin)) {
+        return fail(Errno::eperm);
+    }
+    options.priority.store(given, std::memory_order_relaxed);
+    return 0;
+}
+
 // Those of SOL_SOCKET.
-Value set_common(fs::Socket& socket, int name, UserAddress value, int length) {
+Value set_common(Call& call, fs::Socket& socket, int name, UserAddress value, int length) {
     fs::SocketOptions& options = socket.options();
     if (name == SO_RCVTIMEO || name == SO_SNDTIMEO) {
         if (length < 0) {
@@ -195,6 +225,9 @@ Value set_common(fs::Socket& socket, int name, UserAddress value, int length) {
         (name == SO_RCVTIMEO ? options.receive_timeout : options.send_timeout)
             .store(span, std::memory_order_relaxed);
         return 0;
+    }
+    if (name == SO_BINDTODEVICE) {
+        return bind_to_device(value, length);
     }
     if (length < static_cast<int>(sizeof(int))) {
         return fail(Errno::einval);
@@ -232,6 +265,10 @@ Value set_common(fs::Socket& socket, int name, UserAddress value, int length) {
             options.reuse_port.store(given != 0, std::memory_order_relaxed);
             return 0;
         case SO_PRIORITY:
+            return set_priority(call, options, given);
+        case SO_OOBINLINE:
+            options.urgent_inline.store(given != 0, std::memory_order_relaxed);
+            return 0;
         case SO_TIMESTAMP:
             return 0;
         default:
@@ -250,7 +287,7 @@ Value setsockopt(Call& call, int descriptor, int level, int name, UserAddress va
         PV_TRY(copy_in(given, value));
         return done(socket->set_option(level, name, given));
     }
-    PV_TRY(set_common(*socket, name, value, length));
+    PV_TRY(set_common(call, *socket, name, value, length));
     socket->options_changed();
     return 0;
 }
@@ -316,6 +353,14 @@ Value getsockopt(Call& call, int descriptor, int level, int name, UserAddress va
         case SO_BROADCAST:
             number = options.broadcast.load(std::memory_order_relaxed) ? 1 : 0;
             break;
+        case SO_OOBINLINE:
+            number = options.urgent_inline.load(std::memory_order_relaxed) ? 1 : 0;
+            break;
+        case SO_PRIORITY:
+            number = options.priority.load(std::memory_order_relaxed);
+            break;
+        case SO_BINDTODEVICE:
+            return give({}, value, length);
         case SO_SNDBUF:
             number = static_cast<int>(options.send_buffer.load(std::memory_order_relaxed));
             break;
@@ -362,7 +407,7 @@ constexpr Entry entries[] = {
     {__NR_shutdown, "shutdown", handler_of<shutdown>},
     {__NR_setsockopt, "setsockopt", handler_of<setsockopt>, Support::partial,
      "the usual ones; the sizes of buffers are told, and change UDP's receiving only; SO_LINGER with a time "
-     "does not wait; SO_REUSEPORT does not let two listen"},
+     "does not wait; SO_REUSEPORT does not let two listen; SO_BINDTODEVICE to none only"},
     {__NR_getsockopt, "getsockopt", handler_of<getsockopt>, Support::partial,
      "the usual ones; of TCP_INFO state, times and windows, and no counts"},
 };

@@ -114,6 +114,8 @@ Outcome<Ref<OpenFile>> TcpSocket::accept(bool nonblocking, std::uint32_t flags, 
                                              std::memory_order_relaxed);
             made->options().linger.store(options().linger.load(std::memory_order_relaxed),
                                          std::memory_order_relaxed);
+            made->options().urgent_inline.store(options().urgent_inline.load(std::memory_order_relaxed),
+                                                std::memory_order_relaxed);
             peer = write_endpoint(taken->state.with([](const TcpCore::State& state) { return state.remote; }),
                                   family());
             return Ref<OpenFile>(std::move(made));

@@ -3,6 +3,7 @@
 #include "say.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -424,6 +425,58 @@ static void many(void) {
     say("of what", event.events);
 }
 
+static int int_option(int fd, int name) {
+    int value = -2;
+    socklen_t length = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, name, &value, &length) == 0 ? value : -1;
+}
+
+/* Options of every socket, whatever its family. */
+static void common_options(void) {
+    const int on = 1, urgent = 6, more_urgent = 7;
+    const int fds[] = {socket(AF_UNIX, SOCK_STREAM, 0), socket(AF_INET, SOCK_STREAM, 0),
+                       socket(AF_INET6, SOCK_DGRAM, 0)};
+    for (int i = 0; i < 3; ++i) {
+        say("SO_OOBINLINE", int_option(fds[i], SO_OOBINLINE));
+        say("set", setsockopt(fds[i], SOL_SOCKET, SO_OOBINLINE, &on, sizeof on));
+        say("SO_OOBINLINE", int_option(fds[i], SO_OOBINLINE));
+        say("SO_PRIORITY", int_option(fds[i], SO_PRIORITY));
+        say("set", setsockopt(fds[i], SOL_SOCKET, SO_PRIORITY, &urgent, sizeof urgent));
+        say("SO_PRIORITY", int_option(fds[i], SO_PRIORITY));
+        char name[16] = "";
+        socklen_t length = sizeof name;
+        say("SO_BINDTODEVICE", getsockopt(fds[i], SOL_SOCKET, SO_BINDTODEVICE, name, &length));
+        say("length", length);
+        length = (socklen_t)-1;
+        say("less than nothing", getsockopt(fds[i], SOL_SOCKET, SO_BINDTODEVICE, name, &length));
+        say("to none", setsockopt(fds[i], SOL_SOCKET, SO_BINDTODEVICE, "", 1));
+        say("to nothing", setsockopt(fds[i], SOL_SOCKET, SO_BINDTODEVICE, NULL, 0));
+        say("to what is not there", setsockopt(fds[i], SOL_SOCKET, SO_BINDTODEVICE, "nowhere", 8));
+        say("from nowhere", setsockopt(fds[i], SOL_SOCKET, SO_BINDTODEVICE, (void*)8, 8));
+        say("a negative length", setsockopt(fds[i], SOL_SOCKET, SO_BINDTODEVICE, "", (socklen_t)-1));
+    }
+    /* Who is accepted has what the listener had. */
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    const int client = socket(AF_INET, SOCK_STREAM, 0);
+    bind(fds[1], (struct sockaddr*)&address, sizeof address);
+    getsockname(fds[1], (struct sockaddr*)&address, &length);
+    listen(fds[1], 1);
+    say("connect", connect(client, (struct sockaddr*)&address, sizeof address));
+    const int accepted = accept(fds[1], NULL, NULL);
+    say("SO_OOBINLINE", int_option(accepted, SO_OOBINLINE));
+    say("SO_PRIORITY", int_option(accepted, SO_PRIORITY));
+    close(accepted);
+    close(client);
+    setresuid(1000, 1000, 0);
+    say("not everybody's", setsockopt(fds[0], SOL_SOCKET, SO_PRIORITY, &more_urgent, sizeof more_urgent));
+    say("SO_PRIORITY", int_option(fds[0], SO_PRIORITY));
+    setresuid(0, 0, 0);
+    for (int i = 0; i < 3; ++i) {
+        close(fds[i]);
+    }
+}
+
 int main(void) {
     mkdir("/tmp", 01777);
     if (mkdtemp(folder) == NULL) {
@@ -435,6 +488,7 @@ int main(void) {
     full_datagrams();
     files_and_credentials();
     many();
+    common_options();
     say("rmdir", rmdir(folder));
     return 0;
 }
