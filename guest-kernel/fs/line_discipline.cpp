@@ -102,6 +102,7 @@ bool LineDiscipline::take_signal(char c, TerminalEffects& effects) {
     }
     if (!has(settings_.c_lflag, NOFLSH)) {
         flush();
+        effects.flushed();
     }
     stopped_ = false;
     if (has(settings_.c_lflag, ECHO)) {

@@ -21,6 +21,9 @@ class TerminalEffects {
     /// For the foreground group: SIGINT, SIGQUIT, SIGTSTP.
     virtual void signal(int number) = 0;
 
+    /// What was typed before is gone.
+    virtual void flushed() {}
+
   protected:
     ~TerminalEffects() = default;
 };

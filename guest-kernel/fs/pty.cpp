@@ -54,6 +54,55 @@ class Output final : public RefCounted, public Screen {
         }
     }
 
+    void changed(std::uint8_t changes) override {
+        const bool is_told = ring_.with([&](Ring&) {
+            if (!packets_.load(std::memory_order_relaxed)) {
+                return false;
+            }
+            // Of two that contradict one another the younger holds.
+            constexpr std::uint8_t running = terminal_change::stopped | terminal_change::started;
+            constexpr std::uint8_t keys = terminal_change::flow_keys | terminal_change::no_flow_keys;
+            unsigned noted = changes_.load(std::memory_order_relaxed);
+            noted &= (changes & running) != 0 ? ~unsigned{running} : ~0U;
+            noted &= (changes & keys) != 0 ? ~unsigned{keys} : ~0U;
+            changes_.store(static_cast<std::uint8_t>(noted | changes), std::memory_order_release);
+            return true;
+        });
+        if (is_told) {
+            changed_queue.wake_all();
+            poll_queue.notify(poll_event::readable | poll_event::priority);
+        }
+    }
+
+    /// TIOCPKT: reads begin with a byte that says what changed, or that nothing did.
+    void set_packets(bool on) {
+        ring_.with([&](Ring&) {
+            if (on && !packets_.load(std::memory_order_relaxed)) {
+                changes_.store(0, std::memory_order_relaxed);
+            }
+            packets_.store(on, std::memory_order_release);
+        });
+    }
+
+    [[nodiscard]] bool has_packets() const { return packets_.load(std::memory_order_acquire); }
+
+    /// Whether the master is to hear of changes.
+    [[nodiscard]] bool has_changes() const {
+        return has_packets() && changes_.load(std::memory_order_acquire) != 0;
+    }
+
+    [[nodiscard]] std::uint8_t take_changes() {
+        return ring_.with([&](Ring&) { return changes_.exchange(0, std::memory_order_acq_rel); });
+    }
+
+    /// What was shown and not read is gone.
+    void clear() {
+        ring_.with([&](Ring& ring) {
+            ring.count = 0;
+            filled_.store(0, std::memory_order_release);
+        });
+    }
+
     std::size_t take(std::span<char> room) {
         return ring_.with([&](Ring& ring) {
             const std::size_t part = std::min(room.size(), ring.count);
@@ -87,6 +136,8 @@ class Output final : public RefCounted, public Screen {
     task::Guarded<Ring, task::Rank::leaf> ring_;
     Atomic<std::size_t> filled_{0};
     Atomic<bool> closed_{false};
+    Atomic<bool> packets_{false};
+    Atomic<std::uint8_t> changes_{0};  ///< of terminal_change
 };
 
 class Master final
@@ -289,7 +340,21 @@ Outcome<std::size_t> Master::do_read(std::uint64_t&, Target& target) {
     }
     std::array<char, 512> room;
     std::size_t done = 0;
+    // Of packet mode: the first byte of what is read.
+    const auto put_byte = [&](std::uint8_t byte) { return target.put(bytes_of(byte)); };
+    const bool packets = output_->has_packets();
     while (true) {
+        if (packets && done == 0) {
+            if (const std::uint8_t changes = output_->take_changes(); changes != 0) {
+                return put_byte(changes);
+            }
+            if (output_->filled() != 0) {
+                done = PV_TRY(put_byte(0));
+                if (target.left() == 0) {
+                    return done;
+                }
+            }
+        }
         const std::size_t count = output_->take(std::span(room).first(std::min(room.size(), target.left())));
         if (count != 0) {
             const Outcome<std::size_t> put = target.put(std::as_bytes(std::span(room).first(count)));
@@ -312,7 +377,9 @@ Outcome<std::size_t> Master::do_read(std::uint64_t&, Target& target) {
         if (is_nonblocking()) {
             return fail(Errno::eagain);
         }
-        PV_TRY(wait(output_->changed_queue, [&] { return output_->filled() != 0 || output_->is_closed(); }));
+        PV_TRY(wait(output_->changed_queue, [&] {
+            return output_->filled() != 0 || output_->is_closed() || (packets && output_->has_changes());
+        }));
     }
 }
 
@@ -350,6 +417,7 @@ std::uint32_t Master::poll(Watcher* watcher) {
         output_->poll_queue.add(*watcher);
     }
     return (output_->filled() != 0 ? poll_event::readable : 0U) |
+           (output_->has_changes() ? poll_event::readable | poll_event::priority : 0U) |
            (output_->is_closed() ? poll_event::hang_up : 0U) |
            (terminal_->has_room() ? poll_event::writable : 0U);
 }
@@ -367,6 +435,23 @@ Outcome<std::uint64_t> Master::ioctl(std::uint32_t request, IoctlArgument& argum
         case TIOCGPTLCK:
             value = is_locked.load(std::memory_order_acquire) ? 1 : 0;
             break;
+        case TIOCPKT:
+            PV_TRY(argument.read(writable_bytes_of(value)));
+            output_->set_packets(value != 0);
+            return 0;
+        case TIOCGPKT:
+            value = output_->has_packets() ? 1 : 0;
+            break;
+        // The master's own queues: what is shown; what is typed is the terminal's at once.
+        case TCFLSH:
+            if (argument.value() > TCIOFLUSH) {
+                return fail(Errno::einval);
+            }
+            if (argument.value() != TCOFLUSH) {
+                output_->clear();
+                terminal_->room_again();
+            }
+            return 0;
         case TIOCINQ:
             value = static_cast<std::int32_t>(output_->filled());
             break;

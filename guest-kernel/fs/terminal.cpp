@@ -109,6 +109,10 @@ void Terminal::signal(int number) {
     }
 }
 
+void Terminal::flushed() {
+    screen_.changed(terminal_change::input_flushed | terminal_change::output_flushed);
+}
+
 void Terminal::type(std::span<const char> text) {
     line_.with([&](LineDiscipline& line) {
         for (const char c : text) {
@@ -135,7 +139,9 @@ std::size_t Terminal::offer(std::span<const char> text) {
 
 void Terminal::note(const LineDiscipline& line) {
     readable_.store(line.is_readable(), std::memory_order_release);
-    stopped_.store(line.is_stopped(), std::memory_order_release);
+    if (stopped_.exchange(line.is_stopped(), std::memory_order_acq_rel) != line.is_stopped()) {
+        screen_.changed(line.is_stopped() ? terminal_change::stopped : terminal_change::started);
+    }
     has_room_.store(line.has_room(), std::memory_order_release);
 }
 

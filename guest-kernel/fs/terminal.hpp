@@ -51,6 +51,16 @@ struct WindowSize {
     std::uint16_t height = 0;  ///< pixels, or 0
 };
 
+/// What a master in packet mode is told of its terminal (TIOCPKT_*, ioctl_tty(2)).
+namespace terminal_change {
+inline constexpr std::uint8_t input_flushed = 1;
+inline constexpr std::uint8_t output_flushed = 2;
+inline constexpr std::uint8_t stopped = 4;
+inline constexpr std::uint8_t started = 8;
+inline constexpr std::uint8_t no_flow_keys = 16;  ///< ^S and ^Q mean nothing special any more
+inline constexpr std::uint8_t flow_keys = 32;
+}  // namespace terminal_change
+
 /// The screen of a terminal.
 class Screen {
   public:
@@ -63,6 +73,9 @@ class Screen {
 
     /// A program opened the terminal, or closed it; `files`: how many files lead to it now. No lock held.
     virtual void opened_or_closed(unsigned files) { static_cast<void>(files); }
+
+    /// `changes`: of terminal_change. The terminal's lock is held.
+    virtual void changed(std::uint8_t changes) { static_cast<void>(changes); }
 
   protected:
     ~Screen() = default;
@@ -122,6 +135,7 @@ class Terminal final : public RefCounted, private TerminalEffects {
   private:
     void echo(std::span<const char> text) override;
     void signal(int number) override;
+    void flushed() override;
 
     Outcome<> foreground_only(int number);
     Outcome<> wait_for_input(bool nonblocking);
@@ -131,6 +145,8 @@ class Terminal final : public RefCounted, private TerminalEffects {
     void wake();
     /// What those who wait look at; the line's lock is held.
     void note(const LineDiscipline& line);
+    /// Of terminal_change::flow_keys and no_flow_keys, what a change of settings amounts to; 0: nothing.
+    [[nodiscard]] static std::uint8_t flow_change(const struct termios& before, const struct termios& after);
 
     Screen& screen_;
     Ref<RefCounted> keeper_;

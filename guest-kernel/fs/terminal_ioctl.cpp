@@ -24,7 +24,25 @@ bool flushes_input(std::uint64_t queue) {
     return queue == TCIFLUSH || queue == TCIOFLUSH;
 }
 
+bool flushes_output(std::uint64_t queue) {
+    return queue == TCOFLUSH || queue == TCIOFLUSH;
+}
+
+bool has_flow_keys(const struct termios& settings) {
+    constexpr cc_t control_q = 'q' & 0x1f;
+    constexpr cc_t control_s = 's' & 0x1f;
+    return (settings.c_iflag & IXON) != 0 && settings.c_cc[VSTOP] == control_s &&
+           settings.c_cc[VSTART] == control_q;
+}
+
 }  // namespace
+
+std::uint8_t Terminal::flow_change(const struct termios& before, const struct termios& after) {
+    if (has_flow_keys(before) == has_flow_keys(after)) {
+        return 0;
+    }
+    return has_flow_keys(after) ? terminal_change::flow_keys : terminal_change::no_flow_keys;
+}
 
 Outcome<std::uint64_t> Terminal::set_settings(std::uint32_t request, IoctlArgument& argument) {
     PV_TRY(foreground_only(signals::background_write));
@@ -33,9 +51,14 @@ Outcome<std::uint64_t> Terminal::set_settings(std::uint32_t request, IoctlArgume
     line_.with([&](LineDiscipline& line) {
         if (request == TCSETSF) {
             line.flush();
+            screen_.changed(terminal_change::input_flushed);
         }
+        const std::uint8_t flow = flow_change(line.settings(), settings);
         line.set(settings);
         note(line);
+        if (flow != 0) {
+            screen_.changed(flow);
+        }
     });
     wake();
     return 0;
@@ -130,12 +153,16 @@ Outcome<std::uint64_t> Terminal::ioctl(std::uint32_t request, IoctlArgument& arg
             if (argument.value() > TCIOFLUSH) {
                 return fail(Errno::einval);
             }
-            if (flushes_input(argument.value())) {
-                line_.with([&](LineDiscipline& line) {
+            line_.with([&](LineDiscipline& line) {
+                if (flushes_input(argument.value())) {
                     line.flush();
-                    note(line);
-                });
-            }
+                    screen_.changed(terminal_change::input_flushed);
+                }
+                if (flushes_output(argument.value())) {
+                    screen_.changed(terminal_change::output_flushed);
+                }
+                note(line);
+            });
             return 0;
         case TCXONC:
             if (argument.value() > TCION) {
@@ -143,8 +170,10 @@ Outcome<std::uint64_t> Terminal::ioctl(std::uint32_t request, IoctlArgument& arg
             }
             if (argument.value() == TCOOFF || argument.value() == TCOON) {
                 const bool stop = argument.value() == TCOOFF;
-                line_.with([&](LineDiscipline& line) { line.set_stopped(stop); });
-                stopped_.store(stop, std::memory_order_release);
+                line_.with([&](LineDiscipline& line) {
+                    line.set_stopped(stop);
+                    note(line);
+                });
                 wake();
             }
             return 0;

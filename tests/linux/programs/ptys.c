@@ -262,11 +262,121 @@ static void much(void) {
     }
 }
 
+/* A read of at most `room` bytes from a master in packet mode: what changed, and what was printed. */
+static void say_packet(const char* what, int master, size_t room) {
+    char text[64] = "";
+    const long count = read(master, text, room);
+    if (count <= 0) {
+        say(what, count);
+        return;
+    }
+    printf("%s: %d and %ld:", what, text[0], count - 1);
+    for (long i = 1; i < count; ++i) {
+        printf(" %d", text[i]);
+    }
+    printf("\n");
+}
+
+/* TIOCPKT: a master is told of flushes, stops and flow keys. */
+static void packets(void) {
+    int slave;
+    const int master = new_pair(&slave);
+    int on = 1, off = 0, told = 7;
+    fcntl(master, F_SETFL, O_NONBLOCK);
+    say("TIOCGPKT", ioctl(master, TIOCGPKT, &told));
+    say("off", told);
+    say("TIOCPKT of the other side", ioctl(slave, TIOCPKT, &on));
+    say("TIOCPKT from nowhere", ioctl(master, TIOCPKT, 8));
+    tcflush(slave, TCIFLUSH); /* nobody is to hear of this */
+    say("TIOCPKT", ioctl(master, TIOCPKT, &on));
+    say("TIOCGPKT", ioctl(master, TIOCGPKT, &told));
+    say("on", told);
+    say_packet("nothing", master, 64);
+    say("print", write(slave, "abc", 3));
+    say("events", events_of(master));
+    say_packet("room for one", master, 1);
+    say_packet("room for three", master, 3);
+    say_packet("the rest", master, 64);
+    say("flush input", tcflush(slave, TCIFLUSH));
+    say("events", events_of(master));
+    struct pollfd urgent = {.fd = master, .events = POLLPRI};
+    say("urgent", poll(&urgent, 1, 0) == 1 && urgent.revents == POLLPRI);
+    say("print", write(slave, "d", 1));
+    say_packet("changes come first", master, 64);
+    say_packet("and text", master, 64);
+    say("not urgent", poll(&urgent, 1, 0));
+    say("flush output", tcflush(slave, TCOFLUSH));
+    say_packet("output", master, 64);
+    say("flush both", tcflush(slave, TCIOFLUSH));
+    say_packet("both", master, 64);
+    say("stop", tcflow(slave, TCOOFF));
+    say_packet("stopped", master, 64);
+    say("stop again", tcflow(slave, TCOOFF));
+    say_packet("nothing", master, 64);
+    say("go on", tcflow(slave, TCOON));
+    say_packet("goes on", master, 64);
+    tcflow(slave, TCOOFF);
+    tcflow(slave, TCOON);
+    say_packet("stopped and going on", master, 64);
+    struct termios settings;
+    tcgetattr(slave, &settings);
+    say("is IXON on", (settings.c_iflag & IXON) != 0);
+    settings.c_iflag &= ~(tcflag_t)IXON;
+    say("IXON off", tcsetattr(slave, TCSANOW, &settings));
+    say_packet("flow keys", master, 64);
+    settings.c_cc[VSTOP] = 1;
+    settings.c_iflag |= IXON;
+    say("another key", tcsetattr(slave, TCSANOW, &settings));
+    say_packet("nothing", master, 64);
+    settings.c_cc[VSTOP] = 19;
+    say("the usual one", tcsetattr(master, TCSAFLUSH, &settings));
+    say_packet("flow keys and a flush", master, 64);
+    settings.c_lflag &= ~(tcflag_t)ECHO;
+    tcsetattr(slave, TCSANOW, &settings);
+    say("type ^C", write(master, "\003", 1));
+    usleep(50000); /* Linux types in its own time */
+    say_packet("flushed", master, 64);
+    say("type ^S", write(master, "\023", 1));
+    usleep(50000);
+    say_packet("stopped", master, 64);
+    say("type ^Q", write(master, "\021", 1));
+    usleep(50000);
+    say_packet("goes on", master, 64);
+    /* Of what is its own a master hears nothing. */
+    say("print", write(slave, "lost", 4));
+    usleep(50000);
+    say("flush the master's", tcflush(master, TCIFLUSH));
+    say_packet("nothing", master, 64);
+    say("and what is typed", tcflush(master, TCOFLUSH));
+    say_packet("nothing", master, 64);
+    say("no such queue", ioctl(master, TCFLSH, 9));
+    /* A master that waits. */
+    fcntl(master, F_SETFL, 0);
+    if (fork() == 0) {
+        usleep(20000);
+        tcflush(slave, TCIFLUSH);
+        _exit(0);
+    }
+    say_packet("waited for", master, 64);
+    wait(NULL);
+    tcflush(slave, TCIFLUSH);
+    say("TIOCPKT off", ioctl(master, TIOCPKT, &off));
+    fcntl(master, F_SETFL, O_NONBLOCK);
+    say("events", events_of(master));
+    say_packet("nothing", master, 64);
+    say("TIOCPKT on again", ioctl(master, TIOCPKT, &on));
+    say_packet("forgotten", master, 64);
+    close(slave);
+    say_packet("end", master, 64);
+    close(master);
+}
+
 int main(void) {
     names_and_locks();
     through_it();
     controlling();
     leader_ends();
     much();
+    packets();
     return 0;
 }
