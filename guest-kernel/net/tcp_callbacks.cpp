@@ -207,9 +207,9 @@ std::size_t TcpCore::room_in_lwip() const {
     return tcp_sndqueuelen(block_) < segments_when_crowded ? std::min<std::size_t>(free, tcp_mss(block_)) : 0;
 }
 
-void TcpCore::write_queued() {
+bool TcpCore::send_queued() {
     if (block_ == nullptr || phase() != TcpPhase::connected) {
-        return;
+        return false;
     }
     bool any = false;
     while (to_send() != 0) {
@@ -228,6 +228,11 @@ void TcpCore::write_queued() {
         });
         any = true;
     }
+    return any;
+}
+
+void TcpCore::write_queued() {
+    const bool any = send_queued();
     end_output();
     if (any) {
         static_cast<void>(tcp_output(block_));
@@ -239,7 +244,7 @@ void TcpCore::write_queued() {
 
 void TcpCore::end_output() {
     const bool is_over = is_output_over() || released_.load(std::memory_order_acquire);
-    if (!is_over || end_sent_ || to_send() != 0 || block_ == nullptr) {
+    if (!is_over || end_sent_ || to_send() != 0 || block_ == nullptr || phase() != TcpPhase::connected) {
         return;
     }
     end_sent_ = tcp_shutdown(block_, 0, 1) == ERR_OK;
@@ -270,6 +275,10 @@ void TcpCore::serve() {
         }
         const bool is_cut_off = received() != 0 || options.linger.load(std::memory_order_relaxed) == 0;
         if (phase() != TcpPhase::connected || is_cut_off) {
+            // What was written before goes out before the end does, as far as the window goes.
+            if (send_queued()) {
+                static_cast<void>(tcp_output(block_));
+            }
             refuse_pending();
             drop_block();
             finish(0);

@@ -161,6 +161,8 @@ class TcpCore final : public SocketCore {
     Outcome<> listen_here(int backlog);
     bool take(const pbuf& packet);
     [[nodiscard]] std::size_t room_in_lwip() const;
+    /// Gives lwIP what the program wrote, as far as there is room; whether that was anything.
+    bool send_queued();
     void write_queued();
     void tell_window();
     void end_output();

@@ -21,6 +21,30 @@ static void say_info(const char* what, int fd) {
     }
 }
 
+/* What was written just before a reset comes before it. */
+static void cut_off(int listener, const struct sockaddr_storage* name, socklen_t size) {
+    int whole = 0, resets = 0, ends = 0;
+    for (int i = 0; i < 100; ++i) {
+        const int fd = socket(AF_INET, SOCK_STREAM, 0);
+        connect(fd, (const struct sockaddr*)name, size);
+        const int accepted = accept(listener, NULL, NULL);
+        const struct linger none = {.l_onoff = 1, .l_linger = 0};
+        setsockopt(accepted, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+        char bytes[1000] = {0};
+        (void)!write(accepted, bytes, sizeof bytes);
+        close(accepted);
+        struct pollfd entry = {.fd = fd};
+        poll(&entry, 1, patience); /* until it hung up */
+        whole += read(fd, bytes, sizeof bytes) == sizeof bytes;
+        resets += read(fd, bytes, sizeof bytes) == -1 && errno == ECONNRESET;
+        ends += read(fd, bytes, sizeof bytes) == 0;
+        close(fd);
+    }
+    say("came whole", whole);
+    say("resets behind it", resets);
+    say("ends behind those", ends);
+}
+
 int main(void) {
     const int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
     say_info("unconnected", fd);
@@ -53,5 +77,6 @@ int main(void) {
     close(accepted);
     wait_for(fd, POLLIN);
     say_info("the other end closed", fd);
+    cut_off(listener, &name, size);
     return 0;
 }
