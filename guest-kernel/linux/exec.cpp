@@ -429,6 +429,8 @@ Outcome<> execute(task::UserThread& self, Program& program, arch::TrapFrame& fra
         self.vectors.reset();
         arch::load_vectors(self);
         arch::set_bases(self, 0, 0);
+        self.debug = {};
+        arch::load_debug(self);
     }
     task::delete_timers(process);
     task::release_parent(process);

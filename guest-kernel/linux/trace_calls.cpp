@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "arch/x86_64/descriptors.hpp"
 #include "linux/table.hpp"
@@ -109,10 +110,51 @@ Outcome<std::uint64_t> read_word(UserThread& thread, UserAddress at) {
     return word;
 }
 
-// Of struct user only the registers are kept; the rest reads as zero, and is not written.
+// Which of u_debugreg an offset into struct user is, if any.
+std::optional<std::size_t> debug_register(std::uint64_t offset) {
+    constexpr std::size_t begin = offsetof(struct user, u_debugreg);
+    if (offset < begin || offset >= begin + sizeof(user::u_debugreg)) {
+        return std::nullopt;
+    }
+    return (offset - begin) / 8;
+}
+
+constexpr std::size_t debug_status = 6;
+constexpr std::size_t debug_control = 7;
+
+std::uint64_t read_debug(const UserThread& thread, std::size_t number) {
+    switch (number) {
+        case debug_status:
+            return thread.debug.status();
+        case debug_control:
+            return thread.debug.control();
+        default:
+            return number < arch::DebugRegisters::count ? thread.debug.address(number) : 0;
+    }
+}
+
+Outcome<> write_debug(UserThread& thread, std::size_t number, std::uint64_t value) {
+    switch (number) {
+        case debug_status:
+            thread.debug.set_status(value);
+            return {};
+        case debug_control:
+            return thread.debug.set_control(value) ? Outcome<>{} : fail(Errno::einval);
+        default:
+            if (number >= arch::DebugRegisters::count) {
+                return fail(Errno::eio);
+            }
+            return thread.debug.set_address(number, value) ? Outcome<>{} : fail(Errno::einval);
+    }
+}
+
+// Of struct user the registers are kept; the rest reads as zero, and is not written.
 Outcome<std::uint64_t> read_user(UserThread& thread, std::uint64_t offset) {
     if (offset % 8 != 0 || offset >= sizeof(struct user)) {
         return fail(Errno::eio);
+    }
+    if (const auto number = debug_register(offset)) {
+        return read_debug(thread, *number);
     }
     if (offset >= sizeof(Registers)) {
         return 0;
@@ -127,8 +169,11 @@ Outcome<> write_user(UserThread& thread, std::uint64_t offset, std::uint64_t val
     if (offset % 8 != 0 || offset >= sizeof(struct user)) {
         return fail(Errno::eio);
     }
+    if (const auto number = debug_register(offset)) {
+        return write_debug(thread, *number, value);
+    }
     if (offset >= sizeof(Registers)) {
-        return value == 0 ? Outcome<>{} : fail(Errno::eio);
+        return fail(Errno::eio);
     }
     Registers all = registers_of(thread);
     std::memcpy(reinterpret_cast<char*>(&all) + offset, &value, sizeof value);
@@ -378,7 +423,7 @@ Value process_vm_readv(Call& call, ProcessId id, UserPointer<const Piece> own, s
 
 constexpr Entry entries[] = {
     {__NR_ptrace, "ptrace", handler_of<ptrace>, Support::partial,
-     "no debug registers, no seccomp stops; groups of threads share one tracer's process"},
+     "no seccomp stops; groups of threads share one tracer's process"},
     {__NR_process_vm_readv, "process_vm_readv", handler_of<process_vm_readv>, Support::partial,
      "pages that may not be read are read all the same"},
 };

@@ -34,12 +34,17 @@ int code_of(std::uint32_t float_exceptions) {
                                        : FPE_FLTUNK;
 }
 
-Fatal signal_of(std::uint64_t vector) {
+int code_of(const arch::DebugRegisters& told) {
+    // Neither: an INT1 of the program's.
+    return told.tells_step() ? TRAP_TRACE : told.tells_watched() ? TRAP_HWBKPT : TRAP_BRKPT;
+}
+
+Fatal signal_of(const UserThread& self, std::uint64_t vector) {
     switch (vector) {
         case 0:
             return {SIGFPE, FPE_INTDIV};
-        case 1:
-            return {SIGTRAP, TRAP_TRACE};
+        case arch::vector_debug:
+            return {SIGTRAP, code_of(self.debug)};
         case arch::vector_breakpoint:
             return {SIGTRAP, SI_KERNEL};
         case arch::vector_invalid_opcode:
@@ -94,7 +99,7 @@ void handle_exception(arch::TrapFrame& frame, std::uint64_t address) {
         handle_page_fault(self, address, frame.error_code);
         return;
     }
-    const Fatal fatal = signal_of(frame.vector);
+    const Fatal fatal = signal_of(self, frame.vector);
     force_signal(self, fatal.signal, fatal.code, fatal.code == SI_KERNEL ? 0 : frame.rip);
 }
 

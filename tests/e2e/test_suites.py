@@ -40,10 +40,19 @@ add \(number=1\) at (\S*/)?debugged.c:\d+
 \d+\s+return total;
 0x[0-9a-f]+ in twice \(number=1\) at (\S*/)?debugged.c:\d+
 Value returned is \$1 = 1
-.*hit Temporary breakpoint 2, other \(unused=0x0\) at (\S*/)?debugged.c:\d+
+Hardware assisted breakpoint 2 at 0x[0-9a-f]+: file .*
+Breakpoint 2, (\S+ in )?twice \(number=2\) at (\S*/)?debugged.c:\d+
+.*hit Temporary breakpoint 3, other \(unused=0x0\) at (\S*/)?debugged.c:\d+
 \* 2 +Thread .*other \(unused=0x0\) at (\S*/)?debugged.c:\d+
 #0 +other \(unused=0x0\) at (\S*/)?debugged.c:\d+
 \$2 = 22
+Hardware watchpoint 4: total
+.*hit Hardware watchpoint 4: total
+Old value = 22
+New value = 1022
+Hardware read watchpoint 5: total
+.*hit Hardware read watchpoint 5: total
+Value = 1022
 .*received signal SIGUSR1, User defined signal 1\.
 \$3 = 1022
 \$4 = 10

@@ -1,10 +1,15 @@
 // What the page tables and the processor forbid: write xor execute, SMEP, SMAP, guard pages, null.
 // SPDX-License-Identifier: MIT
 #include <cstring>
+#include <utility>
 
+#include "arch/processor.hpp"
+#include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/debug_registers.hpp"
 #include "arch/x86_64/image.hpp"
 #include "arch/x86_64/kernel_space.hpp"
 #include "arch/x86_64/page_table.hpp"
+#include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/stack.hpp"
 #include "arch/x86_64/trap.hpp"
 #include "base/log.hpp"
@@ -156,6 +161,52 @@ PV_GUEST_TEST(double_free) {
     PV_EXPECT(frames.has_value());
     memory::free_frames(*frames, 0);
     memory::free_frames(*frames, 0);
+}
+
+namespace {
+
+// Writes `at` as a program's register values are still in the kernel behind SYSCALL: %gs and the stack are no
+// addresses of the kernel's. One block: the compiler knows nothing of it.
+void write_as_at_entry(std::uint64_t* at) {
+    __asm__ volatile(
+        "movl $0xc0000101, %%ecx\n\t"
+        "rdmsr\n\t"
+        "movq %%rax, %%r12\n\t"
+        "movq %%rdx, %%r13\n\t"
+        "movl $0x1000, %%eax\n\t"
+        "xorl %%edx, %%edx\n\t"
+        "wrmsr\n\t"
+        "movq %%rsp, %%r14\n\t"
+        "movl $0x2000, %%esp\n\t"
+        "movq $1, (%[at])\n\t"
+        "movq %%r14, %%rsp\n\t"
+        "movq %%r12, %%rax\n\t"
+        "movq %%r13, %%rdx\n\t"
+        "wrmsr"
+        :
+        : [at] "r"(at)
+        : "rax", "rcx", "rdx", "r12", "r13", "r14", "memory", "cc");
+}
+
+}  // namespace
+
+// What a program can bring about where a processor keeps the exception of a MOV to SS until after SYSCALL.
+PV_GUEST_TEST(debug_exception_at_entry) {
+    constexpr std::uint64_t told_before = arch::DebugRegisters::status_reserved | 8;
+    constexpr std::uint64_t write_of_8_bytes = 1 | 9 << 16;
+    alignas(8) std::uint64_t word = 0;
+    const arch::InterruptsOff off;
+    arch::Gate& gate = arch::this_cpu().tables.idt[arch::vector_debug];
+    const std::uint8_t kept = std::exchange(gate.ist, static_cast<std::uint8_t>(arch::Ist::debug));
+    PV_EXPECT(arch::debug_exceptions_nest() == (kept == 0));
+    arch::write_dr0(reinterpret_cast<std::uintptr_t>(&word));
+    arch::write_dr6(told_before);
+    arch::write_dr7(write_of_8_bytes);
+    write_as_at_entry(&word);
+    arch::write_dr7(0);
+    gate.ist = kept;
+    PV_EXPECT(word == 1);
+    PV_EXPECT(arch::read_dr6() == arch::DebugRegisters::status_reserved);
 }
 
 }  // namespace pv::guest_test

@@ -38,8 +38,9 @@ void publish_cpu(Cpu& cpu) {
 }
 
 Cpu& boot_cpu() {
-    // Each of the three is the end of the kernel anyway: one stack does until each has its own guard page.
-    for (const Ist slot : {Ist::double_fault, Ist::nmi, Ist::machine_check}) {
+    // Each of them is the end of the kernel anyway, or does not come while there are no programs: one stack
+    // does until each has its own guard page.
+    for (const Ist slot : {Ist::double_fault, Ist::nmi, Ist::machine_check, Ist::debug}) {
         first_cpu.tables.set_ist(slot, address_of(pv_early_ist_top));
     }
     return first_cpu;

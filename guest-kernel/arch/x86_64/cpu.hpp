@@ -28,6 +28,7 @@ struct UserCpu {
     UserTables* tables = nullptr;  ///< loaded, with a reference of its own; nullptr: the kernel's
     std::uint64_t vector_owner =
         0;  ///< the thread whose vector registers these are (UserState::id); 0: nobody's
+    std::uint64_t debug_control = 0;  ///< DR7; 0: nothing is watched here
 };
 
 /// Registers to go back to when the function under probe faults; laid out for switch.S.

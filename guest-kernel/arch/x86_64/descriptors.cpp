@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "arch/x86_64/descriptors.hpp"
 
+#include "arch/x86_64/debug_registers.hpp"
 #include "arch/x86_64/trap.hpp"
 
 extern "C" const char pv_trap_stubs[];
@@ -17,7 +18,6 @@ constexpr std::uint64_t user_code_descriptor = 0x00af'fb00'0000'ffff;
 constexpr std::uint64_t cpu_number_descriptor = 0x0000'f500'0000'0000;
 constexpr std::uint8_t interrupt_gate = 0x8e;
 constexpr std::uint8_t user_interrupt_gate = 0xee;  ///< INT3 and INTO are for programs too
-constexpr std::size_t stub_size = 16;
 
 struct [[gnu::packed]] TablePointer {
     std::uint16_t limit;
@@ -32,6 +32,8 @@ Ist ist_for(std::size_t number) {
             return Ist::nmi;
         case vector_machine_check:
             return Ist::machine_check;
+        case vector_debug:
+            return debug_exceptions_nest() ? Ist::none : Ist::debug;
         default:
             return Ist::none;
     }

@@ -19,8 +19,8 @@ inline constexpr std::uint16_t task_selector = 0x40;
 inline constexpr std::uint16_t cpu_number_selector = 0x7b;
 
 /// Interrupt stack table slots: these must work whatever the current stack is like.
-enum class Ist : std::uint8_t { none = 0, double_fault = 1, nmi = 2, machine_check = 3 };
-inline constexpr std::size_t ist_count = 3;
+enum class Ist : std::uint8_t { none = 0, double_fault = 1, nmi = 2, machine_check = 3, debug = 4 };
+inline constexpr std::size_t ist_count = 4;
 
 struct [[gnu::packed]] TaskState {
     std::uint32_t reserved0 = 0;

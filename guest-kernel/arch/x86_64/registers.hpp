@@ -72,6 +72,23 @@ PV_CONTROL_REGISTER(3)
 PV_CONTROL_REGISTER(4)
 #undef PV_CONTROL_REGISTER
 
+#define PV_DEBUG_REGISTER(number)                                             \
+    inline std::uint64_t read_dr##number() {                                  \
+        std::uint64_t value = 0;                                              \
+        __asm__ volatile("movq %%dr" #number ", %0" : "=r"(value)::"memory"); \
+        return value;                                                         \
+    }                                                                         \
+    inline void write_dr##number(std::uint64_t value) {                       \
+        __asm__ volatile("movq %0, %%dr" #number ::"r"(value) : "memory");    \
+    }
+PV_DEBUG_REGISTER(0)
+PV_DEBUG_REGISTER(1)
+PV_DEBUG_REGISTER(2)
+PV_DEBUG_REGISTER(3)
+PV_DEBUG_REGISTER(6)
+PV_DEBUG_REGISTER(7)
+#undef PV_DEBUG_REGISTER
+
 inline void invalidate_page(std::uint64_t address) {
     __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
 }

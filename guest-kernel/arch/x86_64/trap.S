@@ -14,7 +14,9 @@
     .endif
     pushq $\number
     // On stacks of their own, at any moment: also where %gs is still or again the program's.
-    .if (\number == 2) || (\number == 8) || (\number == 18)
+    .if (\number == 1)
+    jmp trap_debug
+    .elseif (\number == 2) || (\number == 8) || (\number == 18)
     jmp trap_anywhere
     .else
     jmp trap_common
@@ -56,7 +58,9 @@ trap_common:
     testb $3, 24(%rsp)
     jz 1f
     swapgs
-1:  pv_save_registers
+1:
+trap_on_thread_stack:
+    pv_save_registers
     pv_call_trap
     .globl pv_leave_trap
 pv_leave_trap:
@@ -67,6 +71,26 @@ pv_leave_trap:
     swapgs
 2:  iretq
     .size trap_common, . - trap_common
+
+    // A program's goes on where its other exceptions begin, on its thread's stack: there it may wait.
+    .type trap_debug, @function
+trap_debug:
+    testb $3, 24(%rsp)
+    jz trap_anywhere
+    swapgs
+    pushq %rax
+    movq %rsp, %rax
+    movq %gs:24, %rsp
+    pushq 56(%rax)                      // SS, RSP, RFLAGS, CS, RIP, error code, vector
+    pushq 48(%rax)
+    pushq 40(%rax)
+    pushq 32(%rax)
+    pushq 24(%rax)
+    pushq 16(%rax)
+    pushq 8(%rax)
+    movq (%rax), %rax
+    jmp trap_on_thread_stack
+    .size trap_debug, . - trap_debug
 
     .type trap_anywhere, @function
 trap_anywhere:

@@ -129,6 +129,9 @@ std::optional<Fault> probe(void (*function)(void*), void* argument) {
 }
 
 extern "C" void pv_trap(TrapFrame* frame) {
+    if (frame->vector == vector_debug && meet_debug_exception(*frame)) {
+        return;
+    }
     if (frame->vector == vector_nmi && answer_nmi(*frame)) {
         return;
     }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -23,6 +24,9 @@ inline constexpr std::uint8_t vector_reschedule = 0xf1;
 inline constexpr std::uint8_t vector_shootdown = 0xf2;
 inline constexpr std::uint8_t vector_stop = 0xf3;
 inline constexpr std::uint8_t vector_spurious = 0xff;
+
+/// Bytes from one vector's entry to the next one's, in pv_trap_stubs.
+inline constexpr std::size_t stub_size = 16;
 
 /// Laid out by trap.S.
 struct TrapFrame {

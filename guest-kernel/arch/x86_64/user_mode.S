@@ -9,8 +9,7 @@
 
     .section .text
 
-    // Interrupts, traps, direction and AC are off (FMASK). A watchpoint at this place would need debug registers,
-    // which programs cannot set.
+    // Interrupts, traps, direction and AC are off (FMASK). A debug exception may come all the same: debug_registers.hpp.
     .globl pv_system_call_entry
     .type pv_system_call_entry, @function
 pv_system_call_entry:

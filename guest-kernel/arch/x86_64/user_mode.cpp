@@ -94,6 +94,13 @@ void put_bases(const UserState& self) {
     }
 }
 
+// Almost always neither has any.
+void put_debug(Cpu& cpu, const DebugRegisters& of) {
+    if ((cpu.user.debug_control | of.in_force()) != 0) [[unlikely]] {
+        load_debug_registers(cpu, of);
+    }
+}
+
 void load_root(Cpu& cpu, UserTables* tables) {
     UserTables* before = cpu.user.tables;
     if (before == tables) {
@@ -178,6 +185,8 @@ void start_user_mode() {
         write_msr(Msr::tsc_aux, this_cpu().index);
     }
 
+    write_dr7(0);
+
     // CPUID.1 ECX: bit 26 XSAVE, bit 28 AVX. x87 and SSE belong to every 64-bit processor.
     const Cpuid features = cpuid(1);
     std::uint64_t cr4 = read_cr4() | cr4_fxsr | cr4_simd_exceptions;
@@ -234,6 +243,7 @@ void switch_user(Cpu& cpu, UserState* from, UserState* to, std::uint64_t stack_t
     cpu.tables.set_kernel_stack(stack_top);
     load_root(cpu, to->tables.get());
     put_bases(*to);
+    put_debug(cpu, to->debug);
     if (cpu.user.vector_owner != to->id || to->vectors_on != cpu.index) {
         load(to->vectors.bytes().data());
         cpu.user.vector_owner = to->id;
@@ -287,7 +297,13 @@ void release_registers(UserState& self) {
     const InterruptsOff off;
     self.is_held = false;
     put_bases(self);
+    put_debug(this_cpu(), self.debug);
     load(self.vectors.bytes().data());
+}
+
+void load_debug(UserState& self) {
+    const InterruptsOff off;
+    put_debug(this_cpu(), self.debug);
 }
 
 std::uint32_t x87_exceptions() {
@@ -328,6 +344,7 @@ void enter_user_mode(const TrapFrame& frame) {
 
 void leave_user_state() {
     const InterruptsOff off;
+    put_debug(this_cpu(), {});
     running_thread()->user = nullptr;
 }
 

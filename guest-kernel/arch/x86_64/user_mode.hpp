@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "arch/x86_64/debug_registers.hpp"
 #include "arch/x86_64/trap.hpp"
 #include "arch/x86_64/user_tables.hpp"
 #include "base/ref.hpp"
@@ -50,7 +51,8 @@ struct UserState {
     VectorState vectors;
     std::uint64_t id = 0;            ///< unique for ever: whose the registers of a processor are
     std::uint32_t vectors_on = ~0U;  ///< the processor that has them since they were saved last
-    bool is_held = false;            ///< the state is what counts, not the processor (hold_registers)
+    DebugRegisters debug;
+    bool is_held = false;  ///< the state is what counts, not the processor (hold_registers)
 };
 
 /// A number no UserState had before.
@@ -73,11 +75,14 @@ void set_bases(UserState& self, std::uint64_t fs, std::uint64_t gs);
 
 /// Whether programs may read and set their bases themselves (FSGSBASE). The same on all processors.
 [[nodiscard]] bool programs_set_bases();
+/// Puts what the running thread's state says to watch into force.
+void load_debug(UserState& self);
 /// Writes the running thread's vector registers to its state, or loads them from there.
 void save_vectors(UserState& self);
 void load_vectors(UserState& self);
 /// From here on the running thread's bases and vector registers are those of its state, which another thread
-/// may change: no switch takes the processor's to it, until it has them put back into force.
+/// may change, its debug registers too: no switch takes the processor's to it, until it has them put back
+/// into force.
 void hold_registers(UserState& self);
 void release_registers(UserState& self);
 

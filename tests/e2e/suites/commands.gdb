@@ -6,12 +6,21 @@ backtrace
 step
 next
 finish
-tbreak other
 delete 1
+hbreak twice
+continue
+delete 2
+tbreak other
 continue
 info threads
 backtrace 1
 print total
+watch total
+continue
+delete 4
+rwatch total
+continue
+delete 5
 continue
 print total
 print $_siginfo.si_signo
