@@ -32,9 +32,9 @@ Outcome<> write_stat(Subject subject, Text& text) {
     }
     text.add("{} ({}) {} {} {} {} {} {}", f.id, name_of(f), f.state, f.parent, f.group, f.session,
              terminal_number, foreground);
-    // flags and faults, which are not counted; times of it and of its children
-    text.add(" 0 0 0 0 0 {} {} {} {}", ticks(f.ran.user()), ticks(f.ran.system), ticks(f.children_ran.user()),
-             ticks(f.children_ran.system));
+    // no flags; faults, none of which waits for a disk, and times, of it and of its children
+    text.add(" 0 {} {} 0 0 {} {} {} {}", f.faults, f.children_faults, ticks(f.ran.user()),
+             ticks(f.ran.system), ticks(f.children_ran.user()), ticks(f.children_ran.system));
     constexpr int usual_priority = 20;
     const int priority = f.real_time_priority > 0 ? -1 - f.real_time_priority : usual_priority + f.nice;
     text.add(" {} {} {} 0 {}", priority, f.nice, f.threads, ticks(f.started.since_boot()));

@@ -48,7 +48,9 @@ struct ProcessFacts {
     int real_time_priority = 0;  ///< 1 to 99, 0: none
     CpuTime ran{};               ///< on processors
     CpuTime children_ran{};      ///< of ended children that were waited for
-    IoCounts io{};               ///< what it moved; of a process, with its ended threads and those children
+    std::uint64_t faults = 0;    ///< page faults
+    std::uint64_t children_faults = 0;
+    IoCounts io{};  ///< what it moved; of a process, with its ended threads and those children
     Instant started{};
     std::uint64_t switches = 0;                             ///< how often it was given a processor
     std::uint64_t mapped = 0;                               ///< bytes

@@ -130,13 +130,14 @@ Value execveat(Call& call, int directory, UserString path, UserPointer<const std
     return execute_program(call, directory, path, arguments, environment, flags);
 }
 
-Outcome<> write_usage(UserAddress usage, const CpuTime& time) {
+Outcome<> write_usage(UserAddress usage, const task::WaitResult& result) {
     if (usage.value() == 0) {
         return {};
     }
     RusageValue value{};
-    value.user = TimevalValue::from(time.user());
-    value.system = TimevalValue::from(time.system);
+    value.user = TimevalValue::from(result.time.user());
+    value.system = TimevalValue::from(result.time.system);
+    value.faults = static_cast<std::int64_t>(result.faults);
     return UserPointer<RusageValue>(usage.value()).write(value);
 }
 
@@ -161,7 +162,7 @@ Value wait4(Call& call, ProcessId id, UserPointer<int> status, int options, User
     const task::WaitResult result = PV_TRY(task::wait_for_child(call.thread, request));
     if (result.id != 0) {
         PV_TRY(status.write_if_wanted(result.status));
-        PV_TRY(write_usage(usage, result.time));
+        PV_TRY(write_usage(usage, result));
     }
     return as_value(result.id);
 }
@@ -209,7 +210,7 @@ Value waitid(Call& call, int kind, ProcessId id, UserPointer<siginfo_t> info, in
         told.si_status = result.status == 0xffff   ? SIGCONT
                          : low == 0 || low == 0x7f ? result.status >> 8 & 0xff
                                                    : low;
-        PV_TRY(write_usage(usage, result.time));
+        PV_TRY(write_usage(usage, result));
     }
     PV_TRY(info.write_if_wanted(told));
     return 0;

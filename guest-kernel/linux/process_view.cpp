@@ -71,6 +71,9 @@ fs::ProcessFacts facts_of(Process& process, UserThread* thread) {
                            .threads = std::max(process.live_threads, 1U),
                            .exit_signal = process.exit_signal,
                            .children_ran = process.children_time,
+                           .faults = thread != nullptr ? thread->faults.load(std::memory_order_relaxed)
+                                                       : task::faults_of(process),
+                           .children_faults = process.children_faults,
                            .io = thread != nullptr ? thread->io.counts() : task::io_of(process),
                            .started = process.started};
     facts.state = state_of(process, thread, facts);

@@ -158,9 +158,13 @@ Value getrusage(Call& call, int who, UserPointer<RusageValue> usage) {
                                              : task::time_of(call.process());
         value.user = TimevalValue::from(time.user());
         value.system = TimevalValue::from(time.system);
+        const std::uint64_t faults = who == children ? call.process().children_faults
+                                     : who == thread ? call.thread.faults.load(std::memory_order_relaxed)
+                                                     : task::faults_of(call.process());
+        value.faults = static_cast<std::int64_t>(faults);
     }
     if (who != children) {
-        value.others[0] =
+        value.resident =
             static_cast<std::int64_t>(call.process().space->statistics().resident * page_size / 1024);
     }
     return done(usage.write(value));
@@ -257,7 +261,8 @@ constexpr Entry entries[] = {
      Support::full,
      {},
      Restart::unless_handled},
-    {__NR_getrusage, "getrusage", handler_of<getrusage>, Support::partial, "times and resident memory only"},
+    {__NR_getrusage, "getrusage", handler_of<getrusage>, Support::partial,
+     "times, resident memory and page faults only"},
     {__NR_times, "times", handler_of<times>},
 };
 

@@ -32,7 +32,10 @@ struct TimevalValue {
 struct RusageValue {
     TimevalValue user;
     TimevalValue system;
-    std::int64_t others[14] = {};
+    std::int64_t resident = 0;   ///< KiB
+    std::int64_t sizes[3] = {};  ///< nobody has ever told them
+    std::int64_t faults = 0;     ///< without a disk
+    std::int64_t others[9] = {};
 };
 
 static_assert(sizeof(TimevalValue) == 16 && sizeof(RusageValue) == 144);

@@ -126,7 +126,8 @@ class UserThread final : public RefCounted,
     Atomic<SignalSet> blocked{0};
     PendingSignals pending;
 
-    IoAccount io;       ///< added to by the thread alone
+    IoAccount io;                     ///< added to by the thread alone
+    Atomic<std::uint64_t> faults{0};  ///< page faults that were resolved; the same
     Identity identity;  ///< changed by the thread alone (change_identity); others look under the tree's lock
 
     // The thread's own.
@@ -227,8 +228,10 @@ class Process final : public RefCounted, public ListLink<ChildLink>, public SetL
     [[nodiscard]] memory::AddressSpace::Limits space_limits() const;
 
     CpuTime ended_threads_time;
-    IoCounts ended_io;      ///< of ended threads, and of children that were waited for
-    CpuTime children_time;  ///< of ended children that were waited for, and of theirs
+    IoCounts ended_io;  ///< of ended threads, and of children that were waited for
+    std::uint64_t ended_threads_faults = 0;
+    std::uint64_t children_faults = 0;  ///< as children_time
+    CpuTime children_time;              ///< of ended children that were waited for, and of theirs
     Instant started;
 };
 
@@ -254,6 +257,8 @@ void for_each_process(FunctionRef<void(Process&)> f);
 [[nodiscard]] CpuTime time_of(UserThread& thread);
 /// What its threads moved, ended ones too, and the children it waited for.
 [[nodiscard]] IoCounts io_of(const Process& process);
+/// Page faults of all its threads, ended ones too. None waits for a disk: what can be mapped lies in memory.
+[[nodiscard]] std::uint64_t faults_of(const Process& process);
 void set_scheduling(UserThread& thread, const Scheduling& scheduling);
 /// The running thread is somebody else from here on. What only its user could reach before, that user no
 /// longer reaches.
@@ -303,7 +308,8 @@ struct WaitResult {
     ProcessId id = 0;  ///< 0: nothing yet, with no_hang
     int status = 0;    ///< as wait(2)
     std::uint32_t user = 0;
-    CpuTime time;  ///< its own on processors, and that of its children
+    CpuTime time;              ///< its own on processors, and that of its children
+    std::uint64_t faults = 0;  ///< the same of page faults
 };
 
 /// Errors: echild, eintr.

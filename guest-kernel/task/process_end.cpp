@@ -296,10 +296,12 @@ bool look_for_child(Process& parent, const WaitRequest& request, WaitResult& res
         }
         any = true;
         if (child.life == Life::ended && request.exited) {
-            result = {child.id, child.status, child.identity().user, time_of(child) + child.children_time};
+            result = {child.id, child.status, child.identity().user, time_of(child) + child.children_time,
+                      faults_of(child) + child.children_faults};
             if (!request.keep) {
                 parent.children_time = parent.children_time + result.time;
                 parent.ended_io = parent.ended_io + io_of(child);
+                parent.children_faults += result.faults;
                 gone = remove_child(child);
             }
             return true;

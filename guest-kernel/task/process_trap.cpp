@@ -67,7 +67,11 @@ memory::Resolution resolve(UserThread& self, std::uint64_t address, std::uint64_
     const auto access = (error_code & arch::fault_fetch) != 0   ? memory::UserAccess::fetch
                         : (error_code & arch::fault_write) != 0 ? memory::UserAccess::write
                                                                 : memory::UserAccess::read;
-    return self.process().space->resolve(UserAddress(address), access);
+    const memory::Resolution done = self.process().space->resolve(UserAddress(address), access);
+    if (done == memory::Resolution::resolved) {
+        self.faults.store(self.faults.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    return done;
 }
 
 void handle_page_fault(UserThread& self, std::uint64_t address, std::uint64_t error_code) {

@@ -121,6 +121,7 @@ bool retire(UserThread& thread) {
     process.threads.erase(process.threads.iterator_to(thread));
     process.ended_threads_time = process.ended_threads_time + time_of(thread);
     process.ended_io = process.ended_io + thread.io.counts();
+    process.ended_threads_faults += thread.faults.load(std::memory_order_relaxed);
     thread.control = nullptr;
     process.last_name = thread.name;
     process.last_scheduling = thread.scheduling;
@@ -168,6 +169,14 @@ CpuTime time_of(Process& process) {
     CpuTime total = process.ended_threads_time;
     for (UserThread& thread : process.threads) {
         total = total + time_of(thread);
+    }
+    return total;
+}
+
+std::uint64_t faults_of(const Process& process) {
+    std::uint64_t total = process.ended_threads_faults;
+    for (const UserThread& thread : process.threads) {
+        total += thread.faults.load(std::memory_order_relaxed);
     }
     return total;
 }
