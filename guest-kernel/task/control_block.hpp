@@ -56,11 +56,17 @@ struct ControlBlock : boost::intrusive::list_base_hook<boost::intrusive::tag<Rea
     std::uint32_t system_ticks = 0;
     Duration told_user;  ///< of `ran`, as it was told last: neither ever goes back
     Duration told_system;
-    std::uint8_t wakes_at_once = 0;  ///< how many it will wake elsewhere: it went on after waking another
-    std::uint64_t turns = 0;         ///< how often it was given a processor
-    unsigned level = 0;              ///< level_of its priority; 0 is idle
-    bool listed = false;             ///< among the ready ones of its scheduler
-    bool is_pinned = false;          ///< to one CPU
+
+    /// What it does after waking another thread, as far as it is known for going on instead of waiting.
+    struct Waking {
+        std::uint8_t at_once = 0;    ///< how many it will wake elsewhere
+        std::uint8_t doublings = 0;  ///< how often that number will have doubled when it goes on next
+    } waking;
+
+    std::uint64_t turns = 0;  ///< how often it was given a processor
+    unsigned level = 0;       ///< level_of its priority; 0 is idle
+    bool listed = false;      ///< among the ready ones of its scheduler
+    bool is_pinned = false;   ///< to one CPU
     arch::CpuSet cpus = arch::CpuSet().set();
     /// Whose lock guards the fields above. Changed with that lock held, and only while the thread is ready.
     Atomic<Scheduler*> scheduler{nullptr};

@@ -117,6 +117,7 @@ class Scheduler {
     void offer();
     void keep(ControlBlock& thread);
     void give_up_late(Instant time);
+    void trust(ControlBlock::Waking& waking) const;
     void call_here();
     void look_for_more_urgent(unsigned since);
     void charge_real_time(Instant time);

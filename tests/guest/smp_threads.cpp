@@ -284,7 +284,7 @@ PV_GUEST_TEST(woken_threads_come_to_their_waker) {
     Answering all;
     unsigned here = 0;
     ask_all(all, 100, [&] {
-        task::current().wakes_at_once = 0;  // it goes on in what follows, and would be known for that
+        task::current().waking = {};  // it goes on in what follows, and would be known for that
         {
             const arch::InterruptsOff off;
             all.calls.wake_all();
@@ -313,6 +313,34 @@ PV_GUEST_TEST(woken_threads_do_not_wait_for_a_waker_that_goes_on) {
     log::info("{} of {} answers came late", late, all.questions);
     PV_EXPECT(late < 5);
     task::Scheduler::set_priority(task::current(), task::Priority::normal, task::usual_turn);
+}
+
+// One that goes on once wakes the next one elsewhere, and no more; where it goes on again, twice as many;
+// where it waits, half of that. The machine is shared: most of the time.
+PV_GUEST_TEST(wakers_are_known_by_what_they_do) {
+    const task::ControlBlock::Waking& waking = task::current().waking;
+    Answering all;
+    std::array<unsigned, 6> as_told{};
+    ask_all(all, 60, [&] {
+        constexpr task::ControlBlock::Waking cases[] = {{0, 0}, {0, 3}, {0, 7}, {5, 2}, {0, 2}, {0, 0}};
+        constexpr task::ControlBlock::Waking after[] = {{1, 1}, {8, 4}, {128, 7}, {4, 2}, {0, 1}, {0, 0}};
+        const std::size_t which = (all.called - 1) % std::size(cases);
+        task::current().waking = cases[which];
+        all.calls.wake_all();
+        if (which < 4) {
+            wait_busily(all);
+        } else {
+            PV_EXPECT(all.answers.wait(Deadline::after(cpus_patience), [&] { return all.is_answered(); })
+                          .has_value());
+        }
+        as_told[which] +=
+            waking.at_once == after[which].at_once && waking.doublings == after[which].doublings ? 1U : 0U;
+        task::sleep(1_ms);  // the answerer waits again
+    });
+    for (const unsigned times : as_told) {
+        log::info("{} of {} times", times, all.questions / as_told.size());
+        PV_EXPECT(times > all.questions / as_told.size() / 2);
+    }
 }
 
 }  // namespace pv::guest_test

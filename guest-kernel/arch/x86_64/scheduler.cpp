@@ -247,6 +247,7 @@ void Scheduler::switch_away() {
     ++next.turns;
     if (previous.state == State::parked) {
         previous.turn_left = slice_end_ - time;
+        trust(previous.waking);
     }
     switched_at_ = time;
     const Duration left = std::exchange(next.turn_left, {});

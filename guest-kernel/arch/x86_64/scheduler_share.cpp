@@ -108,8 +108,8 @@ bool Scheduler::may_keep(const ControlBlock& thread) const {
         thread.level != running_level_.load(std::memory_order_relaxed) || !may_be_here(thread)) {
         return false;
     }
-    if (running_->wakes_at_once > 0) {
-        --running_->wakes_at_once;
+    if (running_->waking.at_once > 0) {
+        --running_->waking.at_once;
         return false;
     }
     return true;
@@ -117,7 +117,7 @@ bool Scheduler::may_keep(const ControlBlock& thread) const {
 
 // Puts a ready thread of nobody's lists among those of this CPU, and tells no other one before patience ends.
 void Scheduler::keep(ControlBlock& thread) {
-    constexpr Duration patience = Duration::microseconds(200);
+    constexpr Duration patience = Duration::milliseconds(1);
     put_back(thread, false);
     keeps_ = true;
     kept_until_ = now() + patience;
@@ -125,13 +125,23 @@ void Scheduler::keep(ControlBlock& thread) {
 }
 
 // The running thread goes on instead of waiting: others may have who was kept, and it is not expected to wait
-// after waking others for a while.
+// after waking others for a while. That grows with each time, as one may be the host's doing, which took the
+// processor away meanwhile.
 void Scheduler::give_up_late(Instant time) {
     if (keeps_ && time >= kept_until_) {
-        constexpr std::uint8_t for_wakes = 64;
-        running_->wakes_at_once = for_wakes;
+        constexpr std::uint8_t most_doublings = 7;
+        ControlBlock::Waking& waking = running_->waking;
+        waking.at_once = static_cast<std::uint8_t>(1U << waking.doublings);
+        waking.doublings = std::min<std::uint8_t>(waking.doublings + 1, most_doublings);
         keeps_ = false;
         offer();
+    }
+}
+
+// The running thread waits, as was expected of it.
+void Scheduler::trust(ControlBlock::Waking& waking) const {
+    if (keeps_ && waking.doublings > 0) {
+        --waking.doublings;
     }
 }
 
