@@ -23,6 +23,19 @@ Leaf leaf_of(unsigned number) {
     return leaf;
 }
 
+/// Interrupts that a processor has without any device, by the names Linux gives them.
+struct OwnInterrupt {
+    std::string_view name;
+    std::uint64_t ProcessorFacts::* count;
+    std::string_view words;
+};
+
+constexpr std::array own_interrupts{
+    OwnInterrupt{"LOC", &ProcessorFacts::timer, "Local timer interrupts"},
+    OwnInterrupt{"RES", &ProcessorFacts::calls, "Rescheduling interrupts"},
+    OwnInterrupt{"TLB", &ProcessorFacts::shootdowns, "TLB shootdowns"},
+};
+
 /// A bit of CPUID by the name Linux gives it (arch/x86's cpufeatures.h).
 struct Feature {
     std::uint8_t bit;
@@ -111,6 +124,17 @@ Outcome<> write_processors(Text& text) {
     return {};
 }
 
+std::uint64_t interrupts_so_far() {
+    std::uint64_t all = interrupt::spurious_count();
+    interrupt::for_each_vector([&](const interrupt::VectorFacts& vector) { all += vector.count; });
+    for (const OwnInterrupt& kind : own_interrupts) {
+        for (unsigned i = 0; i < process_view().processors(); ++i) {
+            all += process_view().processor(i).*kind.count;
+        }
+    }
+    return all;
+}
+
 Outcome<> write_interrupts(Text& text) {
     const unsigned count = process_view().processors();
     text.append("    ");
@@ -126,6 +150,13 @@ Outcome<> write_interrupts(Text& text) {
         }
         text.add("  MSI  {}\n", vector.name);
     });
+    for (const OwnInterrupt& kind : own_interrupts) {
+        text.add("{}:", kind.name);
+        for (unsigned i = 0; i < count; ++i) {
+            text.add(" {:>10}", process_view().processor(i).*kind.count);
+        }
+        text.add("  {}\n", kind.words);
+    }
     text.add("ERR: {:>10}\n", interrupt::spurious_count());
     return {};
 }

@@ -70,8 +70,8 @@ Outcome<> write_stat(Text& text) {
     }
     const LoadFacts load = view.load();
     const std::int64_t booted = wall_time().seconds - static_cast<std::int64_t>(up.to_milliseconds() / 1000);
-    text.add("intr 0\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\n", switches, booted,
-             load.forks, std::max(load.runnable, 1U));
+    text.add("intr {}\nctxt {}\nbtime {}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\n",
+             interrupts_so_far(), switches, booted, load.forks, std::max(load.runnable, 1U));
     return {};
 }
 

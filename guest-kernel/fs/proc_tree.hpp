@@ -49,6 +49,8 @@ extern const std::span<const ProcessEntry> process_entries;
 // Texts of proc_hardware.cpp and proc_mounts.cpp.
 [[nodiscard]] Outcome<> write_processors(Text& text);
 [[nodiscard]] Outcome<> write_interrupts(Text& text);
+/// All that came since boot, on all processors.
+[[nodiscard]] std::uint64_t interrupts_so_far();
 [[nodiscard]] Outcome<> write_kernel_command_line(Text& text);
 // Of proc_maps.cpp: maps, smaps and smaps_rollup.
 [[nodiscard]] Outcome<> write_maps(Subject subject, Text& text);

@@ -80,6 +80,9 @@ enum class MemoryArea : std::uint8_t { arguments, environment, auxiliary };
 struct ProcessorFacts {
     Duration idle{};
     std::uint64_t switches = 0;
+    std::uint64_t timer = 0;  ///< interrupts of its own timer
+    std::uint64_t calls = 0;  ///< by other processors, to see what to run
+    std::uint64_t shootdowns = 0;
 };
 
 struct LoadFacts {

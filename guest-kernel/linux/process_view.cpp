@@ -286,9 +286,15 @@ class Processes final : public fs::ProcessView {
     unsigned processors() override { return arch::cpu_count(); }
 
     fs::ProcessorFacts processor(unsigned index) override {
-        task::Scheduler* scheduler = arch::cpu(index).scheduler;
-        return scheduler == nullptr ? fs::ProcessorFacts{}
-                                    : fs::ProcessorFacts{scheduler->idle_time(), scheduler->switches()};
+        const arch::Cpu& cpu = arch::cpu(index);
+        fs::ProcessorFacts facts{.timer = cpu.interrupts.timer.load(std::memory_order_relaxed),
+                                 .calls = cpu.interrupts.reschedule.load(std::memory_order_relaxed),
+                                 .shootdowns = cpu.interrupts.shootdown.load(std::memory_order_relaxed)};
+        if (cpu.scheduler != nullptr) {
+            facts.idle = cpu.scheduler->idle_time();
+            facts.switches = cpu.scheduler->switches();
+        }
+        return facts;
     }
 
     fs::LoadFacts load() override {

@@ -197,6 +197,17 @@ class LargePages(Guest):
                 "scarce: 0", "lost: nothing", "== status 0", "== end"], "\n".join(console))
 
 
+class Travels(Guest):
+    """Who left a processor that has nothing to do since interrupts it once for its memory, and no more."""
+
+    def test_few_shootdowns(self):
+        for smp in 1, 4:
+            console = self.boot(["travels"], smp)
+            words = [line for line in console if not run.KERNEL_LINE.match(line)]
+            asked = ["others were asked at the first change: yes"] if smp > 1 else []
+            self.assertEqual(words, ["== travels", "counted: yes", *asked, "== status 0", "== end"], "\n".join(console))
+
+
 class Pings(Guest):
     """Echo sockets answer as Linux's do where they are allowed: it was asked with ping_group_range wide open."""
 

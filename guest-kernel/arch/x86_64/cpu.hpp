@@ -26,6 +26,7 @@ class UserTables;
 /// What of a program this CPU holds.
 struct UserCpu {
     UserTables* tables = nullptr;  ///< loaded, with a reference of its own; nullptr: the kernel's
+    bool tables_rest = false;      ///< the kernel's are loaded in place of them (rest_tables)
     std::uint64_t vector_owner =
         0;  ///< the thread whose vector registers these are (UserState::id); 0: nobody's
     std::uint64_t debug_control = 0;  ///< DR7; 0: nothing is watched here
@@ -47,6 +48,13 @@ struct StopReport {
     std::size_t frames = 0;
     std::array<std::uint64_t, frames_max> back_trace{};  ///< return addresses, innermost first
     std::array<char, task::name_max + 1> thread{};
+};
+
+/// How often each came that the kernel sends itself. Written by this CPU alone.
+struct InterruptCounts {
+    Atomic<std::uint64_t> timer{0};
+    Atomic<std::uint64_t> reschedule{0};
+    Atomic<std::uint64_t> shootdown{0};
 };
 
 struct alignas(64) Cpu {
@@ -74,6 +82,7 @@ struct alignas(64) Cpu {
     task::Scheduler* scheduler = nullptr;
     ProbeState* probe = nullptr;
     UserCpu user;
+    InterruptCounts interrupts;
     std::array<std::uint64_t, ist_count> ist_guards{};  // lowest address of each guard page
     memory::Heap::CpuStock heap_stock;
     memory::FrameStock frame_stock;

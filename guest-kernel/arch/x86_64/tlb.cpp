@@ -7,6 +7,7 @@
 #include "arch/x86_64/page_table.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "arch/x86_64/trap.hpp"
+#include "arch/x86_64/user_mode.hpp"
 #include "base/atomic.hpp"
 #include "base/deadline.hpp"
 #include "base/log.hpp"
@@ -174,7 +175,9 @@ void serve() {
         if (misbehave::take(misbehave::Rule::tlb_global_kept)) {
             write_cr3(read_cr3());
         } else if (is_whole && !mailbox.overdue.load(std::memory_order_relaxed)) {
-            forget(begin, size);
+            if (begin >= memory_half || !rest_tables()) {
+                forget(begin, size);
+            }
         } else {
             mailbox.overdue.store(false, std::memory_order_relaxed);
             forget_everything();

@@ -109,6 +109,11 @@ void handle_exception(TrapFrame& frame) {
     panic_at(frame, address);
 }
 
+// By this CPU alone, which nothing interrupts here.
+void count(Atomic<std::uint64_t>& interrupts) {
+    interrupts.store(interrupts.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 std::string_view exception_name(std::uint64_t vector) {
@@ -146,14 +151,18 @@ extern "C" void pv_trap(TrapFrame* frame) {
     ++cpu.interrupt_depth;
     switch (frame->vector) {
         case vector_timer:
+            count(cpu.interrupts.timer);
             task::Scheduler::timer_interrupt(*frame);
             break;
         case vector_shootdown:
+            count(cpu.interrupts.shootdown);
             tlb::serve();
             break;
         case vector_stop:
             stop_here();
         case vector_reschedule:
+            count(cpu.interrupts.reschedule);
+            break;
         case vector_spurious:
             break;
         default:

@@ -103,17 +103,25 @@ void put_debug(Cpu& cpu, const DebugRegisters& of) {
 
 void load_root(Cpu& cpu, UserTables* tables) {
     UserTables* before = cpu.user.tables;
+    if (before == tables && !cpu.user.tables_rest) {
+        return;
+    }
+    const bool rested = std::exchange(cpu.user.tables_rest, false);
+    if (tables != nullptr) {
+        tables->enter(cpu.index);
+    }
+    write_cr3(tables != nullptr ? tables->root().value() : kernel_page_table().root().value());
     if (before == tables) {
         return;
     }
     if (tables != nullptr) {
         tables->add_owner();
-        tables->enter(cpu.index);
     }
     cpu.user.tables = tables;
-    write_cr3(tables != nullptr ? tables->root().value() : kernel_page_table().root().value());
     if (before != nullptr) {
-        before->leave(cpu.index);
+        if (!rested) {
+            before->leave(cpu.index);
+        }
         before->drop_owner();
     }
 }
@@ -250,6 +258,19 @@ void switch_user(Cpu& cpu, UserState* from, UserState* to, std::uint64_t stack_t
     }
     // From now on the registers are newer than the state.
     to->vectors_on = cpu.index;
+}
+
+bool rest_tables() {
+    UserCpu& held = this_cpu().user;
+    if (running_user() != nullptr || held.tables == nullptr) {
+        return false;
+    }
+    if (!held.tables_rest) {
+        write_cr3(kernel_page_table().root().value());
+        held.tables->leave(this_cpu().index);
+        held.tables_rest = true;
+    }
+    return true;
 }
 
 void change_tables(UserState& self, Ref<UserTables> tables) {

@@ -65,6 +65,11 @@ void start_user_mode();
 /// loaded as it is. Interrupts are off. `stack_top`: of the thread that comes.
 void switch_user(Cpu& cpu, UserState* from, UserState* to, std::uint64_t stack_top);
 
+/// Where a thread of the kernel's own runs: the kernel's tables replace those that the last program's thread
+/// left, and nobody asks this CPU about them until one comes that uses them. True when they did, or had
+/// before. Interrupts are off; takes no lock.
+bool rest_tables();
+
 /// The running thread's own state changes its tables: they are loaded at once.
 void change_tables(UserState& self, Ref<UserTables> tables);
 /// Takes the running thread's bases, which it may have changed itself, to its state.

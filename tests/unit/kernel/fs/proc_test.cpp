@@ -22,6 +22,7 @@
 #include "fs/process_view.hpp"
 #include "fs/sysfs.hpp"
 #include "fs/unix_socket.hpp"
+#include "interrupt/vector.hpp"
 #include "random/pool.hpp"
 #include "tree.hpp"
 
@@ -135,7 +136,8 @@ class View final : public ProcessView {
     unsigned processors() override { return 2; }
 
     ProcessorFacts processor(unsigned index) override {
-        return {.idle = Duration::seconds(index), .switches = 10};
+        return {
+            .idle = Duration::seconds(index), .switches = 10, .timer = 7, .calls = index, .shootdowns = 3};
     }
 
     LoadFacts load() override { return {.processes = 2, .threads = 3, .runnable = 1, .last_id = 40}; }
@@ -221,6 +223,15 @@ TEST_F(ProcTest, LedgerStatHasFiftyTwoFields) {
     EXPECT_EQ(field[20], "20480");  // bytes mapped
     EXPECT_EQ(field[21], "3");      // pages there
     EXPECT_EQ(field[31], "66");     // signals caught
+}
+
+TEST_F(ProcTest, InterruptsAreThoseOfProcessorsToo) {
+    const std::string text = tree_.get("/proc/interrupts").value();
+    EXPECT_THAT(text, HasSubstr("LOC:          7          7  Local timer interrupts\n"));
+    EXPECT_THAT(text, HasSubstr("RES:          0          1  Rescheduling interrupts\n"));
+    EXPECT_THAT(text, HasSubstr("TLB:          3          3  TLB shootdowns\n"));
+    const std::uint64_t others = interrupt::spurious_count();
+    EXPECT_THAT(tree_.get("/proc/stat").value(), HasSubstr("\nintr " + std::to_string(others + 21) + "\n"));
 }
 
 TEST_F(ProcTest, LedgerStatusAndItsKinTellTheSame) {
