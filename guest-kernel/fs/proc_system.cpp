@@ -94,10 +94,13 @@ Outcome<> write_uptime(Text& text) {
 
 Outcome<> write_load(Text& text) {
     const LoadFacts load = process_view().load();
-    // No averages are kept: what runs now stands for all three.
-    const unsigned others = load.runnable > 0 ? load.runnable - 1 : 0;
-    text.add("{}.00 {}.00 {}.00 {}/{} {}\n", others, others, others, std::max(load.runnable, 1U),
-             load.threads, load.last_id);
+    constexpr unsigned fraction_bits = 16;
+    constexpr std::uint64_t one = 1U << fraction_bits;
+    for (const std::uint64_t average : load.averages) {
+        const std::uint64_t rounded = average + one / 200;
+        text.add("{}.{:02} ", rounded >> fraction_bits, (rounded & (one - 1)) * 100 >> fraction_bits);
+    }
+    text.add("{}/{} {}\n", std::max(load.runnable, 1U), load.threads, load.last_id);
     return {};
 }
 

@@ -90,8 +90,9 @@ struct LoadFacts {
     unsigned threads = 0;
     unsigned runnable = 0;
     int last_id = 0;
-    std::uint64_t forks = 0;        ///< processes and threads ever made
-    std::uint64_t large_pages = 0;  ///< pages of programs that are parts of large ones
+    std::uint64_t forks = 0;                  ///< processes and threads ever made
+    std::uint64_t large_pages = 0;            ///< pages of programs that are parts of large ones
+    std::array<std::uint64_t, 3> averages{};  ///< over 1, 5 and 15 minutes: threads, in 65536ths
 };
 
 /// Threads only, no lock held of Rank::user_space or higher. A process that has gone is esrch.

@@ -304,7 +304,8 @@ class Processes final : public fs::ProcessView {
                             .threads = static_cast<unsigned>(tree.threads),
                             .last_id = tree.last_id,
                             .forks = tree.made,
-                            .large_pages = arch::UserTables::large_pages_of_all()};
+                            .large_pages = arch::UserTables::large_pages_of_all(),
+                            .averages = task::Scheduler::load_average().values(now())};
         task::for_each_process([&](Process& process) {
             for (const UserThread& thread : process.threads) {
                 if (thread.control != nullptr && task::Scheduler::account(*thread.control).is_runnable) {

@@ -13,6 +13,7 @@
 #include "linux/table.hpp"
 #include "memory/frames.hpp"
 #include "random/pool.hpp"
+#include "task/scheduler.hpp"
 
 namespace pv::linux {
 namespace {
@@ -60,6 +61,8 @@ Value sysinfo(Call&, UserPointer<struct sysinfo> result) {
     value.totalram = frames.total * page_size;
     value.freeram = frames.free * page_size;
     value.mem_unit = 1;
+    static_assert(SI_LOAD_SHIFT == task::LoadAverage::fraction_bits);
+    std::ranges::copy(task::Scheduler::load_average().values(now()), value.loads);
     {
         const task::SpinGuard guard(task::tree_lock());
         value.procs = static_cast<std::uint16_t>(std::min<std::size_t>(task::process_count(), 0xffff));
@@ -181,7 +184,7 @@ constexpr Entry entries[] = {
     {__NR_uname, "uname", handler_of<uname>},
     {__NR_sethostname, "sethostname", handler_of<set_name<fs::system_name::set_host>>},
     {__NR_setdomainname, "setdomainname", handler_of<set_name<fs::system_name::set_domain>>},
-    {__NR_sysinfo, "sysinfo", handler_of<sysinfo>, Support::partial, "no load averages, no swap"},
+    {__NR_sysinfo, "sysinfo", handler_of<sysinfo>, Support::partial, "no swap"},
     {__NR_getrandom, "getrandom", handler_of<getrandom>},
     {__NR_prlimit64, "prlimit64", handler_of<prlimit>, Support::partial, "locked memory is not limited"},
     {__NR_getrlimit, "getrlimit", handler_of<getrlimit>, Support::partial, "as prlimit64"},

@@ -10,6 +10,7 @@
 #include "base/cpu_time.hpp"
 #include "base/result.hpp"
 #include "task/control_block.hpp"
+#include "task/load_average.hpp"
 #include "task/ready_lists.hpp"
 #include "task/spin_lock.hpp"
 
@@ -80,6 +81,9 @@ class Scheduler {
     /// Any context that may take spinlocks of Rank::scheduler.
     [[nodiscard]] static Account account(ControlBlock& thread);
 
+    /// Of all CPUs. Any context.
+    [[nodiscard]] static const LoadAverage& load_average();
+
     /// How long this CPU had nothing to do.
     [[nodiscard]] Duration idle_time();
 
@@ -114,6 +118,7 @@ class Scheduler {
     ControlBlock* first_to_go(unsigned above, unsigned cpu);
     void switch_away();
     void arm();
+    static void sample_load(Instant time);
     void offer();
     void keep(ControlBlock& thread);
     void give_up_late(Instant time);

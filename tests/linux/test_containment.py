@@ -208,6 +208,16 @@ class Travels(Guest):
             self.assertEqual(words, ["== travels", "counted: yes", *asked, "== status 0", "== end"], "\n".join(console))
 
 
+class LoadAverages(Guest):
+    """What is sampled where nobody asks: two threads that always run count as two."""
+
+    def test_two_who_run(self):
+        console = self.boot(["wants"], 1)
+        words = [line for line in console if not run.KERNEL_LINE.match(line)]
+        self.assertEqual(words, ["== wants", "risen by two: yes", "sysinfo: 0", "it tells the same: yes", "== status 0", "== end"],
+                         "\n".join(console))
+
+
 class Pings(Guest):
     """Echo sockets answer as Linux's do where they are allowed: it was asked with ping_group_range wide open."""
 

@@ -454,6 +454,7 @@ void Scheduler::timer_interrupt(const arch::TrapFrame& frame) {
     ControlBlock& running = *self->running_;
     if (time >= self->tick_at_) {
         self->tick_at_ = next_tick(time);
+        sample_load(time);
         if (running.user != nullptr) {
             constexpr std::uint64_t ring = 3;
             ++((frame.cs & ring) != 0 ? running.user_ticks : running.system_ticks);

@@ -6,6 +6,11 @@
 #include "task/scheduler.hpp"
 
 namespace pv::task {
+namespace {
+
+constinit LoadAverage all_load;
+
+}  // namespace
 
 Scheduler::Account Scheduler::account(ControlBlock& thread) {
     bool were_on = false;
@@ -26,6 +31,22 @@ Scheduler::Account Scheduler::account(ControlBlock& thread) {
     account.ran.system = system;
     scheduler.lock_.unlock(were_on);
     return account;
+}
+
+void Scheduler::sample_load(Instant time) {
+    std::uint64_t wanting = 0;
+    for (unsigned i = 0; i < arch::cpu_count(); ++i) {
+        const Scheduler* scheduler = arch::cpu(i).scheduler;
+        if (scheduler != nullptr) {
+            wanting += scheduler->ready_count_.load(std::memory_order_relaxed) +
+                       (scheduler->running_level_.load(std::memory_order_relaxed) > 0 ? 1 : 0);
+        }
+    }
+    all_load.sample(time, wanting);
+}
+
+const LoadAverage& Scheduler::load_average() {
+    return all_load;
 }
 
 Duration Scheduler::idle_time() {

@@ -140,7 +140,13 @@ class View final : public ProcessView {
             .idle = Duration::seconds(index), .switches = 10, .timer = 7, .calls = index, .shootdowns = 3};
     }
 
-    LoadFacts load() override { return {.processes = 2, .threads = 3, .runnable = 1, .last_id = 40}; }
+    LoadFacts load() override {
+        return {.processes = 2,
+                .threads = 3,
+                .runnable = 1,
+                .last_id = 40,
+                .averages = {0x1'8000, 0x999, 12 * 0x1'0000 + 0xffff}};
+    }
 
     std::map<int, Ref<DescriptorTable>> descriptors_of;
     std::string memory = std::string("one\0two\0", 8);
@@ -487,7 +493,7 @@ TEST_F(ProcTest, TheMachineIsDescribed) {
     EXPECT_THAT(tree_.get("/proc/stat").value(), HasSubstr("\nctxt 20\n"));
     EXPECT_THAT(tree_.get("/proc/meminfo").value(), StartsWith("MemTotal: "));
     EXPECT_THAT(tree_.get("/proc/cpuinfo").value(), HasSubstr("processor\t: 1\n"));
-    EXPECT_THAT(tree_.get("/proc/loadavg").value(), HasSubstr(" 1/3 40\n"));
+    EXPECT_EQ(tree_.get("/proc/loadavg").value(), "1.50 0.04 13.00 1/3 40\n");
     EXPECT_EQ(tree_.get("/proc/sys/kernel/ostype").value(), "Linux\n");
     EXPECT_EQ(tree_.get("/proc/sys/kernel/random/boot_id").value(),
               tree_.get("/proc/sys/kernel/random/boot_id").value());
