@@ -32,6 +32,15 @@ class EventFile final : public OpenFile {
         return put_label(room, "anon_inode:[eventfd]");
     }
 
+    [[nodiscard]] FileKind kind() const override { return FileKind::event; }
+
+    void ring() {
+        if (add(1)) {
+            readers_.wake_all();
+            poll_queue_.notify(poll_event::readable);
+        }
+    }
+
   protected:
     Outcome<std::size_t> do_read(std::uint64_t&, Target& target) override {
         if (target.left() < sizeof(std::uint64_t)) {
@@ -109,6 +118,10 @@ Outcome<Ref<OpenFile>> create_event_file(std::uint32_t initial, bool semaphore, 
         return fail(Errno::enomem);
     }
     return Ref<OpenFile>::adopt(file);
+}
+
+void ring_event_file(OpenFile& file) {
+    static_cast<EventFile&>(file).ring();
 }
 
 }  // namespace pv::fs

@@ -10,4 +10,7 @@ namespace pv::fs {
 [[nodiscard]] Outcome<Ref<OpenFile>> create_event_file(std::uint32_t initial, bool semaphore,
                                                        std::uint32_t flags);
 
+/// Adds one to what an event file (FileKind::event) counts, unless that is full. Any thread; does not wait.
+void ring_event_file(OpenFile& file);
+
 }  // namespace pv::fs

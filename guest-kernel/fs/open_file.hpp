@@ -40,7 +40,7 @@ enum class Flow : std::uint8_t { seekable, stream, event };
 class FileSignals;
 
 /// Kinds that calls of their own work on.
-enum class FileKind : std::uint8_t { other, pipe, epoll, pty_master, timer, signals, notify, socket };
+enum class FileKind : std::uint8_t { other, event, pipe, epoll, pty_master, timer, signals, notify, socket };
 
 /// Puts a label into a room; empty where it does not fit.
 [[nodiscard]] std::string_view put_label(std::span<char> room, std::string_view text);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include "fs/aio_context.hpp"
 #include "fs/disk_view.hpp"
 #include "fs/ipc_view.hpp"
 #include "fs/network_view.hpp"
@@ -287,11 +288,15 @@ constexpr StaticEntry ipc_entries[] = {
     {"shm", write_ipc_text<IpcText::segments>},
 };
 
+Outcome<> write_request_count(Text& text) {
+    text.add("{}\n", AioContext::requests());
+    return {};
+}
+
 constexpr StaticEntry file_entries[] = {
-    {"file-max", write_number<OpenFile::open_max>},
-    {"file-nr", write_file_count},
-    {"nr_open", write_number<DescriptorTable::count_max>},
-    {"pipe-max-size", write_number<1'048'576>},
+    {"aio-max-nr", write_number<AioContext::requests_max>}, {"aio-nr", write_request_count},
+    {"file-max", write_number<OpenFile::open_max>},         {"file-nr", write_file_count},
+    {"nr_open", write_number<DescriptorTable::count_max>},  {"pipe-max-size", write_number<1'048'576>},
 };
 
 constexpr StaticEntry settings_entries[] = {

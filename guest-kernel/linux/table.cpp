@@ -33,11 +33,11 @@ void tell_missing(const task::UserThread& thread, std::uint32_t number) {
 
 void start_calls() {
     for (const std::span<const Entry> list :
-         {memory_calls,    process_calls,  schedule_calls, policy_calls, signal_calls,  time_calls,
-          timer_calls,     file_calls,     lock_calls,     path_calls,   poll_calls,    epoll_calls,
-          event_calls,     socket_calls,   message_calls,  mount_calls,  notify_calls,  transfer_calls,
-          storage_calls,   identity_calls, trace_calls,    rare_calls,   control_calls, shared_calls,
-          semaphore_calls, queue_calls,    system_calls}) {
+         {memory_calls,   process_calls,   schedule_calls, policy_calls,  signal_calls, time_calls,
+          timer_calls,    file_calls,      lock_calls,     path_calls,    poll_calls,   epoll_calls,
+          aio_calls,      event_calls,     socket_calls,   message_calls, mount_calls,  notify_calls,
+          transfer_calls, storage_calls,   identity_calls, trace_calls,   rare_calls,   control_calls,
+          shared_calls,   semaphore_calls, queue_calls,    system_calls}) {
         for (const Entry& entry : list) {
             PV_ASSERT(entry.number < numbers_end && by_number[entry.number] == nullptr);
             by_number[entry.number] = &entry;

@@ -20,6 +20,7 @@ extern const std::span<const Entry> file_calls;
 extern const std::span<const Entry> lock_calls;
 extern const std::span<const Entry> path_calls;
 extern const std::span<const Entry> poll_calls;
+extern const std::span<const Entry> aio_calls;
 extern const std::span<const Entry> epoll_calls;
 extern const std::span<const Entry> event_calls;
 extern const std::span<const Entry> socket_calls;

@@ -57,6 +57,9 @@ class AddressSpace final : public RefCounted {
     /// Whoever runs in it has it loaded (arch/x86_64/user_mode.hpp).
     [[nodiscard]] const Ref<arch::UserTables>& tables() const { return tables_; }
 
+    /// What belongs to all that run in it and ends with it (io_setup(2)); a fork has none.
+    task::Guarded<Ref<RefCounted>, task::Rank::ipc> companion;
+
     /// Bytes it may have in all, of heap and of a growing stack (getrlimit(2)). Any thread; fork keeps them.
     struct Limits {
         std::uint64_t all = ~0ULL;
