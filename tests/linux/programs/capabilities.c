@@ -480,6 +480,48 @@ static void ask_all(void) {
     setpriority(PRIO_PROCESS, 0, 0);
 }
 
+/* Whether a user's process with some capabilities may trace one of the same user with others. */
+static void trace_with(const char* what, uint64_t own, uint64_t of_traced) {
+    int ready[2];
+    char byte = 0;
+    if (pipe(ready) != 0) {
+        say("pipe", -1);
+        return;
+    }
+    const pid_t traced = fork();
+    if (traced == 0) {
+        byte = become_with(1000, of_traced) == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
+        while (write(ready[1], &byte, 1) == 1) {
+            pause();
+        }
+        _exit(1);
+    }
+    if (read(ready[0], &byte, 1) != 1 || byte != 1) {
+        printf("%s: no such process\n", what);
+    }
+    fflush(stdout);
+    const pid_t tracer = fork();
+    if (tracer == 0) {
+        say(what, become_with(1000, own) != 0 ? -2 : ptrace(PTRACE_SEIZE, traced, 0, 0));
+        _exit(0);
+    }
+    waitpid(tracer, NULL, 0);
+    kill(traced, SIGKILL);
+    waitpid(traced, NULL, 0);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void trace_each_other(void) {
+    const uint64_t kill_any = BIT(CAP_KILL), chown_any = BIT(CAP_CHOWN);
+    trace_with("trace with nothing who has nothing", 0, 0);
+    trace_with("trace with nothing who may kill", 0, kill_any);
+    trace_with("trace with the same who may kill", kill_any, kill_any);
+    trace_with("trace with more who may kill", kill_any | chown_any, kill_any);
+    trace_with("trace with something else who may kill", chown_any, kill_any);
+    trace_with("trace with the capability who may kill", BIT(CAP_SYS_PTRACE), kill_any);
+}
+
 static void tell_names(const char* what) {
     struct utsname names;
     char line[100] = "";
@@ -519,6 +561,7 @@ static void names(void) {
 int main(void) {
     start(PLACE);
     ask_all();
+    trace_each_other();
     names();
     end(PLACE);
     return 0;
