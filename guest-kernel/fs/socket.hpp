@@ -35,11 +35,19 @@ struct SocketOwner {
     friend bool operator==(const SocketOwner&, const SocketOwner&) = default;
 };
 
+/// An address of this machine's and the interface it is at, of a datagram (IP_PKTINFO, IPV6_PKTINFO).
+struct PacketInfo {
+    std::array<std::uint8_t, 16> address{};  ///< in network order; IPv4's in the first four bytes
+    int interface = 0;
+    bool is_v6 = false;
+};
+
 /// What goes with data: open files, and who sent it.
 struct Ancillary {
     static constexpr std::size_t files_max = 253;  ///< SCM_MAX_FD
     Vector<Ref<OpenFile>> files;
     SocketOwner sender;
+    std::optional<PacketInfo> from;  ///< where a datagram is to say that it comes from
 };
 
 /// Bits of send's and recv's flags, as Linux has them.
@@ -67,7 +75,8 @@ struct Received {
     std::uint32_t flags = 0;  ///< of message_flag
     SocketAddress from;
     Ancillary ancillary;
-    std::optional<Hops> hops;  ///< where they were asked for
+    std::optional<Hops> hops;           ///< where they were asked for
+    std::optional<PacketInfo> arrived;  ///< the same
 };
 
 /// Options all sockets have (SOL_SOCKET).

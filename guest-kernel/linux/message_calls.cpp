@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "linux/socket_address.hpp"
 #include "linux/socket_common.hpp"
@@ -63,8 +64,21 @@ Outcome<> add_files(Call& call, UserAddress at, std::uint64_t bytes, fs::Ancilla
     return {};
 }
 
+/// struct in6_pktinfo.
+struct PacketInfo6Value {
+    std::array<std::uint8_t, 16> address;
+    std::int32_t interface;
+};
+
+static_assert(sizeof(PacketInfo6Value) == 20);
+
+bool is_inet(const fs::Socket& socket) {
+    return socket.family() == AF_INET || socket.family() == AF_INET6;
+}
+
 // What a program sends along with its data.
-Outcome<> read_control(Call& call, const HeaderValue& header, fs::Ancillary& ancillary) {
+Outcome<> read_control(Call& call, const fs::Socket& socket, const HeaderValue& header,
+                       fs::Ancillary& ancillary) {
     ancillary.sender = owner_of(call);
     if (header.control == 0 || header.control_length < sizeof(ControlValue)) {
         return {};
@@ -100,6 +114,21 @@ Outcome<> read_control(Call& call, const HeaderValue& header, fs::Ancillary& anc
             ancillary.sender = {given.process, given.user, given.group};
         } else if (control.level == SOL_SOCKET) {
             return fail(Errno::einval);
+        } else if (control.level == IPPROTO_IP && control.type == IP_PKTINFO && is_inet(socket)) {
+            if (bytes != sizeof(in_pktinfo)) {
+                return fail(Errno::einval);
+            }
+            const auto given = PV_TRY(UserPointer<const in_pktinfo>(data.value()).read());
+            ancillary.from = fs::PacketInfo{.interface = given.ipi_ifindex};
+            std::memcpy(ancillary.from->address.data(), &given.ipi_spec_dst, sizeof given.ipi_spec_dst);
+        } else if (control.level == IPPROTO_IPV6 && control.type == IPV6_PKTINFO &&
+                   socket.family() == AF_INET6) {
+            if (bytes < sizeof(PacketInfo6Value)) {
+                return fail(Errno::einval);
+            }
+            const auto given = PV_TRY(UserPointer<const PacketInfo6Value>(data.value()).read());
+            ancillary.from =
+                fs::PacketInfo{.address = given.address, .interface = given.interface, .is_v6 = true};
         }
         offset = std::min(header.control_length, offset + align_up(control.length, sizeof(std::uint64_t)));
     }
@@ -156,6 +185,20 @@ Outcome<> give_files(Call& call, ControlWriter& writer, fs::Received& received, 
                      : writer.put(SOL_SOCKET, SCM_RIGHTS, std::as_bytes(std::span(numbers).first(made)));
 }
 
+Outcome<> write_arrival(ControlWriter& writer, const fs::PacketInfo& info, fs::Received& received) {
+    const PacketInfo6Value v6{info.address, info.interface};
+    in_pktinfo v4{};
+    v4.ipi_ifindex = info.interface;
+    std::memcpy(&v4.ipi_addr, info.address.data(), sizeof v4.ipi_addr);
+    v4.ipi_spec_dst = v4.ipi_addr;
+    const std::span<const std::byte> bytes = info.is_v6 ? fs::bytes_of(v6) : fs::bytes_of(v4);
+    if (writer.room() < bytes.size()) {
+        received.flags |= fs::message_flag::truncated_ancillary;
+        return {};
+    }
+    return writer.put(info.is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, info.is_v6 ? IPV6_PKTINFO : IP_PKTINFO, bytes);
+}
+
 Outcome<> write_control(Call& call, fs::Socket& socket, HeaderValue& header, fs::Received& received,
                         std::uint32_t flags) {
     ControlWriter writer(header);
@@ -170,6 +213,9 @@ Outcome<> write_control(Call& call, fs::Socket& socket, HeaderValue& header, fs:
     }
     if (!received.ancillary.files.empty()) {
         PV_TRY(give_files(call, writer, received, (flags & fs::message_flag::close_on_exec) != 0));
+    }
+    if (received.arrived) {
+        PV_TRY(write_arrival(writer, *received.arrived, received));
     }
     if (received.hops) {
         const int level = received.hops->is_v6 ? IPPROTO_IPV6 : IPPROTO_IP;
@@ -231,7 +277,7 @@ Value send_message(Call& call, fs::Socket& socket, const HeaderValue& header, st
     VectorSource source;
     PV_TRY(source.read(UserAddress(header.pieces), header.piece_count));
     fs::Ancillary ancillary;
-    PV_TRY(read_control(call, header, ancillary));
+    PV_TRY(read_control(call, socket, header, ancillary));
     return send_to(call, socket, source, has_address ? &to : nullptr, ancillary, flags);
 }
 

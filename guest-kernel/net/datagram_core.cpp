@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "net/lwip_endpoint.hpp"
 #include "net/machine.hpp"
 
 extern "C" {
@@ -44,6 +45,8 @@ void DatagramCore::deliver(const pbuf& packet, std::size_t begin, const Endpoint
     }
     datagram->size = size;
     datagram->from = from;
+    datagram->to = from_lwip(*ip_current_dest_addr(), 0);
+    datagram->interface = netif_get_index(ip_current_input_netif());
     datagram->hops =
         ip_current_is_v6() != 0 ? IP6H_HOPLIM(ip6_current_header()) : IPH_TTL(ip4_current_header());
     const std::size_t most = receive_max.load(std::memory_order_relaxed);
@@ -78,8 +81,9 @@ Outcome<> DatagramCore::disconnect() {
     return on_network([&] { return disconnect_here(); });
 }
 
-Outcome<> DatagramCore::send(std::span<const std::byte> bytes, const Endpoint* to) {
-    return on_network([&] { return send_here(bytes, to); });
+Outcome<> DatagramCore::send(std::span<const std::byte> bytes, const Endpoint* to,
+                             const fs::PacketInfo* from) {
+    return on_network([&] { return send_here(bytes, to, from); });
 }
 
 void DatagramCore::release() {

@@ -24,6 +24,8 @@ struct Datagram
     std::unique_ptr<std::byte[]> bytes;
     std::size_t size = 0;
     Endpoint from;
+    Endpoint to;            ///< its address only
+    int interface = 0;      ///< where it came in
     std::uint8_t hops = 0;  ///< left when it came: TTL, hop limit
 };
 
@@ -45,8 +47,11 @@ class DatagramCore : public SocketCore {
     [[nodiscard]] Outcome<> connect(const Endpoint& remote);
     [[nodiscard]] Outcome<> disconnect();
     /// `to`: nullptr for the peer it is connected to. Errors: edestaddrreq, enetunreach, eacces (a broadcast
-    /// address without SO_BROADCAST), enobufs.
-    [[nodiscard]] Outcome<> send(std::span<const std::byte> bytes, const Endpoint* to);
+    /// address without SO_BROADCAST), enobufs. `from`: unless nullptr, whose address it says it comes from,
+    /// and the interface it leaves by (0: any); einval or enetunreach (not an address of this machine's),
+    /// enodev.
+    [[nodiscard]] Outcome<> send(std::span<const std::byte> bytes, const Endpoint* to,
+                                 const fs::PacketInfo* from);
 
     // Threads of programs; nothing is waited for.
 
@@ -110,7 +115,8 @@ class DatagramCore : public SocketCore {
     virtual Outcome<> bind_here(const Endpoint& local) = 0;
     virtual Outcome<> connect_here(const Endpoint& remote) = 0;
     virtual Outcome<> disconnect_here() = 0;
-    virtual Outcome<> send_here(std::span<const std::byte> bytes, const Endpoint* to) = 0;
+    virtual Outcome<> send_here(std::span<const std::byte> bytes, const Endpoint* to,
+                                const fs::PacketInfo* from) = 0;
     virtual void apply_options() = 0;
     /// It has a control block no more; `usable`: lwIP may still be called.
     virtual void drop_block(bool usable) = 0;

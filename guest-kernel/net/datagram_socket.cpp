@@ -91,8 +91,26 @@ Outcome<std::size_t> DatagramSocket::send(Source& source, const SocketAddress* t
     }
     const Endpoint* const where = to != nullptr ? &target : nullptr;
     PV_TRY(core_->check({bytes.get(), size}, where));
-    PV_TRY(core_->send({bytes.get(), size}, where));
+    const fs::PacketInfo* const from = ancillary.from ? &*ancillary.from : nullptr;
+    PV_TRY(core_->send({bytes.get(), size}, where, from));
     return size;
+}
+
+// Nothing where nobody asked. IPv6 sockets have IPv4's addresses in their own form.
+std::optional<PacketInfo> DatagramSocket::arrival_of(const Datagram& datagram) {
+    const InetOptions& own = core_->options;
+    const bool in_v6 = family() == family_v6 && own.tells_info_v6.load(std::memory_order_relaxed);
+    if (!in_v6 && (datagram.to.is_v6 || !own.tells_info.load(std::memory_order_relaxed))) {
+        return std::nullopt;
+    }
+    PacketInfo info{.interface = datagram.interface, .is_v6 = in_v6};
+    if (in_v6 && !datagram.to.is_v6) {
+        info.address[10] = info.address[11] = 0xff;
+        std::ranges::copy(std::span(datagram.to.address).first(4), info.address.begin() + 12);
+    } else {
+        std::ranges::copy(datagram.to.address, info.address.begin());
+    }
+    return info;
 }
 
 Outcome<bool> DatagramSocket::wait_for_datagram(std::uint32_t flags, Deadline until) {
@@ -137,6 +155,7 @@ Outcome<> DatagramSocket::receive(Target& target, std::uint32_t flags, Received&
         if ((datagram->from.is_v6 ? own.tells_hops_v6 : own.tells_hops).load(std::memory_order_relaxed)) {
             received.hops = fs::Hops{.left = datagram->hops, .is_v6 = datagram->from.is_v6};
         }
+        received.arrived = arrival_of(*datagram);
         if ((flags & message_flag::peek) == 0) {
             core_->remove_first();
         }

@@ -52,6 +52,7 @@ class DatagramSocket final : public InetSocket {
     }
 
     /// False: nothing more is read.
+    [[nodiscard]] std::optional<fs::PacketInfo> arrival_of(const Datagram& datagram);
     Outcome<bool> wait_for_datagram(std::uint32_t flags, Deadline until);
 
     const Ref<DatagramCore> core_;

@@ -189,7 +189,7 @@ Outcome<> EchoCore::disconnect_here() {
     return {};
 }
 
-Outcome<> EchoCore::send_here(std::span<const std::byte> bytes, const Endpoint* to) {
+Outcome<> EchoCore::send_here(std::span<const std::byte> bytes, const Endpoint* to, const fs::PacketInfo*) {
     if (to == nullptr && !is_connected()) {
         return fail(Errno::edestaddrreq);
     }

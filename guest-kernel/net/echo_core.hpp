@@ -31,7 +31,8 @@ class EchoCore final : public DatagramCore {
     Outcome<> bind_here(const Endpoint& local) override;
     Outcome<> connect_here(const Endpoint& remote) override;
     Outcome<> disconnect_here() override;
-    Outcome<> send_here(std::span<const std::byte> bytes, const Endpoint* to) override;
+    Outcome<> send_here(std::span<const std::byte> bytes, const Endpoint* to,
+                        const fs::PacketInfo* from) override;
     void apply_options() override;
     void drop_block(bool usable) override;
 

@@ -18,6 +18,8 @@ struct InetOptions {
     Atomic<std::uint8_t> service{0};     ///< IP_TOS, IPV6_TCLASS
     Atomic<bool> tells_hops{false};      ///< IP_RECVTTL
     Atomic<bool> tells_hops_v6{false};   ///< IPV6_RECVHOPLIMIT
+    Atomic<bool> tells_info{false};      ///< IP_PKTINFO
+    Atomic<bool> tells_info_v6{false};   ///< IPV6_RECVPKTINFO
     Atomic<std::uint32_t> idle{7200};    ///< TCP_KEEPIDLE, seconds
     Atomic<std::uint32_t> interval{75};  ///< TCP_KEEPINTVL, seconds
     Atomic<std::uint32_t> probes{9};     ///< TCP_KEEPCNT

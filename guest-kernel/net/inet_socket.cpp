@@ -121,6 +121,9 @@ Outcome<> InetSocket::set_option(int level, int name, std::span<const std::byte>
             case IP_RECVTTL:
                 own.tells_hops.store(value != 0, std::memory_order_relaxed);
                 return {};
+            case IP_PKTINFO:
+                own.tells_info.store(value != 0, std::memory_order_relaxed);
+                return {};
             // Nothing is sent that these would change; packets with options are not told of.
             case IP_RETOPTS:
             case IP_MTU_DISCOVER:
@@ -152,6 +155,9 @@ Outcome<> InetSocket::set_option(int level, int name, std::span<const std::byte>
             case IPV6_RECVHOPLIMIT:
                 own.tells_hops_v6.store(value != 0, std::memory_order_relaxed);
                 return {};
+            case IPV6_RECVPKTINFO:
+                own.tells_info_v6.store(value != 0, std::memory_order_relaxed);
+                return {};
             case IPV6_MTU_DISCOVER:
             case IPV6_RECVERR:
                 return {};
@@ -180,6 +186,8 @@ Outcome<std::size_t> InetSocket::get_option(int level, int name, std::span<std::
                 return give(IP_PMTUDISC_DONT, room);
             case IP_RECVTTL:
                 return give(own.tells_hops.load(std::memory_order_relaxed) ? 1 : 0, room);
+            case IP_PKTINFO:
+                return give(own.tells_info.load(std::memory_order_relaxed) ? 1 : 0, room);
             case IP_RETOPTS:
             case IP_RECVERR:
                 return give(0, room);
@@ -195,6 +203,8 @@ Outcome<std::size_t> InetSocket::get_option(int level, int name, std::span<std::
                 return give(own.hops.load(std::memory_order_relaxed), room);
             case IPV6_RECVHOPLIMIT:
                 return give(own.tells_hops_v6.load(std::memory_order_relaxed) ? 1 : 0, room);
+            case IPV6_RECVPKTINFO:
+                return give(own.tells_info_v6.load(std::memory_order_relaxed) ? 1 : 0, room);
             case IPV6_TCLASS:
                 return give(own.service.load(std::memory_order_relaxed), room);
             default:

@@ -4,6 +4,7 @@
 
 #include <linux/in.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -152,7 +153,71 @@ Outcome<> UdpCore::disconnect_here() {
     return {};
 }
 
-Outcome<> UdpCore::send_here(std::span<const std::byte> bytes, const Endpoint* to) {
+namespace {
+
+bool is_ours(ip_addr_t address) {
+    if (ip_addr_isloopback(&address)) {
+        return true;
+    }
+    netif* lower = nullptr;
+    NETIF_FOREACH(lower) {
+        if (IP_IS_V6(&address) ? netif_get_ip6_addr_match(lower, ip_2_ip6(&address)) >= 0
+                               : ip4_addr_cmp(ip_2_ip4(&address), netif_ip4_addr(lower))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What an IPv6 socket says of an IPv4 address. Error: einval.
+Outcome<Endpoint> as_v4(const Endpoint& given) {
+    constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    Endpoint v4;
+    if (!given.is_any() && !std::ranges::equal(std::span(given.address).first(mapped.size()), mapped)) {
+        return fail(Errno::einval);
+    }
+    std::copy_n(given.address.begin() + mapped.size(), 4, v4.address.begin());
+    return v4;
+}
+
+struct Way {
+    netif* lower = nullptr;
+    ip_addr_t from{};
+};
+
+// How a datagram gets there, and what it says it comes from. Errors: einval, enodev, enetunreach.
+Outcome<Way> way_to(ip_addr_t to, const ip_addr_t& own, const fs::PacketInfo* info) {
+    Way way{.from = own};
+    if (info != nullptr) {
+        Endpoint given{.is_v6 = info->is_v6};
+        std::ranges::copy(info->address, given.address.begin());
+        if (given.is_v6 && IP_IS_V4(&to)) {
+            given = PV_TRY(as_v4(given));
+        }
+        if (given.is_v6 != (IP_IS_V6(&to) != 0)) {
+            return fail(Errno::einval);
+        }
+        if (!given.is_any()) {
+            way.from = to_lwip(given);
+            if (!is_ours(way.from)) {
+                return fail(given.is_v6 ? Errno::einval : Errno::enetunreach);
+            }
+        }
+        if (info->interface != 0) {
+            way.lower = info->interface > 0 && info->interface < 256
+                            ? netif_get_by_index(static_cast<u8_t>(info->interface))
+                            : nullptr;
+            return way.lower == nullptr ? Outcome<Way>(fail(Errno::enodev)) : way;
+        }
+    }
+    way.lower = ip_route(&way.from, &to);
+    return way.lower == nullptr ? Outcome<Way>(fail(Errno::enetunreach)) : way;
+}
+
+}  // namespace
+
+Outcome<> UdpCore::send_here(std::span<const std::byte> bytes, const Endpoint* to,
+                             const fs::PacketInfo* from) {
     if (to == nullptr && !is_connected()) {
         return fail(Errno::edestaddrreq);
     }
@@ -162,11 +227,8 @@ Outcome<> UdpCore::send_here(std::span<const std::byte> bytes, const Endpoint* t
     PV_TRY(make_block());
     const ip_addr_t address = to != nullptr ? to_lwip(destination_of(*to)) : block_->remote_ip;
     static_cast<void>(PV_TRY(source_for(address)));
-    const netif* lower = ip_route(&block_->local_ip, &address);
-    if (lower == nullptr) {
-        return fail(Errno::enetunreach);
-    }
-    if (!broadcast.load(std::memory_order_relaxed) && ip_addr_isbroadcast(&address, lower)) {
+    const Way way = PV_TRY(way_to(address, block_->local_ip, from));
+    if (!broadcast.load(std::memory_order_relaxed) && ip_addr_isbroadcast(&address, way.lower)) {
         return fail(Errno::eacces);
     }
     pbuf* packet = pbuf_alloc(PBUF_TRANSPORT, static_cast<u16_t>(bytes.size()), PBUF_RAM);
@@ -176,7 +238,10 @@ Outcome<> UdpCore::send_here(std::span<const std::byte> bytes, const Endpoint* t
     if (!bytes.empty()) {
         std::memcpy(packet->payload, bytes.data(), bytes.size());
     }
-    const err_t error = udp_sendto(block_, packet, &address, to != nullptr ? to->port : block_->remote_port);
+    const u16_t port = to != nullptr ? to->port : block_->remote_port;
+    const bool says_from = from != nullptr && !ip_addr_isany(&way.from);
+    const err_t error = says_from ? udp_sendto_if_src(block_, packet, &address, port, way.lower, &way.from)
+                                  : udp_sendto(block_, packet, &address, port);
     pbuf_free(packet);
     note_names();
     return error == ERR_OK ? Outcome<>() : fail(to_errno(error));

@@ -285,6 +285,102 @@ static void interfaces(void) {
     close(fd);
 }
 
+/* Sends to a socket with a wish where from, and tells how that came. */
+static void say_arrival(const char* what, int from, int to, const struct sockaddr_storage* name,
+                        socklen_t size, int level, int type, const void* info, size_t length) {
+    char room[128] = "", byte = 'x', text[INET6_ADDRSTRLEN] = "?";
+    struct iovec piece = {&byte, 1};
+    struct msghdr message = {
+        .msg_name = (void*)(uintptr_t)name, .msg_namelen = size, .msg_iov = &piece, .msg_iovlen = 1};
+    if (info != NULL) {
+        struct cmsghdr* header = (struct cmsghdr*)room;
+        *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(length), .cmsg_level = level, .cmsg_type = type};
+        memcpy(CMSG_DATA(header), info, length);
+        message.msg_control = room;
+        message.msg_controllen = CMSG_SPACE(length);
+    }
+    say(what, sendmsg(from, &message, 0));
+    struct sockaddr_storage source;
+    message = (struct msghdr){.msg_name = &source,
+                              .msg_namelen = sizeof source,
+                              .msg_iov = &piece,
+                              .msg_iovlen = 1,
+                              .msg_control = room,
+                              .msg_controllen = sizeof room};
+    struct pollfd entry = {.fd = to, .events = POLLIN};
+    if (poll(&entry, 1, info == NULL ? patience : 100) != 1 || recvmsg(to, &message, 0) != 1) {
+        say("nothing came", 0);
+        return;
+    }
+    say_address("from", &source, bound_port(from));
+    for (struct cmsghdr* at = CMSG_FIRSTHDR(&message); at != NULL; at = CMSG_NXTHDR(&message, at)) {
+        printf("level %d, type %d, %zu bytes\n", at->cmsg_level, at->cmsg_type, (size_t)at->cmsg_len);
+        if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
+            const struct in_pktinfo* told = (const struct in_pktinfo*)CMSG_DATA(at);
+            say("interface", told->ipi_ifindex);
+            printf("to %s\n", inet_ntop(AF_INET, &told->ipi_addr, text, sizeof text));
+            printf("at %s\n", inet_ntop(AF_INET, &told->ipi_spec_dst, text, sizeof text));
+        } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
+            const struct in6_pktinfo* told = (const struct in6_pktinfo*)CMSG_DATA(at);
+            say("interface", told->ipi6_ifindex);
+            printf("to %s\n", inet_ntop(AF_INET6, &told->ipi6_addr, text, sizeof text));
+        }
+    }
+    say("flags", message.msg_flags);
+}
+
+/* IP_PKTINFO, IPV6_PKTINFO: where datagrams came to, and where they say they come from. */
+static void arrivals(void) {
+    printf("-- arrivals\n");
+    const int v4 = socket(AF_INET, SOCK_DGRAM, 0), sender = socket(AF_INET, SOCK_DGRAM, 0);
+    const int v6 = socket(AF_INET6, SOCK_DGRAM, 0), sender6 = socket(AF_INET6, SOCK_DGRAM, 0);
+    const int on = 1, off = 0;
+    struct sockaddr_storage name, name6, mapped;
+    const struct sockaddr_in any = {.sin_family = AF_INET};
+    const struct sockaddr_in6 any6 = {.sin6_family = AF_INET6};
+    bind(v4, (const struct sockaddr*)&any, sizeof any);
+    bind(v6, (const struct sockaddr*)&any6, sizeof any6);
+    bind(sender, (const struct sockaddr*)&any, sizeof any);
+    bind(sender6, (const struct sockaddr*)&any6, sizeof any6);
+    const socklen_t size = loopback(AF_INET, bound_port(v4), &name),
+                    size6 = loopback(AF_INET6, bound_port(v6), &name6);
+    loopback(AF_INET, bound_port(v6), &mapped);
+    say("IP_PKTINFO", int_option(v4, IPPROTO_IP, IP_PKTINFO));
+    say("set", setsockopt(v4, IPPROTO_IP, IP_PKTINFO, &on, sizeof on));
+    say("IP_PKTINFO", int_option(v4, IPPROTO_IP, IP_PKTINFO));
+    say("IPV6_RECVPKTINFO", int_option(v6, IPPROTO_IPV6, IPV6_RECVPKTINFO));
+    say("set", setsockopt(v6, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on));
+    say("IPV6_RECVPKTINFO", int_option(v6, IPPROTO_IPV6, IPV6_RECVPKTINFO));
+    say_arrival("plain", sender, v4, &name, size, 0, 0, NULL, 0);
+    setsockopt(v4, IPPROTO_IP, IP_RECVTTL, &on, sizeof on);
+    say_arrival("with its hops", sender, v4, &name, size, 0, 0, NULL, 0);
+    setsockopt(v4, IPPROTO_IP, IP_RECVTTL, &off, sizeof off);
+    say_arrival("IPv6", sender6, v6, &name6, size6, 0, 0, NULL, 0);
+    say_arrival("IPv4 to IPv6", sender, v6, &mapped, size, 0, 0, NULL, 0);
+    struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl(INADDR_LOOPBACK + 4)};
+    say_arrival("from another", sender, v4, &name, size, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    info.ipi_ifindex = 1;
+    say_arrival("by the loopback", sender, v4, &name, size, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    info.ipi_spec_dst.s_addr = 0;
+    say_arrival("from any", sender, v4, &name, size, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    say_arrival("too short", sender, v4, &name, size, IPPROTO_IP, IP_PKTINFO, &info, 4);
+    info = (struct in_pktinfo){.ipi_spec_dst.s_addr = htonl(0x08080808)};
+    say_arrival("from a stranger", sender, v4, &name, size, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    struct in6_pktinfo info6 = {.ipi6_addr = in6addr_loopback};
+    say_arrival("IPv6 from itself", sender6, v6, &name6, size6, IPPROTO_IPV6, IPV6_PKTINFO, &info6,
+                sizeof info6);
+    info6.ipi6_addr.s6_addr[3] = 7;
+    say_arrival("IPv6 from a stranger", sender6, v6, &name6, size6, IPPROTO_IPV6, IPV6_PKTINFO, &info6,
+                sizeof info6);
+    say_arrival("IPv6 too short", sender6, v6, &name6, size6, IPPROTO_IPV6, IPV6_PKTINFO, &info6, 4);
+    say("off", setsockopt(v4, IPPROTO_IP, IP_PKTINFO, &off, sizeof off));
+    say_arrival("nobody asks", sender, v4, &name, size, 0, 0, NULL, 0);
+    close(v4);
+    close(v6);
+    close(sender);
+    close(sender6);
+}
+
 int main(void) {
     exchange(AF_INET);
     exchange(AF_INET6);
@@ -295,5 +391,6 @@ int main(void) {
     names();
     waiting();
     interfaces();
+    arrivals();
     return 0;
 }
