@@ -107,21 +107,41 @@ Value epoll_wait(Call& call, int epoll, UserPointer<EventValue> events, int coun
     return wait_until(call, epoll, events, count, after(milliseconds));
 }
 
-Value epoll_pwait(Call& call, int epoll, UserPointer<EventValue> events, int count, int milliseconds,
-                  UserPointer<const task::SignalSet> mask) {
+// With a mask of signals for as long as it waits, if there is one.
+Value wait_masked(Call& call, int epoll, UserPointer<EventValue> events, int count, Deadline deadline,
+                  UserPointer<const task::SignalSet> mask, std::uint64_t mask_size) {
     const bool masks = !mask.is_null();
     if (masks) {
+        if (mask_size != sizeof(task::SignalSet)) {
+            return fail(Errno::einval);
+        }
         const task::SignalSet during = PV_TRY(mask.read());
         call.thread.saved_blocked = call.thread.blocked.load(std::memory_order_relaxed);
         task::set_blocked(call.thread, during);
         call.thread.has_saved_blocked = true;
     }
-    const Value result = wait_until(call, epoll, events, count, after(milliseconds));
+    const Value result = wait_until(call, epoll, events, count, deadline);
     if (masks && (result || result.error() != Errno::eintr)) {
         call.thread.has_saved_blocked = false;
         task::set_blocked(call.thread, call.thread.saved_blocked);
     }
     return result;
+}
+
+Value epoll_pwait(Call& call, int epoll, UserPointer<EventValue> events, int count, int milliseconds,
+                  UserPointer<const task::SignalSet> mask, std::uint64_t mask_size) {
+    return wait_masked(call, epoll, events, count, after(milliseconds), mask, mask_size);
+}
+
+Value epoll_pwait2(Call& call, int epoll, UserPointer<EventValue> events, int count,
+                   UserPointer<const timespec> timeout, UserPointer<const task::SignalSet> mask,
+                   std::uint64_t mask_size) {
+    Deadline deadline = after(-1);
+    if (!timeout.is_null()) {
+        const timespec span = PV_TRY(timeout.read());
+        deadline = PV_TRY(deadline_after(span));
+    }
+    return wait_masked(call, epoll, events, count, deadline, mask, mask_size);
 }
 
 Value eventfd2(Call& call, std::uint32_t initial, int flags) {
@@ -158,6 +178,7 @@ constexpr Entry entries[] = {
     {__NR_epoll_ctl, "epoll_ctl", handler_of<epoll_ctl>},
     {__NR_epoll_wait, "epoll_wait", handler_of<epoll_wait>, Support::full, {}, Restart::no},
     {__NR_epoll_pwait, "epoll_pwait", handler_of<epoll_pwait>, Support::full, {}, Restart::no},
+    {__NR_epoll_pwait2, "epoll_pwait2", handler_of<epoll_pwait2>, Support::full, {}, Restart::no},
     {__NR_eventfd, "eventfd", handler_of<eventfd>},
     {__NR_eventfd2, "eventfd2", handler_of<eventfd2>},
     {__NR_memfd_create, "memfd_create", handler_of<memfd_create>, Support::partial, "no huge pages"},

@@ -159,6 +159,25 @@ static void crowds(void) {
     say("in order", in_order(few, 70));
     say("no memory", syscall(SYS_epoll_wait, epoll, pages + 4096, crowd, 5000));
     say("most events", syscall(SYS_epoll_wait, epoll, events, INT_MAX / (int)sizeof events[0] + 1, 0));
+    /* epoll_pwait2 and masks. */
+    struct timespec none = {0, 0}, bad = {0, 1000000000};
+    sigset_t all;
+    sigfillset(&all);
+
+    enum { pwait2 = 441 };
+
+    say("epoll_pwait2", syscall(pwait2, epoll, events, 7, NULL, NULL, 0));
+    say("at once", syscall(pwait2, epoll, events, 7, &none, &all, 8));
+    say("a bad time", syscall(pwait2, epoll, events, 7, &bad, NULL, 0));
+    say("time from nowhere", syscall(pwait2, epoll, events, 7, (void*)8, NULL, 0));
+    say("mask from nowhere", syscall(pwait2, epoll, events, 7, &none, (void*)8, 8));
+    say("a mask of another size", syscall(pwait2, epoll, events, 7, &none, &all, 7));
+    say("of epoll_pwait", syscall(SYS_epoll_pwait, epoll, events, 7, 0, &all, 7));
+    say("none of another size", syscall(SYS_epoll_pwait, epoll, events, 7, 0, NULL, 7));
+    const int idle = epoll_create1(0);
+    none.tv_nsec = 3000000;
+    say("in vain", syscall(pwait2, idle, events, 7, &none, NULL, 0));
+    close(idle);
     for (int i = 0; i < crowd; ++i) {
         struct epoll_event event = {.events = EPOLLIN | (i % 2 == 0 ? EPOLLET : EPOLLONESHOT),
                                     .data.u32 = (uint32_t)i};
