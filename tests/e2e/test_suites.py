@@ -145,7 +145,8 @@ def add_tests():
     for processors, words in ((1, "one_processor"), (4, "four_processors")):
         for kind, stressors in STRESSORS.items():
             setattr(Stress, f"test_{kind}_{words}", lambda self, n=processors, s=stressors: self.stress(n, s))
-        for module in ("test_os", "test_io", "test_threading", "test_subprocess", "test_signal", "test_select", "test_mmap"):
+        for module in ("test_os", "test_io", "test_threading", "test_subprocess", "test_signal", "test_select", "test_mmap",
+                       "test_selectors", "test_posix", "test_pty"):
             setattr(Python, f"{module}_{words}", lambda self, n=processors, m=module: self.python(n, m))
 
 
