@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <functional>
 #include <set>
+#include <tuple>
 
 #include "base/file.hpp"
 #include "base/size.hpp"
@@ -37,6 +39,7 @@ class Assembly {
     Result<> place_packages();
     Result<> place_programs();
     Result<> follow();
+    Result<> place_alternatives();
     Result<> check_links() const;
     /// `what` names the command in an error.
     Result<> check_command(std::string_view what, const std::string& program) const;
@@ -252,6 +255,21 @@ Result<> Assembly::follow() {
     return {};
 }
 
+// Of those that lead to what is in the image, the ones with the highest priority, where nothing else is.
+Result<> Assembly::place_alternatives() {
+    std::vector<Offer> offers = pool_.offers();
+    std::ranges::sort(offers, std::greater(), [](const Offer& offer) {
+        return std::tie(offer.alternative.priority, offer.alternative.path, offer.owner);
+    });
+    for (const auto& [alternative, owner] : offers) {
+        if (!tree_.resolve(alternative.path).empty() && tree_.find(alternative.link) == nullptr &&
+            !excluded(alternative.link)) {
+            PV_TRY(place(alternative.link, symlink(alternative.path, owner)));
+        }
+    }
+    return {};
+}
+
 Result<> Assembly::check_links() const {
     for (const auto& [path, target] : recipe_.links) {
         // Into /proc, /dev and the like it may lead only once the guest runs.
@@ -314,6 +332,7 @@ Result<Assembled> assemble(const Recipe& recipe, const std::vector<std::string>&
     PV_TRY(assembly.place_packages());
     PV_TRY(assembly.place_programs());
     PV_TRY(assembly.follow());
+    PV_TRY(assembly.place_alternatives());
     PV_TRY(assembly.check_links());
     PV_TRY(assembly.check_command("command", recipe.command.front()));
     if (!recipe.session.empty()) {

@@ -77,14 +77,19 @@ Result<Node> read_node(archive* reader, archive_entry* entry, const std::string&
     }
 }
 
-Result<Members> read_members(archive* outer, const std::string& owner, std::uint64_t& budget) {
-    const Reader reader(archive_read_new());
+Result<> open_inner(const Reader& reader, Inner& inner, const std::string& owner) {
     archive_read_support_filter_all(reader.get());
     archive_read_support_format_tar(reader.get());
-    Inner inner{.outer = outer};
     if (archive_read_open(reader.get(), &inner, nullptr, read_inner, nullptr) != ARCHIVE_OK) {
         return wrong(owner, complaint(reader.get()));
     }
+    return {};
+}
+
+Result<Members> read_members(archive* outer, const std::string& owner, std::uint64_t& budget) {
+    const Reader reader(archive_read_new());
+    Inner inner{.outer = outer};
+    PV_TRY(open_inner(reader, inner, owner));
     Members members;
     std::map<std::string, Node> seen;
     archive_entry* entry = nullptr;
@@ -117,10 +122,24 @@ Result<Members> read_members(archive* outer, const std::string& owner, std::uint
     return members;
 }
 
-}  // namespace
+Result<std::string> read_script(archive* outer, const std::string& owner) {
+    constexpr std::uint64_t most = 1U << 20;
+    const Reader reader(archive_read_new());
+    Inner inner{.outer = outer};
+    PV_TRY(open_inner(reader, inner, owner));
+    archive_entry* entry = nullptr;
+    int state = ARCHIVE_OK;
+    while ((state = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK || state == ARCHIVE_WARN) {
+        if (text_of(archive_entry_pathname(entry)) == "./postinst") {
+            return read_data(reader.get(), most, fmt::format("the postinst of package {}", owner));
+        }
+    }
+    return state == ARCHIVE_EOF ? Result<std::string>() : wrong(owner, complaint(reader.get()));
+}
 
-Result<Members> read_deb(const std::filesystem::path& path, const std::string& owner, std::uint64_t& budget) {
-    const Reader outer(archive_read_new());
+// Leaves `outer` at the member of the package whose name begins with `name`.
+Result<> open_member(const Reader& outer, const std::filesystem::path& path, std::string_view name,
+                     const std::string& owner) {
     archive_read_support_format_ar(outer.get());
     if (archive_read_open_filename(outer.get(), path.c_str(), block_size) != ARCHIVE_OK) {
         return wrong(owner, fmt::format("'{}': {}", path.string(), complaint(outer.get())));
@@ -128,13 +147,27 @@ Result<Members> read_deb(const std::filesystem::path& path, const std::string& o
     archive_entry* entry = nullptr;
     int state = ARCHIVE_OK;
     while ((state = archive_read_next_header(outer.get(), &entry)) == ARCHIVE_OK) {
-        if (text_of(archive_entry_pathname(entry)).starts_with("data.tar")) {
-            return read_members(outer.get(), owner, budget);
+        if (text_of(archive_entry_pathname(entry)).starts_with(name)) {
+            return {};
         }
     }
     return wrong(owner, state == ARCHIVE_EOF
-                            ? fmt::format("'{}' has no data.tar", path.string())
+                            ? fmt::format("'{}' has no {}", path.string(), name)
                             : fmt::format("'{}': {}", path.string(), complaint(outer.get())));
+}
+
+}  // namespace
+
+Result<Members> read_deb(const std::filesystem::path& path, const std::string& owner, std::uint64_t& budget) {
+    const Reader outer(archive_read_new());
+    PV_TRY(open_member(outer, path, "data.tar", owner));
+    return read_members(outer.get(), owner, budget);
+}
+
+Result<std::string> read_postinst(const std::filesystem::path& path, const std::string& owner) {
+    const Reader outer(archive_read_new());
+    PV_TRY(open_member(outer, path, "control.tar", owner));
+    return read_script(outer.get(), owner);
 }
 
 }  // namespace pv::images

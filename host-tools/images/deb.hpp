@@ -23,4 +23,8 @@ using Members = std::vector<std::pair<std::string, Node>>;
 Result<Members> read_deb(const std::filesystem::path& archive, const std::string& owner,
                          std::uint64_t& budget);
 
+/// The script that dpkg would run after unpacking it; empty without one. Errors: as read_deb, and a script of
+/// more than 1 MiB.
+Result<std::string> read_postinst(const std::filesystem::path& archive, const std::string& owner);
+
 }  // namespace pv::images

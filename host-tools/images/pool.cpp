@@ -35,10 +35,34 @@ Result<> Pool::read(const std::string& name) {
     std::erase(unread_, name);
     Members members = PV_TRY(read_deb(packages_.at(name).archive, name, budget_));
     for (const auto& [path, node] : members) {
+        if (links_.erase(path) != 0) {
+            tree_.remove(path);  // what a package has comes first
+        }
         PV_TRY(tree_.add(path, node));
     }
     read_.try_emplace(name, std::move(members));
+    const std::string script = PV_TRY(read_postinst(packages_.at(name).archive, name));
+    for (const Alternative& alternative : read_alternatives(script)) {
+        offer(alternative, name);
+    }
     return {};
+}
+
+void Pool::offer(const Alternative& alternative, const std::string& owner) {
+    const Result<std::string> link = image_path(alternative.link, true);
+    const Result<std::string> path = image_path(alternative.path, true);
+    if (!link.has_value() || !path.has_value() || tree_.resolve(*path).empty()) {
+        return;
+    }
+    offers_.push_back({{*link, *path, alternative.priority}, owner});
+    const auto before = links_.find(*link);
+    if (before == links_.end() ? tree_.find(*link) != nullptr : before->second >= alternative.priority) {
+        return;
+    }
+    tree_.remove(*link);
+    if (tree_.add(*link, symlink(*path, owner)).has_value()) {
+        links_.insert_or_assign(*link, alternative.priority);
+    }
 }
 
 Result<const Members*> Pool::members(const std::string& package) {

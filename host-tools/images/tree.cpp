@@ -101,6 +101,12 @@ Result<std::string> Tree::add(const std::string& path, Node node) {
     return place;
 }
 
+void Tree::remove(std::string_view path) {
+    if (const auto found = nodes_.find(path); found != nodes_.end()) {
+        nodes_.erase(found);
+    }
+}
+
 std::string Tree::resolve(std::string_view path, std::vector<std::string>* links) const {
     std::deque<std::string> todo;
     push_front(todo, path);

@@ -48,6 +48,9 @@ class Tree {
     /// Without following a link at the end or on the way.
     [[nodiscard]] const Node* find(std::string_view path) const;
 
+    /// Takes out what is at `path` itself, which is no folder. Nothing happens where nothing is.
+    void remove(std::string_view path);
+
     /// Adds folders (0755) above everything that has none.
     void complete();
 

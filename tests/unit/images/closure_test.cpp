@@ -3,6 +3,7 @@
 #include "images/closure.hpp"
 
 #include <elf.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,8 +27,17 @@ constexpr const char* libraries = "./lib/x86_64-linux-gnu/";
 
 class Closure : public testing::Test {
   protected:
-    void package(const std::string& name, const std::vector<test::Member>& members) {
-        packages_.push_back(make_package(folder_.path(), name, members));
+    void package(const std::string& name, const std::vector<test::Member>& members,
+                 const std::string& postinst = {}) {
+        packages_.push_back(make_package(folder_.path(), name, members, postinst));
+    }
+
+    /// A package with one library, which is an alternative of libmany.so.
+    void add_one_of_many(const std::string& name, int priority) {
+        const std::string path = "/usr/lib/x86_64-linux-gnu/" + name + "/libmany.so";
+        package(name, {{"." + path, file(make_elf("", {}), 0644)}},
+                fmt::format("update-alternatives --install /usr/lib/x86_64-linux-gnu/libmany.so many {} {}\n",
+                            path, priority));
     }
 
     Result<Assembled> assembled(const std::string& text, const std::vector<std::string>& whole = {}) {
@@ -67,6 +77,60 @@ TEST_F(Closure, libraries_of_libraries_and_the_links_to_them_come_along) {
     EXPECT_EQ(image->tree.find("/usr/bin/other"), nullptr);
     EXPECT_EQ(image->tree.find("/usr/share/libtwo"), nullptr);
     EXPECT_THAT(image->packages, ElementsAre("libc", "libone", "libtwo", "tool"));
+}
+
+TEST_F(Closure, a_library_that_is_an_alternative_comes_with_its_link) {
+    add_libraries();
+    add_one_of_many("many", 10);
+    package("tool", {{"./bin/tool", file(make_elf(loader, {"libmany.so"}), 0755)}});
+    const auto image = assembled("[programs]\ntool = ['/bin/tool']\n");
+    ASSERT_TRUE(image.has_value()) << image.error().message;
+    EXPECT_EQ(image->tree.resolve("/usr/lib/x86_64-linux-gnu/libmany.so"),
+              "/usr/lib/x86_64-linux-gnu/many/libmany.so");
+    EXPECT_THAT(image->packages, Contains("many"));
+}
+
+TEST_F(Closure, of_several_alternatives_the_one_with_the_highest_priority_has_the_link) {
+    add_libraries();
+    add_one_of_many("first", 10);
+    add_one_of_many("second", 40);
+    add_one_of_many("third", 20);
+    package("tool",
+            {{"./bin/tool", file(make_elf(loader, {"libmany.so"}), 0755)}, {"./bin/more", file("x", 0755)}},
+            "update-alternatives --install /bin/called called /bin/more 3\n"
+            "update-alternatives --install /bin/called called /bin/tool 4\n");
+    const auto image = assembled("[programs]\ntool = ['/bin/tool']\n", {"third", "second", "first"});
+    ASSERT_TRUE(image.has_value()) << image.error().message;
+    EXPECT_EQ(image->tree.resolve("/usr/lib/x86_64-linux-gnu/libmany.so"),
+              "/usr/lib/x86_64-linux-gnu/second/libmany.so");
+    const auto without =
+        assembled("allow-missing = ['libmany.so']\nexclude = ['/usr/lib/x86_64-linux-gnu/second/*']\n",
+                  {"third", "second", "first", "tool"});
+    ASSERT_TRUE(without.has_value()) << without.error().message;
+    EXPECT_EQ(without->tree.resolve("/usr/bin/called"), "/usr/bin/tool");
+}
+
+TEST_F(Closure, alternatives_lead_to_what_is_in_the_image_and_replace_nothing) {
+    add_libraries();
+    const std::string tool =
+        "update-alternatives --install /usr/bin/called called /usr/bin/tool 5 "
+        "--slave /usr/share/man/called man /usr/share/man/tool "
+        "--slave /usr/bin/own own /usr/bin/tool --slave /bin/file file /bin/tool "
+        "--slave /usr/share/called share /usr/bin/tool\n";
+    package("tool",
+            {{"./bin/tool", file(make_elf(loader, {}), 0755)}, {"./usr/share/man/tool", file("how", 0644)}},
+            tool);
+    package("zfile", {{"./usr/bin/file", file(make_elf(loader, {}), 0755)}});
+    const auto image = assembled(
+        "exclude = ['/usr/share/called']\n[programs]\ntool = ['/bin/tool']\nzfile = "
+        "['/usr/bin/file']\n[links]\n"
+        "'/usr/bin/own' = '/init'\n");
+    ASSERT_TRUE(image.has_value()) << image.error().message;
+    EXPECT_EQ(image->tree.resolve("/usr/bin/called"), "/usr/bin/tool");
+    EXPECT_EQ(image->tree.resolve("/usr/bin/own"), "/init");
+    EXPECT_EQ(image->tree.resolve("/usr/bin/file"), "/usr/bin/file");
+    EXPECT_EQ(image->tree.find("/usr/share/man/called"), nullptr) << "its page is not in the image";
+    EXPECT_EQ(image->tree.find("/usr/share/called"), nullptr) << "excluded";
 }
 
 TEST_F(Closure, a_library_is_found_beside_the_program_by_its_run_path) {

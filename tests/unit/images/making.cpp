@@ -93,8 +93,8 @@ void put(std::string& bytes, std::size_t offset, const T& value) {
 
 }  // namespace
 
-PackageFile make_package(const fs::path& folder, const std::string& name,
-                         const std::vector<Member>& members) {
+PackageFile make_package(const fs::path& folder, const std::string& name, const std::vector<Member>& members,
+                         const std::string& postinst) {
     PackageFile package;
     package.name = name;
     package.version = "1.0";
@@ -104,7 +104,7 @@ PackageFile make_package(const fs::path& folder, const std::string& name,
     archive_write_set_format_ar_svr4(writer.get());
     archive_write_open_filename(writer.get(), package.archive.c_str());
     add(writer.get(), "debian-binary", "2.0\n");
-    add(writer.get(), "control.tar.xz", tar_of({{"./postinst", file("#!/bin/sh\ntouch /tmp/ran\n", 0755)}}));
+    add(writer.get(), "control.tar.xz", tar_of({{"./postinst", file(postinst, 0755)}}));
     add(writer.get(), "data.tar.xz", tar_of(members));
     archive_write_close(writer.get());
     package.size = fs::file_size(package.archive);

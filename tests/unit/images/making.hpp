@@ -32,9 +32,10 @@ struct Member {
     std::string hard_link = {};  ///< instead of the node
 };
 
-/// Writes a .deb with these members.
+/// Writes a .deb with these members, and this script of its maintainer's.
 PackageFile make_package(const std::filesystem::path& folder, const std::string& name,
-                         const std::vector<Member>& members);
+                         const std::vector<Member>& members,
+                         const std::string& postinst = "#!/bin/sh\ntouch /tmp/ran\n");
 
 /// An x86-64 ELF file without code: an interpreter (none when empty), needed libraries, and a run path.
 std::string make_elf(const std::string& interpreter, const std::vector<std::string>& needed,
