@@ -8,6 +8,7 @@
 
 #include "base/atomic.hpp"
 #include "base/log.hpp"
+#include "base/marker.hpp"
 #include "memory/direct_map.hpp"
 #include "memory/frame_owners.hpp"
 #include "memory/frames.hpp"
@@ -45,6 +46,7 @@ constexpr auto give_back = [](PhysicalAddress frames, unsigned order) {
     if (order == 0) {
         memory::drop_owner(frames);
     } else {
+        marker::frames_release(frames, page_size << order);
         free_frames(frames, order);
     }
 };

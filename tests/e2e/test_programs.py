@@ -176,18 +176,24 @@ class WritableCode(Images):
 class Watched(Images):
     """`paravane check RECIPE`: the recipe's session, with devices at work beside it."""
 
-    def judge(self, recipe, processors):
-        result = self.paravane("check", recipe, "--smp", processors, "--json", "--keep", "kept", "-o", "t.db")
+    def judge(self, recipe, processors, *more):
+        result = self.paravane("check", recipe, "--smp", processors, *more, "--json", "--keep", "kept", "-o", "t.db")
         self.assert_status(result, 0)
         verdict = json.loads(result.stdout)
         self.assertEqual((verdict["verdict"], verdict["guest_end"]["status"]), ("pass", 0), str(result))
         self.assertEqual({rule["outcome"] for rule in verdict["rules"]}, {"held"}, str(result))
+        self.rules = {rule["rule"] for rule in verdict["rules"]}
         return (self.folder / "kept" / "console.txt").read_text(errors="replace")
 
     def test_shell(self):
         console = self.judge("shell", "1")
         for line in ("a: 3", "5000", "36", "trapped", "through", "timeout ends with 124", "2000"):
             self.assertIn(line, console)
+
+    def test_translations(self):
+        """Frames that several processes had, on several processors: given back once, when nobody can reach them."""
+        self.judge("shell", "4", "--probe", "tlb")
+        self.assertLessEqual({"tlb-freed-while-cached", "tlb-missed-shootdown", "tlb-stale-use"}, self.rules)
 
     def test_every_recipe(self):
         for recipe in ("minimal", "shell", "sql", "python"):

@@ -75,7 +75,7 @@ class Tables(Probed):
         self.tables("tlb-missed-shootdown-early", "pv::arch::tlb::flush", cpus=2)
 
     def test_given_back_before_it_was_forgotten(self):
-        self.tables("tlb-freed-while-cached", "pv::arch::UserTables::sweep")
+        self.tables("tlb-freed-while-cached", "misbehave")
 
     def test_data_that_is_code(self):
         self.tables("pt-write-exec", "pv::arch::PageTable::map")

@@ -1,8 +1,9 @@
 // Frames with several owners: the counts lie in the books of the frames' zone.
 // SPDX-License-Identifier: MIT
 #include "memory/frame_owners.hpp"
-#include "base/atomic.hpp"
 
+#include "base/atomic.hpp"
+#include "base/marker.hpp"
 #include "boot/memory.hpp"
 #include "memory/frames.hpp"
 
@@ -20,6 +21,8 @@ void drop_owner(PhysicalAddress frame) {
             return;
         }
     }
+    // Translations of each of its owners may have led to it: all of them are forgotten by now.
+    marker::frames_release(frame, page_size);
     free_frames(frame, 0);
 }
 

@@ -7,6 +7,7 @@
 #include "arch/x86_64/user_mode.hpp"
 #include "arch/x86_64/user_tables.hpp"
 #include "base/deadline.hpp"
+#include "base/marker.hpp"
 #include "memory/frames.hpp"
 #include "misbehave/tables.hpp"
 
@@ -147,7 +148,9 @@ Result<> with_program(Rule rule, Rule armed) {
     const Loaded loaded(*tables);
     PV_TRY(tables->set(in_program, page));
     const auto remove = [&](UserAddress floor, UserAddress ceiling) {
-        return tables->remove(in_program, user_page_end, floor, ceiling, [](PhysicalAddress, unsigned) {});
+        return tables->remove(in_program, user_page_end, floor, ceiling, [](PhysicalAddress given, unsigned) {
+            marker::frames_release(given, page_size);  // `frame` does it, when nobody can see it any more
+        });
     };
     Result<> done;
     if (rule == Rule::tlb_stale_use_write) {

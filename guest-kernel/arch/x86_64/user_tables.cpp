@@ -309,7 +309,6 @@ void UserTables::sweep(PhysicalAddress table, unsigned level, std::uint64_t base
             return;
         }
         swept.pages += size_of(level) / page_size;
-        marker::frames_release(frame, size_of(level));
         swept.give_back(frame, level == 0 ? 0 : large_page_order);
         if (level > 0) {
             ++swept.large;
